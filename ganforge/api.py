@@ -1,0 +1,189 @@
+"""The Python API: what the command line does, without the printing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganforge.errors import GANForgeError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from ganforge.config import TrainConfig
+
+
+def train(
+    arch: str = "dcgan",
+    balance: str | Sequence[str] = (),
+    *,
+    observers: Sequence[object] = (),
+    **settings: Any,
+) -> Run:
+    """Train a GAN and return its run.
+
+    Args:
+        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line.
+        balance: strategies, in the order they compose.
+        observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
+        settings: any field of ``ganforge.config.TrainConfig``: ``data``, ``epochs``, ``batch_size``, ``seed``, …
+
+    Raises:
+        UsageError: a name, option or value will not do.
+        GANForgeError: the data cannot be read, or the run cannot be written.
+
+    Example:
+        >>> run = ganforge.train("dcgan:width=32", "noise-anneal", data="photos", epochs=20)  # doctest: +SKIP
+        >>> run.sample(16).shape  # doctest: +SKIP
+        (16, 64, 64, 3)
+    """
+    from ganforge.config import TrainConfig
+    from ganforge.training import Training
+
+    config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
+    return Run(Training.new(config).run(observers).run)
+
+
+class Run:
+    """A run on disk: read it, draw from it, train it further.
+
+    Args:
+        path: a run directory, or a name such as ``run_12`` or ``latest`` in ``runs_dir``.
+
+    Raises:
+        GANForgeError: there is no such run.
+    """
+
+    def __init__(self, path: str | Path, runs_dir: str | Path = "runs") -> None:
+        from ganforge.runs import find_run
+
+        self.path = find_run(path, Path(runs_dir))
+        self._generator: keras.Model | None = None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def id(self) -> str:
+        """The directory's name, such as ``run_12``."""
+        return self.path.name
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Everything in ``run.json``."""
+        from ganforge.runs import read_manifest
+
+        return read_manifest(self.path)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings it was trained with, all filled in."""
+        from ganforge.config import TrainConfig
+
+        return TrainConfig.of(self.manifest["config"])
+
+    @property
+    def state(self) -> str:
+        """``running``, ``finished``, ``stopped`` or ``failed``."""
+        return self.manifest["state"]
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the logged lines of ``metrics.jsonl``, oldest first."""
+        from ganforge.runs import read_metrics
+
+        return read_metrics(self.path)
+
+    def snapshots(self) -> list[tuple[int, Path]]:
+        """Return (epoch, path) of each saved grid, oldest first."""
+        from ganforge.runs import list_snapshots
+
+        return list_snapshots(self.path)
+
+    def generator(self) -> keras.Model:
+        """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
+
+        Raises:
+            GANForgeError: the run has none yet, or it cannot be opened.
+        """
+        if self._generator is None:
+            from ganforge.engine.backend_choice import choose_backend
+
+            path = self.path / "generator.keras"
+            if not path.is_file():
+                raise GANForgeError(
+                    f"{self.id} has no generator.keras yet; it is saved when training ends or stops: "
+                    f"ganforge resume {self.id}"
+                )
+            config = self.config
+            choose_backend(None)
+            from ganforge.plugins import load_plugins
+
+            load_plugins(config.plugins)  # an architecture may bring layers of its own
+            import keras
+
+            try:
+                self._generator = keras.models.load_model(path, compile=False)
+            except Exception as error:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise GANForgeError(f"{path} cannot be opened: {reason}") from error
+        return self._generator
+
+    def sample(self, n: int = 1, seed: int = 0) -> np.ndarray:
+        """Return ``n`` new pictures, uint8 (n, H, W, C); the same seed gives the same ones."""
+        from ganforge.engine.randomness import fixed_latents
+
+        return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"))
+
+    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0) -> np.ndarray:
+        """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began.
+
+        Four stations, spherical interpolation between them (White 2016).
+        """
+        import numpy as np
+
+        from ganforge.engine.randomness import fixed_latents
+        from ganforge.media.latents import spherical
+
+        latent_dim, stations = self.config.latent_dim or 0, 4
+        ends = fixed_latents(stations * n, latent_dim, seed, "samples").reshape(stations, n, latent_dim)
+        ends = np.concatenate([ends, ends[:1]])
+        walk = []
+        for frame in range(frames):
+            leg, t = divmod(frame * stations / frames, 1.0)
+            walk.append([spherical(a, b, t) for a, b in zip(ends[int(leg)], ends[int(leg) + 1])])
+        pictures = self.decode(np.asarray(walk, dtype=np.float32).reshape(frames * n, latent_dim))
+        return pictures.reshape(frames, n, *pictures.shape[1:])
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C)."""
+        import numpy as np
+
+        from ganforge.engine.backends import make_adapter
+        from ganforge.media.grids import to_uint8
+
+        model = self.generator()
+        generate = make_adapter(model.variables).inference(model)
+        parts = [generate(latents[i : i + 64]) for i in range(0, len(latents), 64)]
+        return to_uint8(np.concatenate(parts))
+
+    def make_gif(self, output: str | Path | None = None, *, every: int = 1, **settings: Any) -> Path:
+        """Make an animation of what the same latents became; the suffix decides gif, webp, png or mp4.
+
+        ``settings``: ``fps`` (8), ``scale`` (1), ``hold`` in seconds (2) and ``caption`` (True).
+
+        Raises:
+            GANForgeError: the run has no snapshots.
+        """
+        from ganforge.runs.progression import make_progression
+
+        return make_progression(self.path, Path(output) if output else None, every=every, **settings)
+
+    def resume(self, epochs: int | None = None, observers: Sequence[object] = ()) -> Run:
+        """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run."""
+        from ganforge.training import Training
+
+        Training.resume(self.path, epochs).run(observers)
+        self._generator = None
+        return self

@@ -1,0 +1,67 @@
+"""The settings of a run: the same names as the command line's flags, typed, with their defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ganforge.errors import UsageError, closest
+from ganforge.options import written
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides what a run computes. ``None`` means "chosen for you" and is filled in at the start.
+
+    ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
+    pictures are square.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    arch: str = "dcgan"
+    balance: tuple[str, ...] = ()
+    loss: str = "bce"
+    data: str = "critters"
+    image_size: int | None = Field(None, ge=8, le=1024)
+    channels: Literal[1, 3] | None = None
+    fit: Literal["crop", "stretch"] = "crop"
+    limit: int | None = Field(None, ge=2)
+    strict: bool = False
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    latent_dim: int | None = Field(None, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+    beta_1: float | None = Field(None, ge=0, lt=1)
+    seed: int = Field(0, ge=0, lt=2**63)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    backend: Literal["torch", "jax", "tensorflow"] | None = None
+    snapshot_every: int | None = Field(None, ge=1)
+    checkpoint_every: int | None = Field(None, ge=1)
+    keep: int = Field(2, ge=1)
+    log_every: int = Field(10, ge=1)
+    plugins: tuple[str, ...] = ()
+    runs_dir: str = "runs"
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> TrainConfig:
+        """Validate ``values``. Raises ``UsageError`` in one line, with the closest name for an unknown one."""
+        for name in values:
+            if name not in cls.model_fields:
+                raise UsageError(f"there is no setting '{name}'.{closest(name, cls.model_fields)}")
+        values = {name: value for name, value in values.items() if value is not None}
+        for name in ("balance", "plugins"):
+            if isinstance(values.get(name), str):
+                values[name] = (values[name],)
+        values = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            message = first["msg"].replace("Input should be", "expected")
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"{flag} {written(values.get(name))} will not do; {message[0].lower()}{message[1:]}"
+            ) from None

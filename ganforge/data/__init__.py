@@ -1,0 +1,1 @@
+"""Pictures: reading, caching, batching, and the critters that come embedded."""

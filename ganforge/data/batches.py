@@ -1,0 +1,97 @@
+"""Batches of real images: which ones belong to a step is a function of (seed, step) alone."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from ganforge.errors import GANForgeError, UsageError
+
+_EPOCH_STREAM, _EXTRA_STREAM = 1, 2
+
+
+class Batches:
+    """Shuffled batches of ``array``, uint8 (N, H, W, C), each image at most once an epoch.
+
+    Nothing is remembered between calls, so a resumed run sees what one never stopped would see. The last
+    ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. Raises
+    ``GANForgeError`` when ``batch_size`` is larger than N, ``UsageError`` when it or ``prefetch`` is below 1.
+    """
+
+    def __init__(self, array: np.ndarray, batch_size: int, seed: int, prefetch: int = 4) -> None:
+        count = len(array)
+        if batch_size < 1 or prefetch < 1:
+            name, value = ("batch size", batch_size) if batch_size < 1 else ("prefetch", prefetch)
+            raise UsageError(f"{name} {value} will not do; expected at least 1")
+        if count < batch_size:
+            way_out = f"use --batch-size {count} or smaller"
+            raise GANForgeError(f"batch size {batch_size} is larger than the {count} images; {way_out}")
+        # A plain view: indexing a memmap would hand out memmaps.
+        self._array = np.asarray(array)
+        self._prefetch = prefetch
+        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps_per_epoch = count // batch_size
+
+    def indices(self, step: int) -> np.ndarray:
+        """Return the images of ``step`` (from 0), int64 (batch_size,)."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        # Read and replaced as one tuple: the prefetch thread asks too.
+        known, order = self._order
+        if known != epoch:
+            order = self._random(_EPOCH_STREAM, epoch).permutation(len(self._array))
+            self._order = (epoch, order)
+        return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+    def batch(self, step: int) -> np.ndarray:
+        """Return the batch of ``step`` (from 0), uint8 (batch_size, H, W, C), contiguous."""
+        return np.take(self._array, self.indices(step), axis=0)
+
+    def extra(self, step: int, k: int) -> np.ndarray:
+        """Return the ``k``-th extra batch of ``step``, for further discriminator updates; shape as ``batch``.
+
+        Drawn from all images without repetition, independently of the epoch's order.
+        """
+        chosen = self._random(_EXTRA_STREAM, step, k).choice(len(self._array), self.batch_size, replace=False)
+        return np.take(self._array, chosen, axis=0)
+
+    def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (step, batch) for ``start_step`` up to, not including, ``stop_step``; one thread works ahead.
+
+        An exception in the thread is raised here. Closing the generator ends the thread.
+        """
+        ready: queue.Queue[tuple[int, np.ndarray] | BaseException | None] = queue.Queue(self._prefetch)
+        stop = threading.Event()
+
+        def work() -> None:
+            try:
+                for step in range(start_step, stop_step):
+                    if stop.is_set():
+                        return
+                    ready.put((step, self.batch(step)))
+                ready.put(None)
+            except BaseException as error:  # whatever it is, it belongs to the consumer
+                ready.put(error)
+
+        thread = threading.Thread(target=work, name="ganforge-batches", daemon=True)
+        thread.start()
+        try:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            while thread.is_alive():
+                # The thread may be waiting for room; after that it sees `stop`.
+                with contextlib.suppress(queue.Empty):
+                    ready.get_nowait()
+                thread.join(0.005)
+
+    def _random(self, *stream: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, *stream])))

@@ -1,0 +1,125 @@
+"""Entries of the picture cache: an array and what is known of it, complete or absent."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import platformdirs
+
+from ganforge.errors import GANForgeError
+
+ARRAY, ABOUT = "images.npy", "about.json"
+
+
+def cache_root(cache_dir: Path | str | None = None) -> Path:
+    """Return a writable directory: ``cache_dir``, ``GANFORGE_CACHE_DIR``, the user's cache, or a temporary.
+
+    A temporary one, which goes when the process ends, costs only that the next start decodes again.
+    """
+    wanted = cache_dir or os.environ.get("GANFORGE_CACHE_DIR") or platformdirs.user_cache_dir("ganforge")
+    root = Path(wanted).expanduser()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # Asking by doing: permission bits do not tell of read-only mounts.
+        with tempfile.TemporaryFile(dir=root):
+            return root
+    except OSError:
+        return _temporary_root()
+
+
+@cache
+def _temporary_root() -> Path:
+    root = Path(tempfile.mkdtemp(prefix="ganforge-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root
+
+
+def open_entry(root: Path, key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Return the entry's array, a read-only memory map uint8 (N, H, W, C), and its notes; or None."""
+    folder = root / key
+    try:
+        about = json.loads((folder / ABOUT).read_text("utf-8"))
+        array = np.load(folder / ARRAY, mmap_mode="r")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError):
+        about, array = {}, None
+    if array is None or array.ndim != 4 or array.dtype != np.uint8 or about.get("count") != len(array):
+        shutil.rmtree(folder, ignore_errors=True)  # damaged: make it again
+        return None
+    return array, about
+
+
+@contextmanager
+def new_entry(root: Path, key: str) -> Iterator[Path]:
+    """Give a private folder to fill; it becomes entry ``key`` in one rename when the block ends well.
+
+    When another process was quicker its entry stands and this one is discarded. Raises ``GANForgeError``
+    when the disk is full.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f".{key[:16]}-", dir=root))
+    try:
+        yield folder
+        try:
+            os.rename(folder, root / key)
+        except OSError:
+            if not (root / key).is_dir():
+                raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            way_out = "make room, or set GANFORGE_CACHE_DIR to another disk"
+            raise GANForgeError(f"no space left for the picture cache in '{root}'; {way_out}") from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def drop_entry(root: Path, key: str) -> None:
+    """Remove an entry, if it is there."""
+    shutil.rmtree(root / key, ignore_errors=True)
+
+
+class ArrayWriter:
+    """Writes uint8 pictures (H, W, C) one by one as a .npy file whose count is known only at the end."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+        self._file: BinaryIO = open(folder / ARRAY, "wb")  # noqa: SIM115 - closed by close()
+        self._shape = shape
+        self.count = 0
+        self._header()
+
+    def _header(self) -> None:
+        # numpy pads its header so that the first dimension can be rewritten in place.
+        described = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._file, described)
+
+    def write(self, picture: np.ndarray) -> None:
+        """Append one picture."""
+        self._file.write(np.ascontiguousarray(picture, dtype=np.uint8).data)
+        self.count += 1
+
+    def close(self) -> None:
+        """Write the final count and close."""
+        if not self._file.closed:
+            start = self._file.tell() - self.count * int(np.prod(self._shape))
+            self._file.seek(0)
+            self._header()
+            if self._file.tell() != start:
+                raise RuntimeError("numpy's header changed its length")
+            self._file.close()
+
+
+def write_about(folder: Path, about: dict[str, Any]) -> None:
+    """Write an entry's notes, a JSON-able dict with at least ``count``."""
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")

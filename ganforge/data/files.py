@@ -1,0 +1,189 @@
+"""Finding picture files in a folder or a zip, and reading their bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ganforge.data.decode import Unreadable
+from ganforge.errors import GANForgeError, closest
+
+MAX_BYTES = 512 * 1024 * 1024
+DENIED = "not permitted to read"
+# What lies beside pictures in real folders. Anything else that Pillow cannot read is reported.
+_NOT_IMAGES = """
+    txt md rst html htm xml json jsonl csv tsv yaml yml toml ini log pdf
+    doc docx xls xlsx py ipynb js css sh bat npy npz pkl pt pth h5
+    safetensors parquet db sqlite lnk url xmp aae thm zip tar gz tgz bz2 xz 7z
+    rar mp4 mov avi mkv webm m4v mp3 wav ogg flac
+"""
+NOT_IMAGES = frozenset("." + suffix for suffix in _NOT_IMAGES.split())
+NOT_IMAGE_NAMES = frozenset({"thumbs.db", "desktop.ini", "license", "readme", "makefile", "__macosx"})
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that may be a picture: its path below the root with ``/``, and what tells a change."""
+
+    name: str
+    size: int
+    stamp: int
+
+
+class TemporarilyUnreadable(Unreadable):
+    """The bytes could not be had this time (permission, a failing disk): worth another try later."""
+
+
+class Files(Protocol):
+    """Where picture files are: a folder or a zip."""
+
+    files: list[File]
+    denied: list[tuple[str, str]]
+
+    def read(self, file: File) -> bytes:
+        """Return a file's bytes. Raises ``Unreadable``. May be called from many threads."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+def find_files(path: Path) -> Files:
+    """List the files of a folder or zip by name. Raises ``GANForgeError`` when it is neither."""
+    try:
+        status = path.stat()
+    except PermissionError:
+        raise GANForgeError(f"{DENIED} '{path}'") from None
+    except (OSError, ValueError):
+        raise GANForgeError(_missing(path)) from None
+    if stat.S_ISDIR(status.st_mode):
+        return _Folder(path)
+    try:
+        if stat.S_ISREG(status.st_mode) and zipfile.is_zipfile(path):
+            return _Zip(path)
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()  # is_zipfile hides a missing permission
+    except PermissionError:
+        raise GANForgeError(f"{DENIED} '{path}'") from None
+    except (zipfile.BadZipFile, OSError) as error:
+        raise GANForgeError(f"'{path}' is a damaged zip: {error}") from None
+    hint = " (damaged?)" if path.suffix.lower() == ".zip" else ""
+    raise GANForgeError(f"'{path}' is neither a folder nor a zip{hint}; expected a folder or zip of images")
+
+
+def _missing(path: Path) -> str:
+    try:
+        near = closest(path.name, os.listdir(path.parent))
+    except OSError:
+        near = ""
+    return f"there is no folder or zip '{path}'.{near}"
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in NOT_IMAGE_NAMES
+
+
+def _beside(name: str) -> bool:
+    return _ignored(name) or PurePosixPath(name).suffix.lower() in NOT_IMAGES
+
+
+@dataclass
+class _Folder:
+    root: Path
+    files: list[File] = field(default_factory=list)
+    denied: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        try:
+            self.files = sorted(self._walk(), key=lambda file: file.name)
+        except PermissionError:
+            raise GANForgeError(f"{DENIED} '{self.root}'") from None
+
+    def _walk(self) -> Iterator[File]:
+        """Every folder once, however it is linked: a loop of symbolic links ends."""
+        status = self.root.stat()
+        seen: set[tuple[int, int | str]] = {(status.st_dev, status.st_ino)}
+        waiting = [("", self.root)]
+        while waiting:
+            prefix, folder = waiting.pop()
+            try:
+                with os.scandir(folder) as listing:
+                    # Real folders before links to them, so that a picture is known by its own name.
+                    entries = sorted(
+                        listing, key=lambda entry: (entry.is_symlink(), entry.name), reverse=True
+                    )
+            except OSError as error:
+                if not prefix:
+                    raise
+                self.denied.append(
+                    (prefix, DENIED if isinstance(error, PermissionError) else str(error.strerror))
+                )
+                continue
+            for entry in entries:
+                name = prefix + entry.name
+                if _ignored(entry.name):
+                    continue
+                try:
+                    status = entry.stat()
+                except OSError:
+                    if not _beside(entry.name):
+                        self.denied.append((name, "a link that leads nowhere"))
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    # On Windows scandir leaves the inode out.
+                    identity = (
+                        (status.st_dev, status.st_ino) if status.st_ino else (0, os.path.realpath(entry.path))
+                    )
+                    if identity not in seen:
+                        seen.add(identity)
+                        waiting.append((name + "/", Path(entry.path)))
+                elif stat.S_ISREG(status.st_mode) and not _beside(entry.name):
+                    yield File(name, status.st_size, status.st_mtime_ns)
+
+    def read(self, file: File) -> bytes:
+        if file.size > MAX_BYTES:
+            raise Unreadable(f"{file.size:,} bytes, more than {MAX_BYTES:,}")
+        try:
+            return (self.root / file.name).read_bytes()
+        except PermissionError:
+            raise TemporarilyUnreadable(DENIED) from None
+        except OSError as error:
+            raise TemporarilyUnreadable(error.strerror or str(error)) from None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Zip:
+    """Entries are read into memory and never extracted, so their names can do no harm."""
+
+    def __init__(self, path: Path) -> None:
+        self._zip = zipfile.ZipFile(path)
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            parts = PurePosixPath(info.filename).parts
+            if not info.is_dir() and parts and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1]):
+                self._entries[info.filename] = info
+        self.files = sorted(
+            (File(name, info.file_size, info.CRC) for name, info in self._entries.items()),
+            key=lambda file: file.name,
+        )
+        self.denied: list[tuple[str, str]] = []
+
+    def read(self, file: File) -> bytes:
+        info = self._entries[file.name]
+        if file.size > MAX_BYTES:
+            raise Unreadable(f"declares {file.size:,} bytes, more than {MAX_BYTES:,}")
+        if info.flag_bits & 1:
+            raise Unreadable("encrypted")
+        try:
+            return self._zip.read(info)  # zipfile stops at the declared size, so it cannot swell beyond it
+        except Exception as error:  # a damaged entry fails in zlib, lzma, bz2 or zipfile, each in its own way
+            raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
+
+    def close(self) -> None:
+        self._zip.close()

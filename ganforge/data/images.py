@@ -1,0 +1,36 @@
+"""What training reads, wherever the pictures came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures ready for training.
+
+    ``array`` is uint8 (N, H, W, C) in 0…255, usually a read-only memory map. ``fingerprint`` is a hexadecimal
+    string: the same pictures with the same settings give the same one, on any machine. ``skipped`` lists
+    (relative path, reason) of what could not be read, ``found`` counts the files considered. ``labels`` is
+    int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes.
+    """
+
+    array: np.ndarray
+    fingerprint: str
+    description: str
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    found: int = 0
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of pictures."""
+        return len(self.array)
+
+
+def describe(count: int, what: str, image_size: int, channels: int) -> str:
+    """Return ``10,000 images from photos (64x64, colour)``; ``what`` is ``images from photos``."""
+    kind = "colour" if channels == 3 else "grey"
+    return f"{count:,} {what} ({image_size}x{image_size}, {kind})"

@@ -1,0 +1,93 @@
+"""What a dataset plugin is, the embedded one, and how a path is told from a name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from ganforge.hookspecs import hookimpl
+from ganforge.options import Options
+
+if TYPE_CHECKING:
+    from ganforge.data.images import Images
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """A source of pictures that a run can use by name.
+
+    Args:
+        name: what ``--data`` calls it.
+        load: ``(options, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes only
+            the arguments it names. Pictures are uint8 (N, image_size, image_size, channels).
+        options: the ``Options`` subclass it receives.
+        summary: one line for ``ganforge plugins``.
+        image_size: side in pixels when ``--image-size`` is not given.
+        channels: 1 (grey) or 3 (colour).
+    """
+
+    name: str
+    load: Callable[..., Images]
+    options: type[Options] = Options
+    summary: str = ""
+    image_size: int = 64
+    channels: int = 3
+
+
+class CritterOptions(Options):
+    """Options of ``--data critters``."""
+
+    count: int = Field(4096, ge=2, description="how many pictures to draw")
+
+
+def _critters(
+    options: CritterOptions,
+    image_size: int,
+    channels: int,
+    limit: int | None,
+    seed: int,
+    cache_dir: Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> Images:
+    # Imported when drawn: listing plugins needs neither numpy nor Pillow.
+    from ganforge.data.critters import load_critters
+
+    return load_critters(options, image_size, channels, limit, seed, cache_dir, progress)
+
+
+CRITTERS = DatasetSource(
+    "critters",
+    load=_critters,
+    options=CritterOptions,
+    summary="Cartoon cats and dogs drawn from known factors",
+    image_size=32,
+)
+
+
+@hookimpl
+def register_datasets(register: Callable[[Any], None]) -> None:
+    """Register the embedded critters by the road that any plugin takes."""
+    register(CRITTERS)
+
+
+def is_path(text: str) -> bool:
+    """Tell whether a ``--data`` text is a path rather than a source's ``NAME:key=value``.
+
+    A path has a separator, starts with ``.`` or ``~``, ends in ``.zip``, or exists.
+    """
+    separators = {"/", os.sep, os.altsep or "/"}
+    if text.startswith((".", "~")) or text.lower().endswith(".zip"):
+        return True
+    # The options of a name may hold a separator; what stands before its colon may not.
+    name, colon, rest = text.partition(":")
+    if any(mark in (name if colon and "=" in rest else text) for mark in separators):
+        return True
+    try:
+        return os.path.exists(text)
+    except ValueError:  # a null character
+        return False

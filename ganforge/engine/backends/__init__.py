@@ -1,0 +1,35 @@
+"""What differs between backends, and nothing else: gradients, randomness, compiling and state.
+
+An adapter offers:
+
+``value_and_gradients(function, variables)``
+    ``function() -> (scalar, aux)``; returns ``(scalar, aux), gradients`` with zeros where nothing flows.
+``value_and_gradient_at(function, x)``
+    The same with respect to one tensor: ``function(x) -> (scalar, aux)``.
+``pullback(function, variables)``
+    ``function() -> tensor``; returns the tensor and ``pull(cotangent) -> gradients``, so that one forward pass of
+    the generator serves both updates.
+``gradient(function, x)``
+    d sum(function(x)) / dx, itself differentiable.
+``normal``, ``uniform``
+    ``(key, stream, shape, dtype)``: a pure function of the two 32-bit words of the key and the stream's number.
+``compile(update, name)``
+    The update as a callable from numpy arrays to device values; ``traces`` counts compilations by name.
+``inference(model)``
+    A function from numpy latents to float32 numpy images in [-1, 1], running averages used.
+``push_state()``, ``pull_state()``
+    Copy what training holds into the Keras variables, and back from them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import keras
+
+
+def make_adapter(variables: list[Any]) -> Any:
+    """Return the adapter of the running backend, holding ``variables``: all that an update may change."""
+    module = importlib.import_module(f"ganforge.engine.backends.{keras.backend.backend()}")
+    return module.Adapter(variables)

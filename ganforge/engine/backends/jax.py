@@ -1,0 +1,141 @@
+"""JAX: the update as one pure function under ``jax.jit``, its state donated.
+
+The updates are written as if variables could be assigned. A ``keras.StatelessScope`` around them collects the
+assignments; an inner scope around every differentiated function keeps what it assigns (batch statistics, seeds)
+from leaking out of its trace, and hands it to the scope outside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+
+class Adapter:
+    """See ``ganforge.engine.backends``."""
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        self.traces: Counter[str] = Counter()
+        self.variables = list(variables)
+        self._scope: Any = None
+        self.pull_state()
+
+    def _pure(self, function: Callable, variables: Sequence[Any]) -> Callable:
+        """Return ``pure(values, *arguments) -> (output, every variable's value after it)``."""
+        outer = self._scope
+        current = {id(v): (v, outer.get_current_value(v)) for v in self.variables}
+
+        def pure(values: Sequence[Any], *arguments: Any) -> tuple:
+            mapping = dict(current)
+            mapping.update({id(v): (v, value) for v, value in zip(variables, values)})
+            output, scope = self._within(list(mapping.values()), function, *arguments)
+            return output, [scope.get_current_value(v) for v in self._untrained(variables)]
+
+        return pure
+
+    def _untrained(self, variables: Sequence[Any]) -> list[Any]:
+        given = {id(v) for v in variables}
+        return [v for v in self.variables if id(v) not in given and not v.trainable]
+
+    def _within(self, mapping: Any, function: Callable, *arguments: Any) -> tuple:
+        outer = self._scope
+        with keras.StatelessScope(mapping) as scope:
+            self._scope = scope
+            try:
+                return function(*arguments), scope
+            finally:
+                self._scope = outer
+
+    def _keep(self, variables: Sequence[Any], values: Sequence[Any]) -> None:
+        for variable, value in zip(self._untrained(variables), values):
+            self._scope.add_update((variable, value))
+
+    def value_and_gradients(self, function: Callable, variables: Sequence[Any]) -> tuple:
+        pure = self._pure(function, variables)
+
+        def scalar(values: Sequence[Any]) -> tuple:
+            (value, aux), updates = pure(values)
+            return value, (aux, updates)
+
+        at = [self._scope.get_current_value(v) for v in variables]
+        (value, (aux, updates)), gradients = jax.value_and_grad(scalar, has_aux=True)(at)
+        self._keep(variables, updates)
+        return (value, aux), gradients
+
+    def value_and_gradient_at(self, function: Callable, x: Any) -> tuple:
+        pure = self._pure(function, [])
+
+        def scalar(x: Any) -> tuple:
+            (value, aux), updates = pure([], x)
+            return value, (aux, updates)
+
+        (value, (aux, updates)), gradient = jax.value_and_grad(scalar, has_aux=True)(x)
+        self._keep([], updates)
+        return (value, aux), gradient
+
+    def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
+        at = [self._scope.get_current_value(v) for v in variables]
+        output, pull, updates = jax.vjp(self._pure(function, variables), at, has_aux=True)
+        self._keep(variables, updates)
+        return output, lambda cotangent: pull(cotangent)[0]
+
+    def gradient(self, function: Callable, x: Any) -> Any:
+        pure = self._pure(function, [])
+
+        def total(x: Any) -> tuple:
+            output, updates = pure([], x)
+            return jnp.sum(output), updates
+
+        gradient, updates = jax.grad(total, has_aux=True)(x)
+        self._keep([], updates)
+        return gradient
+
+    def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        return jax.random.normal(_at(key, stream), tuple(shape), dtype)
+
+    def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        return jax.random.uniform(_at(key, stream), tuple(shape), dtype)
+
+    def compile(self, update: Callable, name: str) -> Callable:
+        def pure(state: Sequence[Any], *arrays: Any) -> tuple:
+            self.traces[name] += 1
+            output, scope = self._within(list(zip(self.variables, state)), update, *arrays)
+            return output, [scope.get_current_value(v) for v in self.variables]
+
+        compiled = jax.jit(pure, donate_argnums=0)
+
+        def run(*arrays: np.ndarray) -> Any:
+            output, self.state = compiled(self.state, *arrays)
+            return output
+
+        return run
+
+    def inference(self, model: Any) -> Callable[[np.ndarray], np.ndarray]:
+        @jax.jit
+        def forward(trainable: Any, rest: Any, latents: Any) -> Any:
+            return model.stateless_call(trainable, rest, latents, training=False)[0]
+
+        def generate(latents: np.ndarray) -> np.ndarray:
+            trainable = [v.value for v in model.trainable_variables]
+            rest = [v.value for v in model.non_trainable_variables]
+            return np.asarray(forward(trainable, rest, latents), dtype=np.float32)
+
+        return generate
+
+    def push_state(self) -> None:
+        # Copies, because the next step's donation deletes the buffers themselves.
+        for variable, value in zip(self.variables, self.state):
+            variable.assign(jnp.copy(value))
+
+    def pull_state(self) -> None:
+        self.state = [jnp.copy(v.value) for v in self.variables]
+
+
+def _at(key: Any, stream: int) -> Any:
+    return jax.random.fold_in(jax.random.wrap_key_data(key), stream)

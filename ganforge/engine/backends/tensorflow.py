@@ -1,0 +1,77 @@
+"""TensorFlow: ``tf.function`` without XLA, which on a CPU is slower."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class Adapter:
+    """See ``ganforge.engine.backends``."""
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        self.traces: Counter[str] = Counter()
+
+    def value_and_gradients(self, function: Callable, variables: Sequence[Any]) -> tuple:
+        with tf.GradientTape() as tape:
+            value, aux = function()
+        return (value, aux), _gradients(tape, value, variables)
+
+    def value_and_gradient_at(self, function: Callable, x: Any) -> tuple:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            value, aux = function(x)
+        return (value, aux), tape.gradient(value, x)
+
+    def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
+        with tf.GradientTape() as tape:
+            output = function()
+        return output, lambda cotangent: _gradients(tape, output, variables, cotangent)
+
+    def gradient(self, function: Callable, x: Any) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(function(x))
+        return tape.gradient(total, x)
+
+    def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        return tf.random.stateless_normal(shape, _at(key, stream), dtype=dtype)
+
+    def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        return tf.random.stateless_uniform(shape, _at(key, stream), dtype=dtype)
+
+    def compile(self, update: Callable, name: str) -> Callable:
+        def counted(*arrays: Any) -> Any:
+            self.traces[name] += 1
+            return update(*arrays)
+
+        compiled = tf.function(counted)
+        # Tensors, not arrays: a Python number or a numpy array of another value must never trace again.
+        return lambda *arrays: compiled(*(tf.constant(a) for a in arrays))
+
+    def inference(self, model: Any) -> Callable[[np.ndarray], np.ndarray]:
+        forward = tf.function(lambda latents: tf.cast(model(latents, training=False), tf.float32))
+        return lambda latents: forward(tf.constant(latents)).numpy()
+
+    def push_state(self) -> None:
+        """Nothing to do: the Keras variables are the state."""
+
+    def pull_state(self) -> None:
+        """Nothing to do: the Keras variables are the state."""
+
+
+def _at(key: Any, stream: int) -> Any:
+    return tf.bitcast(tf.bitwise.bitwise_xor(key, tf.constant([stream, 0], tf.uint32)), tf.int32)
+
+
+def _gradients(tape: Any, value: Any, variables: Sequence[Any], cotangent: Any = None) -> list[Any]:
+    return tape.gradient(
+        value,
+        [v.value for v in variables],
+        output_gradients=cotangent,
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )

@@ -1,0 +1,150 @@
+"""The engine: networks, optimizers and the compiled updates, and the loop over steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from ganforge.api_types import Progress
+from ganforge.engine.backends import make_adapter
+from ganforge.engine.controls import Plan, Planner
+from ganforge.engine.randomness import step_key
+from ganforge.engine.updates import Updates
+from ganforge.errors import GANForgeError
+from ganforge.options import Options
+from ganforge.strategy import Loss, Strategy
+
+
+@dataclass
+class Step:
+    """A finished step: its plan, and its metrics still on the device until ``read`` is called."""
+
+    progress: Progress
+    plan: Plan
+    device_metrics: dict[str, Any]
+
+    def read(self) -> dict[str, float]:
+        """Return the metrics as numbers. This waits for the device: call it on logged steps only."""
+        return {name: float(value) for name, value in self.device_metrics.items()}
+
+
+class Engine:
+    """Trains a generator and a discriminator against each other.
+
+    Args:
+        generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
+        discriminator: (B, H, W, C) -> (B, 1) logits.
+        strategies: in the order they compose.
+        batch_size: real images a step; as many fakes are made.
+        learning_rate: Adam's, for both networks, before the strategies' multipliers.
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        loss: Loss,
+        *,
+        loss_options: Options | None = None,
+        strategies: Sequence[Strategy] = (),
+        batch_size: int = 64,
+        latent_dim: int = 100,
+        learning_rate: float = 2e-4,
+        beta_1: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
+        self.planner = Planner(strategies, learning_rate)
+        self.optimizers = tuple(
+            keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=0.999, epsilon=1e-8) for _ in range(2)
+        )
+        for optimizer, model in zip(self.optimizers, (generator, discriminator)):
+            optimizer.build(model.trainable_variables)
+        self.signals: dict[str, float] = {}
+        self.adapter = make_adapter([v for _, v in self.variables()])
+        updates = Updates(
+            self.adapter,
+            generator,
+            discriminator,
+            self.optimizers,
+            loss,
+            loss_options if loss_options is not None else loss.options(),
+            strategies,
+            self.planner,
+            batch_size,
+            latent_dim,
+        )
+        self._both = self.adapter.compile(updates.both, "both")
+        self._discriminator_only = self.adapter.compile(updates.discriminator_only, "discriminator_only")
+        self._generator_only = self.adapter.compile(updates.generator_only, "generator_only")
+        self.generate: Callable[[np.ndarray], np.ndarray] = self.adapter.inference(generator)
+
+    def steps(self, batches: Any, progress: Callable[[int], Progress], start: int, stop: int) -> Iterator[Step]:
+        """Yield each finished step from ``start`` up to ``stop``: the loop of the paper's algorithm 1.
+
+        ``batches`` gives uint8 images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra update's.
+        """
+        for step, real in batches.iterate(start, stop):
+            plan = self.planner.plan(progress(step), self.signals)
+            vector = self.planner.vector(plan)
+            for k in range(1, plan.counts["discriminator_steps"]):
+                self._discriminator_only(batches.extra(step, k), vector, step_key(self.seed, step, 2 * k))
+            metrics = self._both(real, vector, step_key(self.seed, step, 0))
+            for k in range(1, plan.counts["generator_steps"]):
+                self._generator_only(vector, step_key(self.seed, step, 2 * k + 1))
+            yield Step(progress(step), plan, metrics)
+
+    # ------------------------------------------------------------------ state
+
+    def variables(self) -> list[tuple[str, Any]]:
+        """Return every variable training changes with a stable name: networks, batch statistics, seeds, Adam's."""
+        owners = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.optimizers[0],
+            "discriminator_optimizer": self.optimizers[1],
+        }
+        return [
+            (f"{owner}/{i:03d}/{variable.path}", variable)
+            for owner, holder in owners.items()
+            for i, variable in enumerate(holder.variables)
+        ]
+
+    def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Return all that decides how training goes on: arrays by name, and a JSON-able rest."""
+        self.adapter.push_state()
+        arrays = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in self.variables()}
+        return arrays, {
+            "signals": self.signals,
+            "strategies": {s.name: s.get_state() for s in self.strategies},
+        }
+
+    def set_state(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> None:
+        """Take back what ``get_state`` returned.
+
+        Raises:
+            GANForgeError: it was made by other networks.
+        """
+        # Layer paths may carry a process-wide counter, so a variable is known by owner and position.
+        stored = {_position(name): array for name, array in arrays.items()}
+        for name, variable in self.variables():
+            array = stored.get(_position(name))
+            if array is None or tuple(array.shape) != tuple(variable.shape):
+                got = "is missing" if array is None else f"has the shape {tuple(array.shape)}"
+                raise GANForgeError(
+                    f"the checkpoint does not fit these networks: {name} {got}, expected {tuple(variable.shape)}"
+                )
+            variable.assign(array)
+        self.adapter.pull_state()
+        self.signals = dict(rest.get("signals", {}))
+        for strategy in self.strategies:
+            strategy.set_state(rest.get("strategies", {}).get(strategy.name, {}))
+
+
+def _position(name: str) -> str:
+    return "/".join(name.split("/")[:2])

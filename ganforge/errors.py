@@ -1,0 +1,24 @@
+"""What GANForge says when something is wrong: one line, what was expected, and the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GANForgeError(Exception):
+    """Something failed; the message is one line a person can act on. The command line exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(GANForgeError):
+    """A wrong name, option or value was asked for. The command line exits with 2."""
+
+    exit_code = 2
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or an empty string when none is near."""
+    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{matches[0]}'?" if matches else ""

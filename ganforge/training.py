@@ -1,0 +1,302 @@
+"""A run from its settings to its last file: what the command line and the Python API both stand on.
+
+This module joins the engine (which knows nothing of files) with data, run directories and pictures.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganforge import __version__
+from ganforge.api_types import Progress, RunConfig
+from ganforge.config import TrainConfig
+from ganforge.data.batches import Batches
+from ganforge.data.images import Images
+from ganforge.engine.backend_choice import choose_backend
+from ganforge.errors import GANForgeError, UsageError
+from ganforge.options import Options, make_options, parse_spec
+from ganforge.plugins import Entry, Registry, load_plugins, strategy_hooks
+from ganforge.runs import load_checkpoint, read_manifest
+from ganforge.session import Outcome, Session
+from ganforge.strategy import Strategy
+
+TYPICAL_STEPS = 2000
+
+
+class Training:
+    """Everything resolved and built, ready to run. Make one with ``new`` or ``resume``."""
+
+    def __init__(self, config: TrainConfig, images: Images | None, progress: Any, run: Path | None = None) -> None:
+        self.run_directory = run
+        backend = choose_backend(config.backend)
+        registry = load_plugins(config.plugins)
+        self.warnings: list[str] = registry.warnings()
+        self.config = config = config.model_copy(update={"backend": backend})
+        self._resolve(registry)
+        self._fill_in()
+        self.images = images or self._load_images(progress)
+        if not len(self.images.array):
+            raise GANForgeError(f"there is not one image in {config.data}")
+        self._plan_length()
+        self._build()
+
+    @classmethod
+    def new(cls, config: TrainConfig, progress: Callable[[int, int], None] | None = None) -> Training:
+        """Resolve the settings, read the data and build the networks; makes no run directory yet.
+
+        ``progress(done, total)`` is called while images are decoded.
+
+        Raises:
+            UsageError: a name, option or value will not do.
+            GANForgeError: the data cannot be read, or the networks cannot be built.
+        """
+        return cls(config, None, progress)
+
+    @classmethod
+    def resume(
+        cls,
+        run: Path,
+        epochs: int | None = None,
+        plugins: Sequence[str] = (),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Training:
+        """Build a run again as it was at its last checkpoint, optionally with more epochs in all.
+
+        Raises:
+            GANForgeError: there is no checkpoint, nothing is left to train, or the data changed.
+        """
+        manifest = read_manifest(run)
+        saved = TrainConfig.of(manifest["config"])
+        checkpoint = load_checkpoint(run)
+        changes: dict[str, Any] = {"epochs": epochs} if epochs is not None else {}
+        if plugins:
+            changes["plugins"] = tuple(dict.fromkeys((*saved.plugins, *plugins)))
+        training = cls(saved.model_copy(update=changes), None, progress, run)
+        if training.images.fingerprint != manifest["data"]["fingerprint"]:
+            raise GANForgeError(
+                f"the pictures in {saved.data} are not those {run.name} was trained on; "
+                "put them back, or start a new run with ganforge train"
+            )
+        if checkpoint.step >= training.steps:
+            done = checkpoint.step // training.steps_per_epoch
+            raise GANForgeError(
+                f"{run.name} has finished its {done} epochs; to train further: "
+                f"ganforge resume {run.name} --epochs {2 * done}"
+            )
+        training.engine.set_state(checkpoint.arrays, checkpoint.state)
+        training.start_step = checkpoint.step
+        training.seconds_before = float(checkpoint.state.get("seconds", 0.0))
+        return training
+
+    # ------------------------------------------------------------------ resolving
+
+    def _resolve(self, registry: Registry) -> None:
+        """Turn names into architecture, loss, strategies and data source, with their options."""
+        config = self.config
+        spec = parse_spec(config.arch)
+        self.arch = registry.get("architecture", spec.name)
+        self.arch_options = make_options(f"architecture '{spec.name}'", self.arch.value.options, spec.values)
+        spec = parse_spec(config.loss)
+        self.loss = registry.get("loss", spec.name)
+        self.loss_options = make_options(f"loss '{spec.name}'", self.loss.value.options, spec.values)
+
+        self.strategies: list[Strategy] = []
+        self.strategy_entries: list[Entry] = []
+        specs = [parse_spec(text) for text in config.balance if text.strip() != "none"]
+        for spec in specs:
+            entry = registry.get("strategy", spec.name)
+            options = make_options(f"strategy '{spec.name}'", entry.value.Options, spec.values)
+            self.strategy_entries.append(entry)
+            self.strategies.append(entry.value(options))
+        _refuse_conflicts(self.strategies)
+        self.observers = [module for _, module in registry.observers]
+
+        self.source: Entry | None = None
+        self.source_options: Options | None = None
+        from ganforge.data.sources import is_path
+
+        if not is_path(config.data):
+            spec = parse_spec(config.data)
+            try:
+                self.source = registry.get("dataset", spec.name)
+            except UsageError as error:
+                raise UsageError(f"{error} For your own pictures, give a folder: --data ./{spec.name}") from None
+            self.source_options = make_options(f"dataset '{spec.name}'", self.source.value.options, spec.values)
+
+    def _fill_in(self) -> None:
+        """Fill in what was left to be chosen: by the data source, then by the architecture."""
+        config, source = self.config, self.source.value if self.source else None
+        defaults = {
+            "latent_dim": 100,
+            "learning_rate": 2e-4,
+            "beta_1": 0.5,
+            "batch_size": 64,
+            **self.arch.value.defaults,
+            "image_size": source.image_size if source else 64,
+            "channels": source.channels if source else 3,
+        }
+        missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
+        self.config = config.model_copy(update=missing)
+
+    def _load_images(self, progress: Any) -> Images:
+        from ganforge.data.folder import load_folder
+        from ganforge.engine.updates import named
+
+        config = self.config
+        common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
+        common |= {"limit": config.limit, "seed": config.seed}
+        if self.source is not None:
+            return named(self.source.value.load)(options=self.source_options, cache_dir=None, **common)
+        return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
+
+    def _plan_length(self) -> None:
+        config = self.config
+        self.batches = Batches(self.images.array, config.batch_size, config.seed)
+        self.steps_per_epoch = self.batches.steps_per_epoch
+        epochs = config.epochs or -(-TYPICAL_STEPS // self.steps_per_epoch)
+        snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
+        self.config = config.model_copy(
+            update={
+                "epochs": epochs,
+                "snapshot_every": snapshot_every,
+                "checkpoint_every": config.checkpoint_every or snapshot_every,
+            }
+        )
+        self.steps = epochs * self.steps_per_epoch
+        self.start_step = 0
+        self.seconds_before = 0.0
+
+    def _build(self) -> None:
+        from ganforge.engine.engine import Engine
+        from ganforge.engine.networks import build_networks, summarize
+
+        config = self.config
+        self.image_shape = (config.image_size, config.image_size, config.channels)
+        settings = RunConfig(
+            architecture=self.arch.name,
+            image_shape=self.image_shape,
+            latent_dim=config.latent_dim,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            learning_rate=config.learning_rate,
+            generator_options=self.arch_options.model_dump(),
+            discriminator_options=self.arch_options.model_dump(),
+            loss=self.loss.name,
+            loss_options=self.loss_options.model_dump(),
+        )
+        for strategy in self.strategies:
+            if hook := strategy_hooks(strategy).get("configure_run"):
+                hook(config=settings)
+        arch, owner = self.arch.value, f"architecture '{self.arch.name}'"
+        self.loss_options = make_options(f"loss '{self.loss.name}'", self.loss.value.options, settings.loss_options)
+        self.generator, self.discriminator = build_networks(
+            arch,
+            self.image_shape,
+            config.latent_dim,
+            make_options(owner, arch.options, settings.generator_options),
+            make_options(owner, arch.options, settings.discriminator_options),
+            config.seed,
+            config.precision,
+        )
+        self.networks = {
+            "generator": summarize(self.generator),
+            "discriminator": summarize(self.discriminator),
+        }
+        self.parameters = {
+            "generator": int(self.generator.count_params()),
+            "discriminator": int(self.discriminator.count_params()),
+        }
+        self.engine = Engine(
+            self.generator,
+            self.discriminator,
+            self.loss.value,
+            loss_options=self.loss_options,
+            strategies=self.strategies,
+            batch_size=config.batch_size,
+            latent_dim=config.latent_dim,
+            learning_rate=settings.learning_rate,
+            beta_1=config.beta_1,
+            seed=config.seed,
+        )
+        self.engine.planner.plan(self.progress(0), {})  # two strategies in conflict are refused here, not later
+
+    def progress(self, step: int) -> Progress:
+        """Return where the run is at ``step``, from 0."""
+        return Progress(step, self.steps, step // self.steps_per_epoch, self.config.epochs or 0)
+
+    def first_plan(self) -> dict[str, float]:
+        """Return the first step's scalars by their names in ``metrics.jsonl``."""
+        return self.engine.planner.plan(self.progress(self.start_step), {}).flat()
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, observers: Sequence[object] = ()) -> Outcome:
+        """Train to the end, or until Ctrl-C, and leave everything the run directory promises.
+
+        Raises:
+            GANForgeError: the runs directory cannot be written, or a strategy misbehaved; what was trained is saved.
+        """
+        return Session(self, observers).run()
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what ``run.json`` says at the start."""
+        import keras
+
+        backend = keras.backend.backend()
+        library = __import__(backend)
+        return {
+            "format": 1,
+            "state": "running",
+            "seconds": self.seconds_before,
+            "config": self.config.model_dump(mode="json"),
+            "architecture": _entry(self.arch, self.arch_options),
+            "loss": _entry(self.loss, self.loss_options),
+            "strategies": [_entry(e, s.options) for e, s in zip(self.strategy_entries, self.strategies)],
+            "plugins": _plugin_files([self.arch, self.loss, *self.strategy_entries]),
+            "data": {
+                "description": self.images.description,
+                "fingerprint": self.images.fingerprint,
+                "count": len(self.images.array),
+                "skipped": [list(item) for item in self.images.skipped],
+            },
+            "image_shape": list(self.image_shape),
+            "steps_per_epoch": self.steps_per_epoch,
+            "networks": self.networks,
+            "parameters": self.parameters,
+            "versions": {
+                "ganforge": __version__,
+                "keras": keras.__version__,
+                "backend": backend,
+                backend: library.__version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+            },
+        }
+
+
+def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:
+    names = [strategy.name for strategy in strategies]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--balance {name} is given twice; give it once, with all its options")
+    for strategy in strategies:
+        for other in strategy.conflicts:
+            if other in names:
+                raise UsageError(
+                    f"'{strategy.name}' and '{other}' do the same thing in two ways; leave one out of --balance"
+                )
+
+
+def _entry(entry: Entry, options: Options | None) -> dict[str, Any]:
+    values = options.model_dump(mode="json") if options is not None else {}
+    return {"name": entry.name, "package": entry.package, "version": entry.version, "options": values}
+
+
+def _plugin_files(entries: Sequence[Entry]) -> list[Mapping[str, str]]:
+    files = {e.plugin: e.sha256 for e in entries if e.sha256}
+    return [{"file": plugin, "sha256": digest} for plugin, digest in files.items()]

@@ -1,0 +1,632 @@
+"""Folders and zips of pictures: decoding, the cache, what is skipped, every error line, and batches."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganforge.data import cache, decode, files, folder
+from ganforge.data.batches import Batches
+from ganforge.data.folder import load_folder
+from ganforge.errors import GANForgeError, UsageError
+
+RED, GREEN, BLUE = (220, 30, 30), (30, 200, 60), (40, 60, 220)
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    path = tmp_path / "photos"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def load(tmp_path, photos):
+    def call(path=photos, image_size=8, channels=3, **settings):
+        given = {"cache_dir": tmp_path / "cache", **settings}
+        return load_folder(path, image_size=image_size, channels=channels, **given)
+
+    return call
+
+
+def save(path: Path, colour=RED, size=(20, 20), mode="RGB", **settings) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).convert(mode).save(path, **settings)
+    return path
+
+
+def fill(root: Path, count: int) -> None:
+    """Pictures whose colour tells which they are: grey level 5 * i."""
+    for i in range(count):
+        save(root / f"{i:03}.png", (5 * i,) * 3)
+
+
+def levels(images) -> list[int]:
+    return [int(value) // 5 for value in images.array[:, 0, 0, 0]]
+
+
+def encoded(image: Image.Image, **settings) -> bytes:
+    file = io.BytesIO()
+    image.save(file, **settings)
+    return file.getvalue()
+
+
+# ------------------------------------------------------------------ decoding
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp", "a.gif", "a.webp", "a.tif", "a.ppm", "picture"])
+def test_formats(photos, load, name):
+    save(photos / "b.png")
+    save(photos / name, format="PNG" if name == "picture" else None)
+    images = load()
+    assert images.array.shape == (2, 8, 8, 3)
+    assert images.array.dtype == np.uint8
+    assert np.abs(images.array.astype(int) - RED).max() < 12
+    assert images.skipped == []
+    assert images.description == "2 images from photos (8x8, colour)"
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "expected"),
+    [
+        ("1", "PNG", (255, 255, 255)),
+        ("L", "PNG", (151, 151, 151)),
+        ("P", "PNG", (200, 140, 60)),
+        ("CMYK", "JPEG", (200, 140, 60)),
+        ("CMYK", "TIFF", (200, 140, 60)),
+        ("YCbCr", "JPEG", (200, 140, 60)),
+        ("LAB", "TIFF", (200, 140, 60)),
+    ],
+)
+def test_modes(mode, form, expected):
+    image = Image.new("RGB", (16, 16), (200, 140, 60))
+    if mode == "LAB":
+        from PIL import ImageCms
+
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
+    else:
+        image = image.convert(mode, dither=Image.Dither.NONE)
+    content = encoded(image, format=form)
+    assert Image.open(io.BytesIO(content)).mode in (mode, "RGB")
+    colour = decode.decode(content, 8, 3, "crop")
+    grey = decode.decode(content, 8, 1, "crop")
+    tolerance = 26 if mode == "P" else 6
+    assert np.abs(colour.astype(int) - expected).max() <= tolerance
+    assert grey.shape == (8, 8, 1)
+    assert np.abs(grey.astype(int) - 151).max() <= (104 if mode == "1" else tolerance)
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (np.full((9, 9), 0x8080, np.uint16), "PNG"),
+        (np.full((9, 9), 0x8080, np.uint16), "TIFF"),
+        (np.full((9, 9), 0x8080, np.int32), "TIFF"),
+        (np.full((9, 9), 128 / 255, np.float32), "TIFF"),
+        (np.full((9, 9), 128, np.float32), "TIFF"),
+    ],
+)
+def test_sixteen_bits_and_floats(values, form):
+    content = encoded(Image.fromarray(values), format=form)
+    assert decode.decode(content, 4, 3, "crop").tolist() == np.full((4, 4, 3), 128).tolist()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparency_lies_on_white(mode):
+    image = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 5, 10))
+    picture = decode.decode(encoded(image.convert(mode), format="PNG"), 10, 3, "crop")
+    assert picture[:, :3].max() <= 3
+    assert picture[:, 7:].min() >= 252
+
+
+def test_exif_orientation():
+    image = Image.new("RGB", (20, 10), BLUE)
+    image.paste(RED, (0, 0, 10, 10))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: the left half comes to the top
+    picture = decode.decode(encoded(image, format="JPEG", exif=exif, quality=95), 8, 3, "stretch").astype(int)
+    assert np.abs(picture[0] - RED).max() < 25
+    assert np.abs(picture[-1] - BLUE).max() < 25
+
+
+def test_the_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (GREEN, RED)]
+    content = encoded(frames[0], format="GIF", save_all=True, append_images=frames[1:])
+    assert np.abs(decode.decode(content, 4, 3, "crop").astype(int) - GREEN).max() < 6
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_crop_cuts_the_sides_and_stretch_keeps_them(form):
+    image = Image.new("RGB", (60, 20), GREEN)
+    image.paste(RED, (0, 0, 20, 20))
+    image.paste(BLUE, (40, 0, 60, 20))
+    content = encoded(image, format=form)
+    crop, stretch = (decode.decode(content, 12, 3, fit).astype(int) for fit in ("crop", "stretch"))
+    assert np.abs(crop[:, 1:-1] - GREEN).max() < 40
+    assert [
+        np.abs(stretch[6, column] - colour).max() < 40
+        for column, colour in ((1, RED), (6, GREEN), (10, BLUE))
+    ]
+    assert np.abs(stretch[:, 1] - RED).max() < 40
+    assert np.abs(stretch[:, 10] - BLUE).max() < 40
+
+
+def test_too_many_pixels(monkeypatch):
+    monkeypatch.setattr(decode, "MAX_PIXELS", 99)
+    with pytest.raises(decode.Unreadable, match="10x10 pixels, more than 99"):
+        decode.decode(encoded(Image.new("RGB", (10, 10)), format="PNG"), 4, 3, "crop")
+
+
+def test_a_decompression_bomb_is_skipped(photos, load):
+    fill(photos, 2)
+    # A header that declares 60,000 x 60,000 pixels and has nothing behind it.
+    (photos / "bomb.bmp").write_bytes(
+        b"BM" + bytes(8) + (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
+        + (60000).to_bytes(4, "little") * 2 + b"\1\0\x18\0" + bytes(24)
+    )  # fmt: skip
+    assert load().skipped == [("bomb.bmp", "more than 178,956,970 pixels")]
+
+
+# ------------------------------------------------------------------ finding and skipping
+
+
+def test_nested_folders_and_labels(photos, load):
+    for name in ("dog/1.png", "cat/deep/2.png", "cat/1.png"):
+        save(photos / name, RED if name.startswith("dog") else GREEN)
+    images = load()
+    assert images.classes == ("cat", "dog")
+    assert images.labels.dtype == np.int32
+    assert images.labels.tolist() == [0, 0, 1]
+    assert np.abs(images.array[2].astype(int) - RED).max() < 3
+    save(photos / "loose.png")
+    assert load().labels is None
+
+
+def test_skipped_are_listed_with_the_reason(photos, load):
+    fill(photos, 3)
+    (photos / "sub").mkdir()
+    (photos / "sub" / "a.jpg").write_bytes(b"no picture at all")
+    (photos / "b.png").write_bytes(b"")
+    (photos / "c.png").write_bytes((photos / "002.png").read_bytes()[:60])
+    for name in ("notes.txt", ".hidden.png", ".DS_Store", "Thumbs.db", "__MACOSX/x.png", "old.zip"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(b"beside the pictures")
+    images = load()
+    assert levels(images) == [0, 1, 2]
+    assert images.found == 6
+    skipped = dict(images.skipped)
+    assert set(skipped) == {"b.png", "c.png", "sub/a.jpg"}
+    assert skipped["b.png"] == "empty file"
+    assert skipped["sub/a.jpg"] == "not an image that Pillow reads"
+    assert skipped["c.png"]
+    assert "\n" not in skipped["c.png"]
+    assert load().skipped == images.skipped  # known from the cache too
+
+
+def test_strict_names_the_first_unreadable_file(photos, load):
+    fill(photos, 3)
+    (photos / "001.png").write_bytes(b"broken")
+    load()
+    for _ in range(2):  # with and without a cache entry of the same files
+        with pytest.raises(GANForgeError, match=r"cannot read '001.png' in '.*photos': not an image"):
+            load(strict=True)
+
+
+def test_a_loop_of_links_ends_and_nothing_is_read_twice(photos, load):
+    fill(photos / "a", 2)
+    (photos / "a" / "up").symlink_to(photos, target_is_directory=True)
+    (photos / "again").symlink_to(photos / "a", target_is_directory=True)
+    (photos / "nowhere.png").symlink_to(photos / "missing.png")
+    images = load()
+    assert images.found == 2
+    assert images.skipped == [("nowhere.png", "a link that leads nowhere")]
+
+
+def test_a_pipe_does_not_hang(photos, load):
+    fill(photos, 2)
+    os.mkfifo(photos / "pipe.png")
+    assert len(load()) == 2
+
+
+def test_a_large_file_is_not_read(photos, load, monkeypatch):
+    fill(photos, 3)
+    save(photos / "noise.bmp", size=(64, 64))
+    monkeypatch.setattr(files, "MAX_BYTES", 5000)
+    assert [reason for _, reason in load().skipped] == ["12,342 bytes, more than 5,000"]
+
+
+def test_a_file_that_may_be_read_again_is_tried_again(photos, load, monkeypatch):
+    fill(photos, 3)
+    read = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "001.png":
+            raise PermissionError(13, "no")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert load().skipped == [("001.png", "not permitted to read")]
+    assert load().skipped == []
+
+
+# ------------------------------------------------------------------ zip
+
+
+def test_zip_equals_folder(photos, load, tmp_path):
+    save(photos / "cat/1.png", GREEN)
+    save(photos / "dog/1.jpg", RED)
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for name in ("cat/1.png", "dog/1.jpg"):
+            archive.write(photos / name, name)
+        archive.writestr("__MACOSX/cat/._1.png", b"x")
+        archive.writestr("inner.zip", b"x")
+        archive.writestr("../../evil.png", (photos / "cat/1.png").read_bytes())
+    before = sorted(tmp_path.rglob("*"))
+    images = load(tmp_path / "pets.zip", cache_dir=tmp_path / "cache")
+    assert images.description == "3 images from pets.zip (8x8, colour)"
+    assert [path for path in sorted(tmp_path.rglob("*")) if "cache" not in path.parts] == before
+    assert np.array_equal(images.array[1:], load().array)
+
+
+def test_the_same_pictures_have_one_fingerprint_wherever_they_are(photos, load, tmp_path):
+    fill(photos / "a", 3)
+    with zipfile.ZipFile(tmp_path / "moved.zip", "w") as archive:
+        for path in sorted(photos.rglob("*.png")):
+            archive.write(path, path.relative_to(photos))
+    first = load()
+    assert load(tmp_path / "moved.zip").fingerprint == first.fingerprint
+    assert load(fit="stretch").fingerprint != first.fingerprint
+    assert load(image_size=9).fingerprint != first.fingerprint
+    save(photos / "a" / "001.png", RED)
+    assert load().fingerprint != first.fingerprint
+
+
+def test_one_folder_around_everything_in_a_zip_is_no_class(photos, load, tmp_path):
+    for name in ("pets/cat/1.png", "pets/dog/1.png"):
+        save(photos / name)
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        for path in photos.rglob("*.png"):
+            archive.write(path, path.relative_to(photos))
+    assert load(tmp_path / "z.zip").classes == ("cat", "dog")
+
+
+def test_damaged_encrypted_and_absurd_entries_are_skipped(photos, load, tmp_path, monkeypatch):
+    path = tmp_path / "z.zip"
+    picture = encoded(Image.new("RGB", (9, 9), RED), format="PNG")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a.png", "b.png", "damaged.png"):
+            archive.writestr(name, picture)
+        archive.writestr("huge.png", bytes(10_000), zipfile.ZIP_DEFLATED)
+        archive.writestr("secret.png", picture)
+        archive.infolist()[-1].flag_bits |= 1
+    content = bytearray(path.read_bytes())
+    content[content.index(b"damaged.png") + 11 + 40] ^= 0xFF
+    path.write_bytes(content)
+    monkeypatch.setattr(files, "MAX_BYTES", 9000)
+    images = load(path)
+    assert len(images) == 2
+    skipped = dict(images.skipped)
+    assert "CRC" in skipped["damaged.png"]
+    assert skipped["huge.png"] == "declares 10,000 bytes, more than 9,000"
+    assert skipped["secret.png"] == "encrypted"
+
+
+# ------------------------------------------------------------------ cache and limit
+
+
+def test_the_second_start_decodes_nothing(photos, load, monkeypatch):
+    fill(photos, 5)
+    seen: list[tuple[int, int]] = []
+    first = load(progress=lambda *at: seen.append(at))
+    assert seen[-1] == (5, 5)
+    monkeypatch.setattr(folder, "decode", None)
+    monkeypatch.setattr(Path, "read_bytes", None)
+    seen.clear()
+    second = load(progress=lambda *at: seen.append(at))
+    assert seen == []
+    assert isinstance(second.array, np.memmap)
+    assert not second.array.flags.writeable
+    assert np.array_equal(first.array, second.array)
+    assert (first.fingerprint, first.found) == (second.fingerprint, second.found)
+
+
+@pytest.mark.parametrize("change", ["touch", "add", "remove", "size", "channels", "fit"])
+def test_any_change_decodes_again(photos, load, change):
+    fill(photos, 4)
+    load()
+    settings = {}
+    if change == "touch":
+        os.utime(photos / "001.png", ns=(1, 1))
+    elif change == "add":
+        save(photos / "x.png")
+    elif change == "remove":
+        (photos / "003.png").unlink()
+    else:
+        settings = {"size": {"image_size": 6}, "channels": {"channels": 1}, "fit": {"fit": "stretch"}}[change]
+    calls: list[tuple[int, int]] = []
+    images = load(**settings, progress=lambda *at: calls.append(at))
+    assert calls
+    assert len(images) == {"add": 5, "remove": 3}.get(change, 4)
+
+
+def test_limit_is_chosen_by_seed_before_decoding(photos, load, monkeypatch):
+    fill(photos, 40)
+    decoded: list[int] = []
+    real = folder.decode
+    monkeypatch.setattr(folder, "decode", lambda *args: decoded.append(1) or real(*args))
+    few = load(limit=10, seed=1)
+    assert len(decoded) == len(few) == 10
+    assert few.found == 40
+    assert levels(few) == sorted(set(levels(few)))
+    assert levels(load(limit=10, seed=1)) == levels(few)
+    assert len(decoded) == 10
+    assert levels(load(limit=10, seed=2)) != levels(few)
+    assert levels(load(limit=99)) == list(range(40))
+
+
+def test_limit_is_topped_up_when_some_are_unreadable(photos, load):
+    fill(photos, 40)
+    for i in range(0, 40, 2):
+        (photos / f"{i:03}.png").write_bytes(b"broken")
+    images = load(limit=12)
+    assert len(set(levels(images))) == 12
+    assert images.skipped
+    assert len(load(limit=30)) == 20
+
+
+def test_a_damaged_cache_is_made_again(photos, load, tmp_path):
+    fill(photos, 3)
+    load()
+    for name, content in ((cache.ABOUT, b"{"), (cache.ARRAY, b"\x93NUMPY"), (cache.ABOUT, b'{"count": 7}')):
+        (entry,) = (tmp_path / "cache").iterdir()
+        (entry / name).write_bytes(content)
+        assert levels(load()) == [0, 1, 2]
+
+
+def test_a_failure_leaves_no_entry(photos, load, tmp_path):
+    fill(photos, 1)
+    (photos / "b.png").write_bytes(b"broken")
+    with pytest.raises(GANForgeError):
+        load()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_slower_of_two_processes_takes_the_other_ones_entry(tmp_path):
+    with cache.new_entry(tmp_path, "key") as slow:
+        with cache.new_entry(tmp_path, "key") as quick:
+            (quick / "quick").touch()
+        (slow / "slow").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert (tmp_path / "key" / "quick").exists()
+
+
+def test_many_pictures_keep_their_order(photos, load):
+    for i in range(300):
+        save(photos / f"{i:03}.png", (i % 256, i // 256, 0), size=(8, 8))
+    array = load().array.astype(int)
+    assert (array[:, 4, 4, 0] + 256 * array[:, 4, 4, 1]).tolist() == list(range(300))
+
+
+def test_where_the_cache_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANFORGE_CACHE_DIR", str(tmp_path / "env"))
+    assert cache.cache_root() == tmp_path / "env"
+    assert cache.cache_root(tmp_path / "argument") == tmp_path / "argument"
+    monkeypatch.delenv("GANFORGE_CACHE_DIR")
+    monkeypatch.setattr(cache.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "user" / name))
+    assert cache.cache_root() == tmp_path / "user" / "ganforge"
+
+
+def test_without_a_writable_cache_a_temporary_one_serves(photos, load, tmp_path):
+    fill(photos, 3)
+    (tmp_path / "file").write_text("not a folder")
+    images = load(cache_dir=tmp_path / "file" / "cache")
+    assert levels(images) == [0, 1, 2]
+    assert not images.array.filename.is_relative_to(tmp_path)
+
+
+def test_a_full_disk_is_one_line(photos, load, monkeypatch):
+    fill(photos, 3)
+
+    def full(self, picture):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.ArrayWriter, "write", full)
+    with pytest.raises(GANForgeError, match="no space left for the picture cache in .*GANFORGE_CACHE_DIR"):
+        load()
+
+
+# ------------------------------------------------------------------ error lines
+
+
+def test_a_missing_path_suggests_its_neighbour(photos, load):
+    with pytest.raises(GANForgeError, match=r"there is no folder or zip '.*phots'\. Did you mean 'photos'\?"):
+        load(photos.parent / "phots")
+    with pytest.raises(GANForgeError, match=r"there is no folder or zip '/nowhere/at/all'\.$"):
+        load("/nowhere/at/all")
+
+
+def test_a_file_is_neither_folder_nor_zip(photos, load):
+    with pytest.raises(GANForgeError, match="neither a folder nor a zip; expected a folder or zip of images"):
+        load(save(photos / "a.png"))
+    (photos / "a.zip").write_bytes(b"no zip")
+    with pytest.raises(GANForgeError, match=r"neither a folder nor a zip \(damaged\?\)"):
+        load(photos / "a.zip")
+
+
+def test_nothing_to_read(photos, load):
+    with pytest.raises(GANForgeError, match=r"photos' holds no image files$"):
+        load()
+    (photos / "notes.txt").write_text("hello")
+    with pytest.raises(GANForgeError, match="holds no image files"):
+        load()
+    (photos / "a.png").write_bytes(b"broken")
+    message = "none of the 1 files in '.*' is a readable image; 'a.png': not an image that Pillow reads"
+    with pytest.raises(GANForgeError, match=message):
+        load()
+    save(photos / "b.png")
+    with pytest.raises(
+        GANForgeError, match=r"only one readable image \('b.png'\); training needs at least 2"
+    ):
+        load()
+
+
+def test_not_permitted(photos, load, monkeypatch):
+    fill(photos / "open", 2)
+    fill(photos / "shut", 2)
+    scandir = os.scandir
+    shut = {"shut"}
+
+    def refuse(path):
+        if Path(path).name in shut:
+            raise PermissionError(13, "no")
+        return scandir(path)
+
+    monkeypatch.setattr(files.os, "scandir", refuse)
+    assert load().skipped == [("shut/", "not permitted to read")]
+    with pytest.raises(GANForgeError, match="cannot read 'shut/'"):
+        load(strict=True)
+    shut.add("photos")
+    with pytest.raises(GANForgeError, match="not permitted to read '.*photos'"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"image_size": 0}, "image size 0 will not do"),
+        ({"channels": 4}, "4 channels will not do"),
+        ({"fit": "pad"}, "fit 'pad' will not do; expected crop or stretch"),
+        ({"limit": 1}, "a limit of 1 will not do"),
+    ],
+)
+def test_settings_out_of_range(photos, load, wrong, message):
+    fill(photos, 2)
+    with pytest.raises(UsageError, match=message):
+        load(**wrong)
+
+
+# ------------------------------------------------------------------ batches
+
+
+@pytest.fixture
+def array() -> np.ndarray:
+    return np.arange(23, dtype=np.uint8)[:, None, None, None].repeat(4, axis=1).repeat(4, axis=2)
+
+
+def test_an_epoch_shows_every_image_at_most_once_and_each_has_its_order(array):
+    batches = Batches(array, 5, seed=1)
+    assert batches.steps_per_epoch == 4
+    epochs = [np.concatenate([batches.indices(4 * epoch + i) for i in range(4)]) for epoch in range(30)]
+    assert all(len(set(epoch)) == 20 for epoch in epochs)
+    assert set(np.concatenate(epochs)) == set(range(23))
+    assert not np.array_equal(epochs[0], epochs[1])
+    whole = Batches(array, 23, seed=1)
+    assert sorted(whole.indices(7)) == list(range(23))
+
+
+def test_a_step_depends_on_seed_and_step_alone(array):
+    forwards, backwards = Batches(array, 5, seed=1), Batches(array, 5, seed=1)
+    there = [forwards.batch(step) for step in range(12)]
+    back = [backwards.batch(step) for step in reversed(range(12))][::-1]
+    assert np.array_equal(there, back)
+    assert not np.array_equal(there[0], Batches(array, 5, seed=2).batch(0))
+    assert there[0].shape == (5, 4, 4, 1)
+    assert there[0].dtype == np.uint8
+    assert there[0].flags.c_contiguous
+    assert np.array_equal(there[3][:, 0, 0, 0], forwards.indices(3))
+
+
+def test_extra_batches_are_stateless_and_independent(array):
+    batches = Batches(array, 5, seed=1)
+    extra = batches.extra(3, 0)
+    batches.batch(9)
+    assert np.array_equal(extra, batches.extra(3, 0))
+    assert len(set(extra[:, 0, 0, 0])) == 5
+    others = [batches.batch(3), batches.extra(3, 1), batches.extra(4, 0), Batches(array, 5, 2).extra(3, 0)]
+    assert not any(np.array_equal(extra, other) for other in others)
+
+
+def test_batches_of_a_memory_map_are_plain_arrays(array, tmp_path):
+    np.save(tmp_path / "a.npy", array)
+    batch = Batches(np.load(tmp_path / "a.npy", mmap_mode="r"), 5, 0).batch(0)
+    assert type(batch) is np.ndarray
+    assert batch.flags.writeable
+
+
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "ganforge-batches"]
+
+
+def test_iterate_is_in_order_and_resumes(array):
+    batches = Batches(array, 5, seed=1)
+    steps, pictures = zip(*batches.iterate(0, 11))
+    assert steps == tuple(range(11))
+    assert np.array_equal(pictures, [batches.batch(step) for step in range(11)])
+    resumed = list(Batches(array, 5, seed=1).iterate(6, 11))
+    assert np.array_equal([batch for _, batch in resumed], pictures[6:])
+    assert list(batches.iterate(5, 5)) == []
+    assert workers() == []
+
+
+def test_iterate_works_ahead_but_not_further_than_asked(array, monkeypatch):
+    batches = Batches(array, 5, seed=1, prefetch=2)
+    made: list[int] = []
+    reached = threading.Event()
+    batch = batches.batch
+
+    def record(step):
+        made.append(step)
+        if len(made) == 4:
+            reached.set()
+        return batch(step)
+
+    monkeypatch.setattr(batches, "batch", record)
+    steps = batches.iterate(0, 1000)
+    next(steps)
+    assert reached.wait(5)  # one taken, two ready, one waiting for room
+    assert made == [0, 1, 2, 3]
+    steps.close()
+    assert len(made) < 10
+    assert workers() == []
+
+
+def test_an_error_in_the_thread_reaches_the_consumer(array, monkeypatch):
+    batches = Batches(array, 5, seed=1)
+    batch = batches.batch
+
+    def fail(step):
+        if step == 2:
+            raise OSError("the disk went away")
+        return batch(step)
+
+    monkeypatch.setattr(batches, "batch", fail)
+    seen = []
+    with pytest.raises(OSError, match="the disk went away"):
+        seen.extend(step for step, _ in batches.iterate(0, 9))
+    assert workers() == []
+
+
+def test_batch_sizes_that_cannot_be(array):
+    message = "batch size 256 is larger than the 23 images; use --batch-size 23 or smaller"
+    with pytest.raises(GANForgeError, match=message):
+        Batches(array, 256, 0)
+    with pytest.raises(UsageError, match="batch size 0 will not do"):
+        Batches(array, 0, 0)
+
+
+def test_the_notes_of_an_entry_are_plain_json(photos, load, tmp_path):
+    fill(photos, 2)
+    load()
+    (entry,) = (tmp_path / "cache").iterdir()
+    assert json.loads((entry / cache.ABOUT).read_text())["count"] == 2
