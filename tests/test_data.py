@@ -153,10 +153,7 @@ def test_crop_cuts_the_sides_and_stretch_keeps_them(form):
     content = encoded(image, format=form)
     crop, stretch = (decode.decode(content, 12, 3, fit).astype(int) for fit in ("crop", "stretch"))
     assert np.abs(crop[:, 1:-1] - GREEN).max() < 40
-    assert [
-        np.abs(stretch[6, column] - colour).max() < 40
-        for column, colour in ((1, RED), (6, GREEN), (10, BLUE))
-    ]
+    assert np.abs(stretch[:, 6] - GREEN).max() < 40
     assert np.abs(stretch[:, 1] - RED).max() < 40
     assert np.abs(stretch[:, 10] - BLUE).max() < 40
 
@@ -271,7 +268,7 @@ def test_zip_equals_folder(photos, load, tmp_path):
             archive.write(photos / name, name)
         archive.writestr("__MACOSX/cat/._1.png", b"x")
         archive.writestr("inner.zip", b"x")
-        archive.writestr("../../evil.png", (photos / "cat/1.png").read_bytes())
+        archive.writestr("/absolute/evil.png", (photos / "cat/1.png").read_bytes())
     before = sorted(tmp_path.rglob("*"))
     images = load(tmp_path / "pets.zip", cache_dir=tmp_path / "cache")
     assert images.description == "3 images from pets.zip (8x8, colour)"
@@ -442,7 +439,7 @@ def test_a_full_disk_is_one_line(photos, load, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.ArrayWriter, "write", full)
-    with pytest.raises(GANForgeError, match="no space left for the picture cache in .*GANFORGE_CACHE_DIR"):
+    with pytest.raises(GANForgeError, match=r"no space left for the picture cache in .*GANFORGE_CACHE_DIR"):
         load()
 
 
@@ -475,9 +472,7 @@ def test_nothing_to_read(photos, load):
     with pytest.raises(GANForgeError, match=message):
         load()
     save(photos / "b.png")
-    with pytest.raises(
-        GANForgeError, match=r"only one readable image \('b.png'\); training needs at least 2"
-    ):
+    with pytest.raises(GANForgeError, match=r"only one readable image \('b.png'\); training needs at least 2"):
         load()
 
 
@@ -497,7 +492,7 @@ def test_not_permitted(photos, load, monkeypatch):
     with pytest.raises(GANForgeError, match="cannot read 'shut/'"):
         load(strict=True)
     shut.add("photos")
-    with pytest.raises(GANForgeError, match="not permitted to read '.*photos'"):
+    with pytest.raises(GANForgeError, match=r"not permitted to read '.*photos'"):
         load()
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,6 +98,7 @@ class ArrayWriter:
         self._shape = shape
         self.count = 0
         self._header()
+        self._start = self._file.tell()
 
     def _header(self) -> None:
         # numpy pads its header so that the first dimension can be rewritten in place.
@@ -111,12 +112,15 @@ class ArrayWriter:
 
     def close(self) -> None:
         """Write the final count and close."""
-        if not self._file.closed:
-            start = self._file.tell() - self.count * int(np.prod(self._shape))
-            self._file.seek(0)
-            self._header()
-            if self._file.tell() != start:
-                raise RuntimeError("numpy's header changed its length")
+        self._file.seek(0)
+        self._header()
+        if self._file.tell() != self._start:
+            raise RuntimeError("numpy's header changed its length")
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Close a file that will not be used."""
+        with suppress(OSError):  # on a full disk closing fails too
             self._file.close()
 
 

@@ -81,9 +81,7 @@ def draw_critters(
     return pictures, factors
 
 
-def _draw(
-    pictures: np.ndarray, factors: dict[str, np.ndarray], progress: Callable[[int, int], None] | None
-) -> None:
+def _draw(pictures: np.ndarray, factors: dict[str, np.ndarray], progress: Callable[[int, int], None] | None) -> None:
     """Fill ``pictures``: each look is drawn large once, then moved, scaled and laid on its background."""
     count, size, _, channels = pictures.shape
     # Four times the picture is plenty for smooth edges, and large pictures need less.

@@ -80,9 +80,7 @@ def _shoulders(canvas: Canvas, coat: Colour, edge: Colour, turn: float) -> None:
     canvas.ellipse(x + 0.02 * turn, 1.06, 0.15, 0.2, mix(coat, WHITE, 0.6))
 
 
-def _head(
-    canvas: Canvas, shapes: Sequence[tuple[float, float, float, float]], coat: Colour, edge: Colour
-) -> None:
+def _head(canvas: Canvas, shapes: Sequence[tuple[float, float, float, float]], coat: Colour, edge: Colour) -> None:
     """Several ellipses as one shape with one outline."""
     for x, y, rx, ry in shapes:
         canvas.ellipse(x, y, rx + 0.03, ry + 0.03, edge)
@@ -100,8 +98,7 @@ def _cat(canvas: Canvas, coat: Colour, edge: Colour, turn: float) -> None:
         canvas.polygon([(outer, 0.4), (tip, 0.07), (inner, 0.28)], coat, 0.004)
         middle = (outer + inner + tip) / 3
         pull = [
-            (p + (middle - p) * 0.42, y + (0.26 - y) * 0.42)
-            for p, y in ((outer, 0.4), (tip, 0.09), (inner, 0.28))
+            (p + (middle - p) * 0.42, y + (0.26 - y) * 0.42) for p, y in ((outer, 0.4), (tip, 0.09), (inner, 0.28))
         ]
         canvas.polygon(pull, PINK, 0.006)
     _head(canvas, [(0.5, 0.5, 0.31, 0.26), (0.5, 0.57, 0.345, 0.2)], coat, edge)
@@ -183,9 +180,7 @@ def _slanted(
     angle = math.radians(degrees)
     turns = [2 * math.pi * i / 40 for i in range(40)]
     for grow, colour in ((outline, edge), (0.0, fill)):
-        points = [
-            ((rx * (1 + taper * math.sin(t)) + grow) * math.cos(t), (ry + grow) * math.sin(t)) for t in turns
-        ]
+        points = [((rx * (1 + taper * math.sin(t)) + grow) * math.cos(t), (ry + grow) * math.sin(t)) for t in turns]
         canvas.polygon(
             [
                 (x + a * math.cos(angle) - b * math.sin(angle), y + a * math.sin(angle) + b * math.cos(angle))

@@ -113,15 +113,11 @@ class _Folder:
             try:
                 with os.scandir(folder) as listing:
                     # Real folders before links to them, so that a picture is known by its own name.
-                    entries = sorted(
-                        listing, key=lambda entry: (entry.is_symlink(), entry.name), reverse=True
-                    )
+                    entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name), reverse=True)
             except OSError as error:
                 if not prefix:
                     raise
-                self.denied.append(
-                    (prefix, DENIED if isinstance(error, PermissionError) else str(error.strerror))
-                )
+                self.denied.append((prefix, DENIED if isinstance(error, PermissionError) else str(error.strerror)))
                 continue
             for entry in entries:
                 name = prefix + entry.name
@@ -135,9 +131,7 @@ class _Folder:
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     # On Windows scandir leaves the inode out.
-                    identity = (
-                        (status.st_dev, status.st_ino) if status.st_ino else (0, os.path.realpath(entry.path))
-                    )
+                    identity = (status.st_dev, status.st_ino) if status.st_ino else (0, os.path.realpath(entry.path))
                     if identity not in seen:
                         seen.add(identity)
                         waiting.append((name + "/", Path(entry.path)))

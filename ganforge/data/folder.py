@@ -23,7 +23,8 @@ from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
 
 CACHE_VERSION = 1
-_BLOCK = 256
+# Decoded pictures that may wait to be written, together.
+_BLOCK_BYTES = 2**26
 
 
 def load_folder(
@@ -67,15 +68,15 @@ def load_folder(
         key = _key(files, [*settings, PIL.__version__, *([limit, seed] if wanted < len(files) else [])])
         where = cache_root(cache_dir)
         entry = open_entry(where, key)
-        if entry is not None and (entry[1].get("retry") or (strict and entry[1]["skipped"])):
-            # Try again what may have been put right since, or what --strict must now name.
+        if entry is not None and entry[1]["retry"]:
+            # What could not be read may have been put right since, without a trace in size or time.
             drop_entry(where, key)
             entry = None
+        if entry is not None and strict and entry[1]["skipped"]:
+            _refuse(root, *entry[1]["skipped"][0])
         if entry is None:
             with new_entry(where, key) as folder:
-                about = _fill(
-                    folder, source, [files[i] for i in order], wanted, settings, strict, root, progress
-                )
+                about = _fill(folder, source, [files[i] for i in order], wanted, settings, strict, root, progress)
                 write_about(folder, about)
             entry = open_entry(where, key)
             if entry is None:
@@ -114,9 +115,7 @@ def _key(files: list[File], settings: list[Any]) -> str:
 
 
 def _refuse(root: Path, name: str, reason: str) -> None:
-    raise GANForgeError(
-        f"cannot read '{name}' in '{root}': {reason} (--strict stops at the first unreadable file)"
-    )
+    raise GANForgeError(f"cannot read '{name}' in '{root}': {reason} (--strict stops at the first unreadable file)")
 
 
 def _fill(
@@ -144,16 +143,15 @@ def _fill(
         except Unreadable as error:
             return error
 
+    block = max(16, min(256, _BLOCK_BYTES // (image_size * image_size * channels)))
     writer = ArrayWriter(folder, (image_size, image_size, channels))
-    workers = ThreadPoolExecutor(
-        max_workers=min(32, os.cpu_count() or 1), thread_name_prefix="ganforge-decode"
-    )
+    workers = ThreadPoolExecutor(max_workers=min(32, os.cpu_count() or 1), thread_name_prefix="ganforge-decode")
     try:
         # Set around the whole pool and not in its threads, where it would race.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-            for file, result in _in_order(workers, one, files, lambda: wanted - writer.count):
+            for file, result in _in_order(workers, one, files, block, lambda: wanted - writer.count):
                 if isinstance(result, Unreadable):
                     if strict:
                         _refuse(root, file.name, str(result))
@@ -166,20 +164,19 @@ def _fill(
                 done = writer.count + len(skipped)
                 if progress and (done % 32 == 0 or writer.count == wanted):
                     progress(min(done, wanted), wanted)
+    except BaseException:
+        writer.abandon()
+        raise
     finally:
         workers.shutdown(wait=True, cancel_futures=True)
-        writer.close()
+    writer.close()
     if progress and writer.count < wanted:
         progress(wanted, wanted)
     if not names:
         (name, reason), count = skipped[0], len(skipped)
-        raise GANForgeError(
-            f"none of the {count:,} files in '{root}' is a readable image; '{name}': {reason}"
-        )
+        raise GANForgeError(f"none of the {count:,} files in '{root}' is a readable image; '{name}': {reason}")
     if len(names) == 1:
-        raise GANForgeError(
-            f"'{root}' holds only one readable image ('{names[0]}'); training needs at least 2"
-        )
+        raise GANForgeError(f"'{root}' holds only one readable image ('{names[0]}'); training needs at least 2")
     classes, labels = _labels(names)
     return {
         "count": len(names),
@@ -195,6 +192,7 @@ def _in_order(
     workers: ThreadPoolExecutor,
     function: Callable[[File], Any],
     files: list[File],
+    block: int,
     needed: Callable[[], int],
 ) -> Iterator[tuple[File, Any]]:
     """Yield (file, function(file)) in order, a block ahead at a time, until ``needed()`` is 0.
@@ -203,9 +201,9 @@ def _in_order(
     """
     start = 0
     while start < len(files) and needed() > 0:
-        block = files[start : start + min(_BLOCK, needed())]
-        yield from zip(block, workers.map(function, block))
-        start += len(block)
+        some = files[start : start + min(block, needed())]
+        yield from zip(some, workers.map(function, some))
+        start += len(some)
 
 
 def _labels(names: list[str]) -> tuple[list[str], list[int]]:

@@ -22,8 +22,8 @@ from ganforge.strategy import Loss, Strategy
 class Updates:
     """One discriminator update, one generator update, and both on the same fakes.
 
-    ``real`` is uint8 (B, H, W, C), ``vector`` the planner's scalars and ``key`` two uint32 words. Every update returns a
-    dict of 0-d float32 tensors.
+    ``real`` is uint8 (B, H, W, C), ``vector`` the planner's scalars and ``key`` two uint32 words. Every update
+    returns a dict of 0-d float32 tensors.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Updates:
         return metrics
 
     def _learn_generator(self, fakes: Any, pull: Callable, vector: Any, key: Any) -> dict[str, Any]:
-        """Fakes labelled 1, through the updated discriminator, which stays as it is: only the images' gradient is taken."""
+        """Fakes labelled 1, through the updated discriminator, frozen: only the gradient at the images is taken."""
 
         def objective(images: Any) -> tuple[Any, dict[str, Any]]:
             logits = self.discriminate(images, False, vector, key, "generator")

@@ -1,0 +1,174 @@
+"""Run in a process of its own for each backend, since Keras reads its backend when imported; prints one JSON line.
+
+``python engine_probe.py BACKEND`` trains small networks in several ways and reports what happened.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+
+from ganforge.engine.backend_choice import choose_backend
+
+choose_backend(sys.argv[1])
+
+import keras  # noqa: E402
+from keras import layers, ops  # noqa: E402
+
+from ganforge import Strategy, hookimpl  # noqa: E402
+from ganforge.api_types import Progress  # noqa: E402
+from ganforge.engine.engine import Engine  # noqa: E402
+from ganforge.engine.networks import dtype_policy, seeded  # noqa: E402
+from ganforge.plugins import load_plugins  # noqa: E402
+
+BATCH, SIZE, LATENT = 8, 16, 12
+REGISTRY = load_plugins()
+
+
+class EverythingChanges(Strategy):
+    """Every scalar a strategy can plan, another value each step."""
+
+    name = "everything"
+
+    @hookimpl
+    def plan_step(self, progress):
+        step = progress.step
+        return {
+            "sigma": 0.1 + 0.01 * step,
+            "generator_lr": 1 + 0.1 * step,
+            "discriminator_lr": 2 - 0.1 * step,
+            "generator_steps": 1 + step % 3,
+            "discriminator_steps": 1 + step % 2,
+        }
+
+    @hookimpl
+    def discriminator_images(self, images, controls, random):
+        return images + controls["sigma"] * random.normal(ops.shape(images))
+
+
+class Batches:
+    def __init__(self):
+        self.images = np.random.default_rng(0).integers(0, 256, (64, SIZE, SIZE, 3), dtype=np.uint8)
+
+    def iterate(self, start, stop):
+        for step in range(start, stop):
+            yield step, self.images[8 * (step % 8) :][:BATCH].copy()
+
+    def extra(self, step, k):
+        return self.images[k : k + BATCH].copy()
+
+
+def networks(dropout=0.2, norm=True):
+    with seeded(3):
+        body = [
+            layers.Dense(8 * 8 * 8),
+            layers.Reshape((8, 8, 8)),
+            *([layers.BatchNormalization(momentum=0.8)] if norm else []),
+            layers.ReLU(),
+            layers.Conv2DTranspose(3, 4, 2, "same", activation="tanh", dtype="float32"),
+        ]
+        generator = keras.Sequential([layers.Input((LATENT,)), *body])
+        discriminator = keras.Sequential(
+            [
+                layers.Input((SIZE, SIZE, 3)),
+                layers.Conv2D(8, 4, 2, "same"),
+                layers.LeakyReLU(0.2),
+                *([layers.Dropout(dropout)] if dropout else []),
+                layers.Flatten(),
+                layers.Dense(1, dtype="float32"),
+            ]
+        )
+    return generator, discriminator
+
+
+def engine(loss="bce", strategies=(), precision="float32", **network):
+    with dtype_policy(precision):
+        generator, discriminator = networks(**network)
+    built = REGISTRY.get("loss", loss).value
+    return Engine(generator, discriminator, built, strategies=strategies, batch_size=BATCH, latent_dim=LATENT, seed=5)
+
+
+def strategy(name, **options):
+    cls = REGISTRY.get("strategy", name).value
+    return cls(cls.Options(**options))
+
+
+def train(machine, start=0, stop=6, total=6):
+    lines = []
+    for step in machine.steps(Batches(), lambda s: Progress(s, total, 0, 1), start, stop):
+        machine.signals = step.read()
+        lines.append(machine.signals)
+    return lines
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a.values(), b.values(), strict=True))
+
+
+def some():
+    return [EverythingChanges(), strategy("label-noise"), strategy("r1")]
+
+
+report: dict = {"backend": keras.backend.backend()}
+
+first = engine(strategies=some())
+lines = train(first)
+arrays, rest = first.get_state()
+report["traces"] = dict(first.adapter.traces)
+report["lines"] = lines
+
+second = engine(strategies=some())
+report["repeats"] = train(second) == lines and same(second.get_state()[0], arrays)
+
+part = engine(strategies=some())
+begun = train(part, 0, 3)
+held, held_rest = part.get_state()
+held = {name: array.copy() for name, array in held.items()}
+rest_of = engine(strategies=some())
+rest_of.set_state(held, json.loads(json.dumps(held_rest)))
+report["resumes"] = begun + train(rest_of, 3) == lines and same(rest_of.get_state()[0], arrays)
+
+report["losses"] = {}
+for name in ("bce", "least-squares", "hinge", "wasserstein"):
+    machine = engine(loss=name)
+    before = {k: v.copy() for k, v in machine.get_state()[0].items()}
+    result = train(machine, stop=3)
+    after = machine.get_state()[0]
+    weights = [k for k in after if k.split("/")[0] in ("generator", "discriminator") and "seed" not in k]
+    report["losses"][name] = {
+        "finite": bool(all(np.isfinite(list(line.values())).all() for line in result)),
+        "moved": all(not np.array_equal(before[k], after[k]) for k in weights),
+    }
+
+bf16 = engine(precision="mixed_bfloat16", strategies=[strategy("r1")])
+report["bfloat16"] = train(bf16, stop=3)
+report["bfloat16_dtype"] = str(bf16.generator.layers[0].compute_dtype)
+
+# The same weights, latents and noise everywhere: what remains is the arithmetic, which must agree across backends.
+parity = engine(strategies=[strategy("input-noise", sigma=0.1), strategy("r1")], dropout=0, norm=True)
+weights = np.random.default_rng(11)
+for _, variable in parity.variables():
+    if variable.trainable and "optimizer" not in variable.path and len(variable.shape) > 1:
+        variable.assign(weights.normal(0, 0.05, variable.shape).astype("float32"))
+parity.adapter.pull_state()
+
+
+def fixed_normal(key, stream, shape, dtype):
+    values = np.random.default_rng(stream).standard_normal(tuple(int(n) for n in shape)).astype("float32")
+    return ops.convert_to_tensor(values, dtype=dtype)
+
+
+parity.adapter.normal = fixed_normal
+report["parity"] = train(parity)
+
+frozen = engine(dropout=0)
+frozen_before = {k: v.copy() for k, v in frozen.get_state()[0].items() if k.startswith("discriminator/")}
+vector = frozen.planner.vector(frozen.planner.plan(Progress(0, 1, 0, 1), {}))
+frozen._generator_only(vector, np.array([1, 2], np.uint32))
+frozen_after = {k: v for k, v in frozen.get_state()[0].items() if k.startswith("discriminator/")}
+report["frozen"] = same(frozen_before, frozen_after)
+report["images"] = [float(first.generate(np.zeros((2, LATENT), "float32")).min()), "float32"]
+
+print(json.dumps(report))

@@ -1,0 +1,78 @@
+"""The engine does the same thing on torch, JAX and TensorFlow: each is exercised in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+BACKENDS = ("torch", "jax", "tensorflow")
+
+
+@cache
+def probe(backend: str) -> dict:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("KERAS_BACKEND", None)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "engine_probe.py"), backend], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(params=BACKENDS)
+def report(request) -> dict:
+    result = probe(request.param)
+    assert result["backend"] == request.param
+    return result
+
+
+def test_the_same_seed_gives_the_same_numbers_bit_for_bit(report):
+    assert report["repeats"]
+
+
+def test_a_resumed_run_equals_one_never_stopped(report):
+    assert report["resumes"]
+
+
+def test_no_scalar_compiles_anything_anew(report):
+    assert report["traces"] == {"both": 1, "discriminator_only": 1, "generator_only": 1}
+
+
+def test_metrics_name_the_fields_losses_and_what_strategies_add(report):
+    assert set(report["lines"][0]) == {"d_loss", "g_loss", "d_real", "d_fake", "d_accuracy", "r1/penalty"}
+    assert all(math.isfinite(value) for line in report["lines"] for value in line.values())
+    assert 0 <= report["lines"][0]["d_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("loss", ["bce", "least-squares", "hinge", "wasserstein"])
+def test_every_loss_moves_every_weight(report, loss):
+    assert report["losses"][loss] == {"finite": True, "moved": True}
+
+
+def test_bfloat16_keeps_losses_in_float32_and_stays_near(report):
+    assert report["bfloat16_dtype"] == "bfloat16"
+    assert all(math.isfinite(v) for line in report["bfloat16"] for v in line.values())
+    assert report["bfloat16"][0]["d_loss"] == pytest.approx(2 * math.log(2), abs=0.5)
+
+
+def test_the_discriminator_is_frozen_while_the_generator_learns(report):
+    assert report["frozen"]
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_backends_agree_from_the_same_weights_and_noise(backend):
+    reference, other = probe("torch")["parity"], probe(backend)["parity"]
+    for step, (a, b) in enumerate(zip(reference, other, strict=True)):
+        for name in a:
+            assert b[name] == pytest.approx(a[name], rel=2e-3, abs=2e-4), (step, name)
