@@ -1,0 +1,17 @@
+"""The balancing strategies that ship with GANForge; they register by the same door as anybody's."""
+
+from ganforge import hookimpl
+
+
+@hookimpl
+def register_strategies(register):
+    from ganforge.balance.generator_steps import GeneratorSteps
+    from ganforge.balance.input_noise import InputNoise
+    from ganforge.balance.label_noise import LabelNoise
+    from ganforge.balance.noise_anneal import NoiseAnneal
+    from ganforge.balance.r1 import R1
+    from ganforge.balance.stronger_discriminator import StrongerDiscriminator
+    from ganforge.balance.unequal_lr import UnequalLR
+
+    for strategy in (NoiseAnneal, InputNoise, LabelNoise, UnequalLR, GeneratorSteps, StrongerDiscriminator, R1):
+        register(strategy)

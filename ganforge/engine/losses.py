@@ -1,0 +1,100 @@
+"""The adversarial losses that ship with GANForge. All take logits (B, 1) float32 and give a scalar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from ganforge.hookspecs import hookimpl
+from ganforge.options import Options
+from ganforge.strategy import Loss
+
+
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    """Return the mean binary cross-entropy on logits, softplus(x) - y x, stable for any logit and soft label."""
+    from keras import ops
+
+    return ops.mean(ops.softplus(logits) - labels * logits)
+
+
+def bce_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
+    """-E log D(x) - E log(1 - D(G(z))), Goodfellow et al. 2014; 2 ln 2 where D knows nothing."""
+    return cross_entropy(real_logits, real_labels) + cross_entropy(fake_logits, fake_labels)
+
+
+def bce_generator(fake_logits: Any, labels: Any) -> Any:
+    """-E log D(G(z)), the non-saturating form of the same paper; ln 2 where D knows nothing."""
+    return cross_entropy(fake_logits, labels)
+
+
+def least_squares_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
+    """(E (D(x) - 1)^2 + E D(G(z))^2) / 2, Mao et al. 2017, "Least Squares Generative Adversarial Networks"."""
+    from keras import ops
+
+    return (ops.mean(ops.square(real_logits - real_labels)) + ops.mean(ops.square(fake_logits - fake_labels))) / 2.0
+
+
+def least_squares_generator(fake_logits: Any, labels: Any) -> Any:
+    """E (D(G(z)) - 1)^2 / 2."""
+    from keras import ops
+
+    return ops.mean(ops.square(fake_logits - labels)) / 2.0
+
+
+def hinge_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
+    """E max(0, 1 - s D), s = 2 label - 1; Lim & Ye 2017, "Geometric GAN"."""
+    from keras import ops
+
+    def side(logits: Any, labels: Any) -> Any:
+        return ops.mean(ops.relu(1.0 - (2.0 * labels - 1.0) * logits))
+
+    return side(real_logits, real_labels) + side(fake_logits, fake_labels)
+
+
+def critic_generator(fake_logits: Any) -> Any:
+    """-E D(G(z)), for hinge and Wasserstein."""
+    from keras import ops
+
+    return -ops.mean(fake_logits)
+
+
+def wasserstein_critic(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
+    """E D(G(z)) - E D(x), Arjovsky et al. 2017; a label other than 0 or 1 weighs its logit by 1 - 2 label."""
+    from keras import ops
+
+    return ops.mean((1.0 - 2.0 * real_labels) * real_logits) + ops.mean((1.0 - 2.0 * fake_labels) * fake_logits)
+
+
+def gradient_penalty(discriminator: Any, real: Any, fake: Any, random: Any, gradient: Any, options: Any) -> Any:
+    """lambda E (|grad D(x)| - 1)^2 at x between real and fake, Gulrajani et al. 2017, "Improved Training of WGANs"."""
+    from keras import ops
+
+    t = random.uniform((real.shape[0], 1, 1, 1))
+    slopes = gradient(discriminator, real + t * (fake - real))
+    # The small constant keeps the square root's own gradient finite where the slope is 0.
+    norms = ops.sqrt(ops.sum(ops.square(slopes), axis=(1, 2, 3)) + 1e-12)
+    return options.penalty * ops.mean(ops.square(norms - 1.0))
+
+
+class WassersteinOptions(Options):
+    penalty: float = Field(10.0, ge=0, description="lambda, the weight of the gradient penalty")
+
+
+@hookimpl
+def register_losses(register: Any) -> None:
+    register(Loss("bce", bce_discriminator, bce_generator, summary="Binary cross-entropy on logits, non-saturating"))
+    register(
+        Loss("least-squares", least_squares_discriminator, least_squares_generator, summary="Squared distance to labels")
+    )
+    register(Loss("hinge", hinge_discriminator, critic_generator, summary="Margin of one on either side"))
+    register(
+        Loss(
+            "wasserstein",
+            wasserstein_critic,
+            critic_generator,
+            gradient_penalty,
+            WassersteinOptions,
+            "Wasserstein distance with gradient penalty; try --balance generator-steps:generator=1,discriminator=5",
+        )
+    )

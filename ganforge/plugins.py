@@ -1,0 +1,280 @@
+"""Finding plugins, keeping broken ones from stopping the rest, and looking things up by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from ganforge import hookspecs
+from ganforge.architecture import Architecture
+from ganforge.data.sources import DatasetSource
+from ganforge.errors import GANForgeError, UsageError, closest
+from ganforge.options import Options
+from ganforge.strategy import Loss, Strategy
+
+GROUP = "ganforge"
+KINDS = ("architecture", "strategy", "loss", "dataset")
+_HOOK_OF = dict(zip(KINDS, hookspecs.REGISTRATION_HOOKS))
+_TYPE_OF = {"architecture": Architecture, "strategy": Strategy, "loss": Loss, "dataset": DatasetSource}
+_FLAG_OF = {"architecture": "--arch", "strategy": "--balance", "loss": "--loss", "dataset": "--data"}
+_PLURAL = {"architecture": "architectures", "strategy": "strategies", "loss": "losses", "dataset": "datasets"}
+_HOOKS = {
+    name: tuple(inspect.signature(spec).parameters)
+    for name, spec in vars(hookspecs).items()
+    if hasattr(spec, "ganforge_spec")
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something registered: its kind, name and value, and where it comes from."""
+
+    kind: str
+    name: str
+    value: Any
+    package: str
+    version: str
+    plugin: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that was left out, and why, in one line."""
+
+    plugin: str
+    package: str
+    version: str
+    reason: str
+
+
+@dataclass
+class Registry:
+    """What is installed. Plugins that failed are in ``broken``; the rest works."""
+
+    entries: dict[str, dict[str, list[Entry]]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    broken: list[Broken] = field(default_factory=list)
+    observers: list[tuple[str, object]] = field(default_factory=list)
+
+    def get(self, kind: str, name: str) -> Entry:
+        """Return what is registered under a name.
+
+        Raises:
+            UsageError: nothing is, or two packages claim it; names the closest, or both packages.
+        """
+        found = self.entries[kind].get(name, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"{_kind(kind)} '{name}' is claimed by two packages, {found[0].package} and {found[1].package}; "
+                f"uninstall one, or leave it out with GANFORGE_DISABLE_PLUGINS={found[1].plugin}"
+            )
+        names = ", ".join(self.entries[kind]) or "none"
+        message = f"there is no {_kind(kind)} '{name}'; installed: {names}.{closest(name, self.entries[kind])}"
+        for broken in self.broken:
+            message += f" (plugin '{broken.plugin}' of {broken.package} is left out: {broken.reason})"
+        raise UsageError(message)
+
+    def of(self, kind: str) -> list[Entry]:
+        """Return all of one kind, in order of registration."""
+        return [entry for entries in self.entries[kind].values() for entry in entries]
+
+    def warnings(self) -> list[str]:
+        """Return one line for each plugin left out and each name claimed twice."""
+        lines = [f"plugin '{b.plugin}' ({b.package} {b.version}) is left out: {b.reason}" for b in self.broken]
+        for kind in KINDS:
+            for name, entries in self.entries[kind].items():
+                if len(entries) > 1:
+                    both = " and ".join(entry.package for entry in entries)
+                    lines.append(f"{_kind(kind)} '{name}' is claimed by {both}; it cannot be used until one is gone")
+        return lines
+
+
+def load_plugins(files: Sequence[str | Path] = ()) -> Registry:
+    """Return everything installed, and what ``files`` (Python files) bring.
+
+    The backend must have been chosen before, since a plugin may import Keras at its top.
+
+    Raises:
+        UsageError: a file does not exist.
+        GANForgeError: a file fails; it was asked for by name, so it is not left out.
+    """
+    installed = _installed()
+    if not files:
+        return installed
+    registry = Registry(
+        {kind: {name: list(found) for name, found in entries.items()} for kind, entries in installed.entries.items()},
+        list(installed.broken),
+        list(installed.observers),
+    )
+    for file in dict.fromkeys(Path(file) for file in files):
+        _add_file(registry, file)
+    return registry
+
+
+@cache
+def _installed() -> Registry:
+    registry = Registry()
+    disabled = {name.strip() for name in os.environ.get("GANFORGE_DISABLE_PLUGINS", "").split(",")}
+    points = {(p.name, p.value): p for p in importlib.metadata.entry_points(group=GROUP)}
+
+    def order(point: importlib.metadata.EntryPoint) -> tuple[bool, str]:
+        return (point.dist is None or point.dist.name != "ganforge", point.name)
+
+    for point in sorted(points.values(), key=order):
+        if point.name in disabled:
+            continue
+        package = point.dist.name if point.dist else "?"
+        version = point.dist.version if point.dist else "?"
+        try:
+            module = point.load()
+            _register(registry, module, package, version, point.name, None)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # One at a time: pluggy's own loader stops at the first, and one bad package must not stop the others.
+            registry.broken.append(Broken(point.name, package, version, _reason(error)))
+    return registry
+
+
+def _add_file(registry: Registry, file: Path) -> None:
+    if not file.is_file():
+        raise UsageError(f"--plugin {file}: there is no such file; expected a Python file that registers something")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    name = f"ganforge_plugin_{file.stem}_{digest[:8]}"
+    try:
+        module = sys.modules.get(name)
+        if module is None:
+            spec = importlib.util.spec_from_file_location(name, file)
+            if spec is None or spec.loader is None:
+                raise ImportError("it is not a Python file (.py)")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[name]
+                raise
+        _register(registry, module, file.name, "file", str(file), digest)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise GANForgeError(f"--plugin {file}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, GANForgeError) else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+# ------------------------------------------------------------------ registering
+
+
+def _register(
+    registry: Registry, module: ModuleType, package: str, version: str, plugin: str, digest: str | None
+) -> None:
+    """Add what a module registers, all of it or, when anything is wrong, nothing."""
+    _check_hooks(module, f"module '{module.__name__}'", vars(module))
+    for name in hookspecs.STRATEGY_HOOKS:
+        if _is_implementation(getattr(module, name, None)):
+            raise GANForgeError(f"{name} stands in the module; it belongs in a Strategy class that is registered")
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, plugin)
+    manager.check_pending()
+    new: list[Entry] = []
+    for kind in KINDS:
+
+        def register(value: Any, kind: str = kind) -> None:
+            name = _check_value(kind, value)
+            if any(entry.kind == kind and entry.name == name for entry in new):
+                raise GANForgeError(f"{_kind(kind)} '{name}' is registered twice")
+            new.append(Entry(kind, name, value, package, version, plugin, digest))
+
+        getattr(manager.hook, _HOOK_OF[kind])(register=register)
+    for entry in new:
+        registry.entries[entry.kind].setdefault(entry.name, []).append(entry)
+    if any(_is_implementation(getattr(module, name, None)) for name in hookspecs.OBSERVER_HOOKS):
+        registry.observers.append((plugin, module))
+
+
+def _check_value(kind: str, value: Any) -> str:
+    wanted = _TYPE_OF[kind]
+    fits = (isinstance(value, type) and issubclass(value, wanted)) if wanted is Strategy else isinstance(value, wanted)
+    if not fits:
+        form = "a subclass of Strategy (the class itself)" if wanted is Strategy else f"{wanted.__name__}(...)"
+        got = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise GANForgeError(f"{_HOOK_OF[kind]} registered {got}; expected {form}")
+    name = value.name
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
+        raise GANForgeError(f"the name {name!r} will not do; expected lower-case letters, digits and dashes")
+    options = value.Options if wanted is Strategy else value.options
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        raise GANForgeError(f"{_kind(kind)} '{name}': its options are not a subclass of ganforge.Options")
+    for option, info in options.model_fields.items():
+        if info.is_required():
+            raise GANForgeError(f"{_kind(kind)} '{name}': option '{option}' has no default; every option needs one")
+    if wanted is Strategy:
+        _check_hooks(value, f"strategy '{name}'", {n: getattr(value, n) for n in dir(value) if not n.startswith("__")})
+    return name
+
+
+def _check_hooks(owner: Any, what: str, members: dict[str, Any]) -> None:
+    """Check that every marked function is a hook and names only arguments the hook has."""
+    for name, member in members.items():
+        if not _is_implementation(member):
+            continue
+        if name not in _HOOKS:
+            raise GANForgeError(f"{what} marks '{name}' with hookimpl, but there is no such hook.{closest(name, _HOOKS)}")
+        for argument in inspect.signature(member).parameters:
+            if argument != "self" and argument not in _HOOKS[name]:
+                raise GANForgeError(
+                    f"{what}: {name} takes '{argument}'; expected some of {', '.join(_HOOKS[name])}."
+                    f"{closest(argument, _HOOKS[name])}"
+                )
+
+
+def _kind(kind: str) -> str:
+    return "data source" if kind == "dataset" else kind
+
+
+def _is_implementation(member: Any) -> bool:
+    return inspect.isroutine(member) and hasattr(member, "ganforge_impl")
+
+
+# ------------------------------------------------------------------ calling
+
+
+def strategy_hooks(strategy: Any) -> dict[str, Callable[..., Any]]:
+    """Return the hooks an object implements, each taking all its arguments by name and passing on those it names.
+
+    The signature is read once, here: nothing of the plugin machinery is left when the step runs.
+    """
+    found = {}
+    for name in _HOOKS:
+        member = getattr(strategy, name, None)
+        if _is_implementation(member):
+            found[name] = _with_named(member)
+    return found
+
+
+observer_hooks = strategy_hooks
+
+
+def _with_named(function: Callable[..., Any]) -> Callable[..., Any]:
+    names = tuple(n for n in inspect.signature(function).parameters if n != "self")
+    return lambda **keywords: function(**{name: keywords[name] for name in names})

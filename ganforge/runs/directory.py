@@ -1,0 +1,67 @@
+"""Run directories: numbering them so that two starts never share one, and finding them by name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ganforge.errors import GANForgeError, closest
+
+
+def create_run(runs_dir: Path) -> Path:
+    """Make and return the next free ``run_N``. Raises ``GANForgeError`` when the place cannot be written."""
+    number = max((_number(path) for path in list_runs(runs_dir, complete=False)), default=0) + 1
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        while True:
+            run = runs_dir / f"run_{number}"
+            try:
+                run.mkdir()  # the exclusive act: of two starts at once, one fails here and takes the next number
+                break
+            except FileExistsError:
+                number += 1
+        (run / "snapshots").mkdir()
+        (run / "checkpoints").mkdir()
+    except OSError as error:
+        raise GANForgeError(
+            f"the runs directory {runs_dir} cannot be written ({error.strerror}); choose another with --runs-dir"
+        ) from None
+    return run
+
+
+def list_runs(runs_dir: Path, complete: bool = True) -> list[Path]:
+    """Return the run directories by number; only those with a ``run.json`` unless ``complete`` is false."""
+    try:
+        paths = [path for path in runs_dir.iterdir() if re.fullmatch(r"run_[0-9]+", path.name) and path.is_dir()]
+    except OSError:
+        return []
+    return sorted((p for p in paths if not complete or (p / "run.json").is_file()), key=_number)
+
+
+def find_run(name: str | Path, runs_dir: Path) -> Path:
+    """Return a run's directory by ``run_12``, ``12``, a path, or ``latest``.
+
+    Raises:
+        GANForgeError: there is no such run; names the closest, or says how to make one.
+    """
+    text = str(name)
+    runs = list_runs(runs_dir)
+    by_name = {run.name: run for run in runs}
+    if text == "latest" and runs:
+        return runs[-1]
+    for key in (text, f"run_{text}"):
+        if key in by_name:
+            return by_name[key]
+    path = Path(text).expanduser()
+    if path.is_dir() and (path / "run.json").is_file():
+        return path
+    if path.is_dir() and ("/" in text or not runs):
+        raise GANForgeError(f"{text} is not a run directory; expected one with a run.json in it")
+    if not runs:
+        raise GANForgeError(f"there is no run '{text}': no runs in {runs_dir} yet; ganforge train makes one")
+    has = ", ".join(by_name) if len(runs) <= 5 else f"{runs[0].name} to {runs[-1].name}"
+    raise GANForgeError(f"there is no run '{text}' in {runs_dir}; it has {has}.{closest(text, by_name)}")
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix("run_"))

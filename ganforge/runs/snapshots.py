@@ -1,0 +1,20 @@
+"""Where a run's grids are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+def snapshot_path(run: Path, epoch: int) -> Path:
+    """Return the grid's path for an epoch, ``snapshots/epoch_0006.png``."""
+    return run / "snapshots" / f"epoch_{epoch:04d}.png"
+
+
+def list_snapshots(run: Path) -> list[tuple[int, Path]]:
+    """Return (epoch, path) of the saved grids, oldest first."""
+    found = []
+    for path in (run / "snapshots").glob("epoch_*.png"):
+        if match := re.fullmatch(r"epoch_([0-9]+)\.png", path.name):
+            found.append((int(match[1]), path))
+    return sorted(found)

@@ -1,0 +1,111 @@
+"""DCGAN: convolutions both ways (Radford, Metz & Chintala 2016, "Unsupervised Representation Learning with Deep
+Convolutional Generative Adversarial Networks"), in variants of depth and width."""
+
+import keras
+from keras import initializers, layers
+from pydantic import Field
+
+from ganforge import Architecture, Options, hookimpl, plan_upsampling
+
+
+class DCGANOptions(Options):
+    layers: int | None = Field(
+        None, ge=1, le=8, description="transposed convolutions in the generator; 3, or fewer where the size asks for it"
+    )
+    width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latents")
+    kernel: int = Field(4, ge=2, description="side of the kernels; a multiple of the stride, which is 2")
+    batch_norm: bool = Field(True, description="batch normalisation in the generator")
+    discriminator_layers: int | None = Field(None, ge=1, le=8, description="strided convolutions; 3 unless given")
+    discriminator_width: int = Field(32, ge=1, description="channels of the discriminator's first convolution")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each of the discriminator's convolutions")
+    slope: float = Field(0.2, ge=0, lt=1, description="slope of the discriminator's leaky ReLU below zero")
+
+
+def _normal() -> initializers.Initializer:
+    return initializers.RandomNormal(0.0, 0.02)
+
+
+def _normalise(x, options):
+    if not options.batch_norm:
+        return x
+    # Momentum 0.9: snapshots use the running averages, which must keep up with a run of a few minutes.
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=initializers.RandomNormal(1.0, 0.02))(
+        x
+    )
+
+
+def _depth(image_size: int, wanted: int | None) -> int:
+    if wanted is not None:
+        return wanted
+    halvings = next(n for n in range(9) if image_size % 2 ** (n + 1) or image_size // 2 ** (n + 1) < 2)
+    return max(1, min(3, halvings))
+
+
+def generator(image_shape, latent_dim, options):
+    """(B, latent_dim) -> (B, H, W, C) in [-1, 1]: project, then double the side with every transposed convolution."""
+    size, _, channels = image_shape
+    depth = _depth(size, options.layers)
+    plan = plan_upsampling(size, depth, options.kernel)
+    widths = [options.width * 2**n for n in reversed(range(depth))]
+    inputs = keras.Input((latent_dim,))
+    x = layers.Dense(plan.start**2 * widths[0], use_bias=not options.batch_norm, kernel_initializer=_normal())(inputs)
+    x = layers.Reshape((plan.start, plan.start, widths[0]))(x)
+    for width in [*widths[1:], channels]:
+        x = layers.ReLU()(_normalise(x, options))
+        last = x.shape[1] * 2 == size
+        x = layers.Conv2DTranspose(
+            width,
+            plan.kernel,
+            strides=2,
+            padding="same",
+            use_bias=last or not options.batch_norm,
+            kernel_initializer=_normal(),
+            dtype="float32" if last else None,
+            activation="tanh" if last else None,
+        )(x)
+    return keras.Model(inputs, x, name="generator")
+
+
+def discriminator(image_shape, options):
+    """(B, H, W, C) in [-1, 1] -> (B, 1) logits: the same whatever the generator's depth.
+
+    No batch normalisation: with it, a picture's verdict would depend on the pictures beside it, and real and fake
+    could not be judged in one batch.
+    """
+    size = image_shape[0]
+    depth = options.discriminator_layers or max(1, min(3, size.bit_length() - 2))
+    inputs = x = keras.Input(image_shape)
+    for n in range(depth):
+        x = layers.Conv2D(
+            options.discriminator_width * 2**n,
+            options.kernel,
+            strides=2,
+            padding="same",
+            kernel_initializer=_normal(),
+        )(x)
+        x = layers.LeakyReLU(options.slope)(x)
+        if options.dropout:
+            x = layers.Dropout(options.dropout)(x)
+    x = layers.Dense(1, kernel_initializer=_normal(), dtype="float32")(layers.Flatten()(x))
+    return keras.Model(inputs, x, name="discriminator")
+
+
+def _variant(depth: int) -> type[Options]:
+    class Variant(DCGANOptions):
+        layers: int | None = Field(depth, ge=1, le=8, description=DCGANOptions.model_fields["layers"].description)
+
+    return Variant
+
+
+DEFAULTS = {"latent_dim": 100, "learning_rate": 5e-4, "beta_1": 0.5, "batch_size": 64}
+
+
+@hookimpl
+def register_architectures(register):
+    common = {"generator": generator, "discriminator": discriminator, "defaults": DEFAULTS}
+    register(Architecture("dcgan", options=DCGANOptions, summary="Convolutions both ways", **common))
+    for depth in (1, 2, 3, 4):
+        layers_text = f"{depth} transposed convolution{'s' if depth > 1 else ''}"
+        register(
+            Architecture(f"dcgan-{depth}", options=_variant(depth), summary=f"DCGAN with {layers_text}", **common)
+        )
