@@ -214,7 +214,9 @@ def _register(
 
 def _check_value(kind: str, value: Any) -> str:
     wanted = _TYPE_OF[kind]
-    fits = (isinstance(value, type) and issubclass(value, wanted)) if wanted is Strategy else isinstance(value, wanted)
+    fits = (
+        (isinstance(value, type) and issubclass(value, wanted)) if wanted is Strategy else isinstance(value, wanted)
+    )
     if not fits:
         form = "a subclass of Strategy (the class itself)" if wanted is Strategy else f"{wanted.__name__}(...)"
         got = value.__name__ if isinstance(value, type) else type(value).__name__
@@ -229,7 +231,9 @@ def _check_value(kind: str, value: Any) -> str:
         if info.is_required():
             raise GANForgeError(f"{_kind(kind)} '{name}': option '{option}' has no default; every option needs one")
     if wanted is Strategy:
-        _check_hooks(value, f"strategy '{name}'", {n: getattr(value, n) for n in dir(value) if not n.startswith("__")})
+        _check_hooks(
+            value, f"strategy '{name}'", {n: getattr(value, n) for n in dir(value) if not n.startswith("__")}
+        )
     return name
 
 
@@ -239,7 +243,9 @@ def _check_hooks(owner: Any, what: str, members: dict[str, Any]) -> None:
         if not _is_implementation(member):
             continue
         if name not in _HOOKS:
-            raise GANForgeError(f"{what} marks '{name}' with hookimpl, but there is no such hook.{closest(name, _HOOKS)}")
+            raise GANForgeError(
+                f"{what} marks '{name}' with hookimpl, but there is no such hook.{closest(name, _HOOKS)}"
+            )
         for argument in inspect.signature(member).parameters:
             if argument != "self" and argument not in _HOOKS[name]:
                 raise GANForgeError(

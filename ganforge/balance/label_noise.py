@@ -14,8 +14,8 @@ from ganforge import Strategy, hookimpl
 class LabelNoise(Strategy):
     """Some labels flipped, and "real" a little less than 1, for the discriminator alone.
 
-    A label y becomes 1 - y with probability ``flip``; real labels are 1 - ``smooth`` before that (one-sided: smoothing
-    the fake side would reward what the generator already does).
+    A label y becomes 1 - y with probability ``flip``; real labels are 1 - ``smooth`` before that (one-sided:
+    smoothing the fake side would reward what the generator already does).
 
     Helps: a discriminator that is too sure of itself; its logits stay bounded. Hurts: many flips teach it nothing,
     and D(real) can no longer reach 1.

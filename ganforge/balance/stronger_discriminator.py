@@ -44,5 +44,7 @@ class StrongerDiscriminator(Strategy):
         options["discriminator_width"] = max(1, round(options["discriminator_width"] * o.width))
         if o.depth:
             if "discriminator_layers" not in options:
-                raise UsageError(f"architecture '{config.architecture}' has no option discriminator_layers for depth=")
+                raise UsageError(
+                    f"architecture '{config.architecture}' has no option discriminator_layers for depth="
+                )
             options["discriminator_layers"] = (options["discriminator_layers"] or 3) + o.depth

@@ -67,7 +67,7 @@ def wasserstein_critic(real_logits: Any, fake_logits: Any, real_labels: Any, fak
 
 
 def gradient_penalty(discriminator: Any, real: Any, fake: Any, random: Any, gradient: Any, options: Any) -> Any:
-    """lambda E (|grad D(x)| - 1)^2 at x between real and fake, Gulrajani et al. 2017, "Improved Training of WGANs"."""
+    """lambda E (|grad D(x)| - 1)^2 between real and fake; Gulrajani et al. 2017, "Improved Training of WGANs"."""
     from keras import ops
 
     t = random.uniform((real.shape[0], 1, 1, 1))
@@ -85,7 +85,12 @@ class WassersteinOptions(Options):
 def register_losses(register: Any) -> None:
     register(Loss("bce", bce_discriminator, bce_generator, summary="Binary cross-entropy on logits, non-saturating"))
     register(
-        Loss("least-squares", least_squares_discriminator, least_squares_generator, summary="Squared distance to labels")
+        Loss(
+            "least-squares",
+            least_squares_discriminator,
+            least_squares_generator,
+            summary="Squared distance to labels",
+        )
     )
     register(Loss("hinge", hinge_discriminator, critic_generator, summary="Margin of one on either side"))
     register(

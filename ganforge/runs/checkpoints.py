@@ -29,7 +29,9 @@ class Checkpoint:
     skipped: list[str] = field(default_factory=list)
 
 
-def save_checkpoint(run: Path, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any], keep: int = 2) -> Path:
+def save_checkpoint(
+    run: Path, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any], keep: int = 2
+) -> Path:
     """Save a checkpoint as ``checkpoints/step_N/`` and keep the ``keep`` newest."""
     from safetensors.numpy import save
 

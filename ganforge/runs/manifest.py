@@ -32,5 +32,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("config"), dict):
         raise GANForgeError(f"{path} is damaged: it has no config")
     if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
-        raise GANForgeError(f"{path} was written by a newer version (format {manifest.get('format')}); upgrade ganforge")
+        raise GANForgeError(
+            f"{path} was written by a newer version (format {manifest.get('format')}); upgrade ganforge"
+        )
     return manifest

@@ -10,7 +10,10 @@ from ganforge import Architecture, Options, hookimpl, plan_upsampling
 
 class DCGANOptions(Options):
     layers: int | None = Field(
-        None, ge=1, le=8, description="transposed convolutions in the generator; 3, or fewer where the size asks for it"
+        None,
+        ge=1,
+        le=8,
+        description="transposed convolutions in the generator; 3, or fewer where the size asks for it",
     )
     width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latents")
     kernel: int = Field(4, ge=2, description="side of the kernels; a multiple of the stride, which is 2")
@@ -29,9 +32,9 @@ def _normalise(x, options):
     if not options.batch_norm:
         return x
     # Momentum 0.9: snapshots use the running averages, which must keep up with a run of a few minutes.
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=initializers.RandomNormal(1.0, 0.02))(
-        x
-    )
+    return layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, gamma_initializer=initializers.RandomNormal(1.0, 0.02)
+    )(x)
 
 
 def _depth(image_size: int, wanted: int | None) -> int:
@@ -97,7 +100,7 @@ def _variant(depth: int) -> type[Options]:
     return Variant
 
 
-DEFAULTS = {"latent_dim": 100, "learning_rate": 5e-4, "beta_1": 0.5, "batch_size": 64}
+DEFAULTS = {"latent_dim": 100, "learning_rate": 1e-3, "beta_1": 0.5, "batch_size": 64}
 
 
 @hookimpl

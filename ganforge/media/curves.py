@@ -1,0 +1,92 @@
+"""Loss curves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Blue and vermilion of Okabe & Ito's palette, which colour-blind readers tell apart.
+DISCRIMINATOR, GENERATOR, QUIET = "#0072B2", "#D55E00", "#8a8a92"
+
+
+def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") -> None:
+    """Plot the lines of ``metrics.jsonl``: losses, D(real) and D(fake), and what the strategies planned."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    x = _column(metrics, "epoch")
+    label = "epoch"
+    if np.isnan(x).all():
+        x, label = _column(metrics, "step"), "step"
+    planned = [name for name in dict.fromkeys(k for line in metrics for k in line) if _changes(metrics, name)]
+    figure = Figure(figsize=(8, 6.4 if planned else 5.2), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    heights = [3, 2, 1.2] if planned else [3, 2]
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    _lines(
+        axes[0],
+        x,
+        metrics,
+        {"d_loss": ("discriminator loss", DISCRIMINATOR), "g_loss": ("generator loss", GENERATOR)},
+    )
+    losses = np.concatenate([_column(metrics, "d_loss"), _column(metrics, "g_loss")])
+    if np.isfinite(losses).any():
+        low, high = np.nanpercentile(losses[np.isfinite(losses)], [0.2, 99.5])
+        room = 0.06 * max(high - low, 0.1)
+        axes[0].set_ylim(low - room, high + room)
+    _lines(axes[1], x, metrics, {"d_real": ("D(real)", DISCRIMINATOR), "d_fake": ("D(fake)", GENERATOR)})
+    axes[1].axhline(0.5, color=QUIET, linewidth=1, linestyle="--", zorder=1)
+    axes[1].set_ylim(0, 1)
+    for i, name in enumerate(planned):
+        axes[2].plot(x, _column(metrics, name), linewidth=1.6, color=f"C{i + 2}", label=name)
+    axes[-1].set_xlabel(label)
+    for axis in axes:
+        axis.grid(True, color="#ececf0", linewidth=0.8)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)
+    axes[0].set_title(title, fontsize=11, loc="left")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, format="png")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _column(metrics: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([np.nan if line.get(name) is None else line[name] for line in metrics], dtype=float)
+
+
+def _changes(metrics: Sequence[dict[str, Any]], name: str) -> bool:
+    if "/" not in name or name.endswith("/penalty"):
+        return False
+    values = _column(metrics, name)
+    return bool(np.nanmax(values, initial=-np.inf) > np.nanmin(values, initial=np.inf))
+
+
+def _lines(axis: Any, x: np.ndarray, metrics: Sequence[dict[str, Any]], names: dict[str, tuple[str, str]]) -> None:
+    for name, (label, colour) in names.items():
+        y = _column(metrics, name)
+        if np.isnan(y).all():
+            continue
+        smooth = _smoothed(y)
+        axis.plot(x, y, color=colour, alpha=0.22, linewidth=0.8)
+        axis.plot(x, smooth, color=colour, linewidth=1.9, label=label)
+
+
+def _smoothed(y: np.ndarray) -> np.ndarray:
+    """Return the mean over a window of about a thirtieth of the run, narrower at both ends; gaps stay gaps."""
+    half = max(0, len(y) // 60)
+    known = np.isfinite(y)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, y, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    index = np.arange(len(y))
+    reach = np.minimum(half, np.minimum(index, len(y) - 1 - index))
+    low, high = index - reach, index + reach + 1
+    number = counts[high] - counts[low]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(number > 0, (sums[high] - sums[low]) / number, np.nan)
