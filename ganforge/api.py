@@ -51,15 +51,17 @@ class Run:
 
     Args:
         path: a run directory, or a name such as ``run_12`` or ``latest`` in ``runs_dir``.
+        plugins: Python files that bring layers the generator needs, besides those the run was trained with.
 
     Raises:
         GANForgeError: there is no such run.
     """
 
-    def __init__(self, path: str | Path, runs_dir: str | Path = "runs") -> None:
+    def __init__(self, path: str | Path, runs_dir: str | Path = "runs", plugins: Sequence[str] = ()) -> None:
         from ganforge.runs import find_run
 
         self.path = find_run(path, Path(runs_dir))
+        self._plugins = tuple(plugins)
         self._generator: keras.Model | None = None
 
     def __repr__(self) -> str:
@@ -120,7 +122,7 @@ class Run:
             choose_backend(None)
             from ganforge.plugins import load_plugins
 
-            load_plugins(config.plugins)  # an architecture may bring layers of its own
+            load_plugins((*config.plugins, *self._plugins))  # an architecture may bring layers of its own
             import keras
 
             try:

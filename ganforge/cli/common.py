@@ -1,0 +1,127 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ganforge.session import Outcome
+    from ganforge.training import Training
+
+runs_dir_option = click.option(
+    "--runs-dir",
+    envvar="GANFORGE_RUNS_DIR",
+    default="runs",
+    show_default=True,
+    metavar="DIR",
+    help="Where runs are kept (environment: GANFORGE_RUNS_DIR).",
+)
+plugin_option = click.option(
+    "--plugin", "plugins", multiple=True, metavar="FILE.py", help="Load a Python file as a plugin (repeatable)."
+)
+
+
+def run_argument(function: Callable) -> Callable:
+    """Add the argument RUN: ``run_12``, ``12``, a path, or ``latest``."""
+    return click.argument("run", metavar="RUN")(function)
+
+
+def console(stderr: bool = False) -> Console:
+    """Return a console; what is piped gets 100 columns and no colours."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 100
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def say_path(path: Path) -> str:
+    """Return a path as short as it can be typed from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def run_name(path: Path, runs_dir: str) -> str:
+    """Return what to call a run in the next command: its name, or its path where that is elsewhere."""
+    default = os.environ.get("GANFORGE_RUNS_DIR", "runs")
+    return path.name if Path(runs_dir).resolve() == Path(default).resolve() else say_path(path)
+
+
+def pairs(rows: list[tuple[str, Any]]) -> Any:
+    """Return a table of names and values without lines."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, str(value))
+    return table
+
+
+def follow(training: Training, quiet: bool) -> int:
+    """Run a training with its display, say what it left, and return the exit code."""
+    from ganforge.cli.display import Display
+
+    out = console()
+    display = None if quiet else Display(out, training)
+    try:
+        outcome = training.run([display] if display else [])
+    finally:
+        if display:
+            display.close()
+    conclude(out, training, outcome, quiet)
+    return 130 if outcome.state == "stopped" else 0
+
+
+def conclude(out: Console, training: Training, outcome: Outcome, quiet: bool) -> None:
+    """Say where everything is and what to do next."""
+    from rich.markup import escape
+
+    name = run_name(outcome.run, training.config.runs_dir)
+    if quiet:
+        out.print(escape(say_path(outcome.run)))
+        return
+    if outcome.state == "stopped":
+        out.print(
+            f"\n[yellow]Stopped[/] in epoch {outcome.step // training.steps_per_epoch + 1} of "
+            f"{training.config.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
+        )
+        return
+    rows: list[tuple[str, Any]] = [("run", say_path(outcome.run))]
+    if outcome.snapshot:
+        rows.append(("pictures", say_path(outcome.snapshot)))
+    if outcome.animation:
+        rows.append(("animation", say_path(outcome.animation)))
+    rows.append(("curves", say_path(outcome.run / "losses.png")))
+    out.print(f"\n[green]Done[/]: {outcome.epoch} epochs, {duration(outcome.seconds)}")
+    out.print(pairs(rows))
+    out.print(
+        f"Next: [bold]ganforge show {escape(name)}[/], [bold]ganforge sample {escape(name)}[/], "
+        f"[bold]ganforge gif {escape(name)}[/],\n"
+        f"      [bold]ganforge resume {escape(name)} --epochs {2 * outcome.epoch}[/] to train further"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a person says them."""
+    seconds = round(seconds)
+    if seconds < 100:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def short(value: float | None, digits: int = 3) -> str:
+    """Return a number, or a dash for none."""
+    return "–" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,121 @@
+"""The ``ganforge`` command itself: finding subcommands without loading them, and turning errors into one line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from ganforge import __version__
+from ganforge.errors import GANForgeError
+
+COMMANDS = {
+    "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
+    "resume": "Carry a run on exactly where it stopped, or train it further.",
+    "gif": "Make an animation of what the same latents became.",
+    "sample": "Draw new pictures from a trained generator, or a walk between them.",
+    "runs": "List the runs.",
+    "show": "Tell the whole story of one run.",
+    "plugins": "List what is installed, from which package, with every option.",
+}
+GROUP = "ganforge.commands"
+
+
+class LazyGroup(click.Group):
+    """Knows the names of its commands without importing them, its own and those other packages bring."""
+
+    def _foreign(self) -> dict[str, Any]:
+        import importlib.metadata
+
+        return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *sorted(name for name in self._foreign() if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            return importlib.import_module(f"ganforge.cli.{name}").command
+        point = self._foreign().get(name)
+        if point is None:
+            return None
+        try:
+            command = point.load()
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0]
+            package = point.dist.name if point.dist else "?"
+            raise GANForgeError(
+                f"the command '{name}' of {package} cannot be loaded: {type(error).__name__}: {reason}"
+            ) from error
+        if not isinstance(command, click.Command):
+            raise GANForgeError(f"the command '{name}' is not a click command but {type(command).__name__}")
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"there is no command '{name}'; expected {', '.join(self.list_commands(ctx))}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            rows = list(COMMANDS.items())
+            rows += [
+                (name, f"From {point.dist.name if point.dist else 'another package'}.")
+                for name, point in sorted(self._foreign().items())
+                if name not in COMMANDS
+            ]
+            formatter.write_dl(rows)
+
+
+EPILOG = """\b
+Examples:
+  ganforge train --arch dcgan --balance noise-anneal
+  ganforge train --data PHOTOS --image-size 64 --epochs 100
+  ganforge gif latest
+"""
+
+
+@click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="ganforge %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Train generative adversarial networks on your own pictures, and choose what balances them."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+    args = sys.argv[1:] if args is None else args
+    debug = "--debug" in args
+    try:
+        code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
+    except click.ClickException as error:
+        if debug:
+            raise
+        _say(error.format_message())
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("stopped")
+        sys.exit(130)
+    except GANForgeError as error:
+        if debug:
+            raise
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        text = (str(error).strip().splitlines() or [""])[0]
+        _say(f"{type(error).__name__}: {text} (--debug shows where)")
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    click.echo(f"ganforge: {message}", err=True)

@@ -1,0 +1,96 @@
+"""``ganforge sample``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganforge.cli.common import console, plugin_option, run_argument, runs_dir_option, say_path
+
+EPILOG = """\b
+Examples:
+  ganforge sample run_12
+  ganforge sample run_12 -n 16 --grid 4x4 --seed 3 --output cats.png
+  ganforge sample run_12 -n 500 --output cats/
+  ganforge sample run_12 --interpolate --output walk.gif
+"""
+
+
+@click.command("sample", epilog=EPILOG)
+@run_argument
+@click.option(
+    "-n", "count", type=click.IntRange(1), metavar="N", help="How many. [default: what the grid holds, 100]"
+)
+@click.option("--grid", metavar="COLUMNSxROWS", help="Shape of the grid. [default: 10x10]")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same pictures."
+)
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE|DIR", help="A grid, or a picture each.")
+@click.option("--interpolate", is_flag=True, help="Animate a walk between latents that ends where it began.")
+@click.option("--frames", type=click.IntRange(2), default=64, show_default=True, help="Frames of the walk.")
+@click.option("--fps", type=float, default=16.0, show_default=True, help="Frames a second of the walk.")
+@plugin_option
+@runs_dir_option
+def command(run: str, runs_dir: str, plugins: tuple[str, ...], **flags: Any) -> None:
+    """Draw new pictures from a trained generator, or a walk between them.
+
+    RUN is a name such as run_12, a path, or `latest`.
+    """
+    from ganforge.api import Run
+
+    opened = Run(run, runs_dir, plugins=plugins)
+    columns, rows = _shape(flags["grid"], flags["count"], 4 if flags["interpolate"] else 10)
+    count = flags["count"] or columns * rows
+    if flags["interpolate"]:
+        path = _walk(opened, flags, min(count, columns * rows), columns, rows)
+    else:
+        path = _pictures(opened, flags, count, columns, rows)
+    console().print(say_path(path), markup=False)
+
+
+def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
+    if grid is None:
+        if count is None:
+            return side, side
+        columns = min(count, max(1, round(count**0.5)) if count < side * side else side)
+        return columns, -(-count // columns)
+    match = re.fullmatch(r"([1-9][0-9]{0,3})[x×]([1-9][0-9]{0,3})", grid.lower())
+    if not match:
+        raise click.UsageError(f"--grid {grid} will not do; expected COLUMNSxROWS, such as 10x10")
+    return int(match[1]), int(match[2])
+
+
+def _pictures(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
+    from ganforge.errors import GANForgeError
+    from ganforge.media.grids import make_grid, save_png
+
+    output = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
+    pictures = run.sample(count, flags["seed"])
+    try:
+        if output.is_dir() or not output.suffix:
+            output.mkdir(parents=True, exist_ok=True)
+            for i, picture in enumerate(pictures):
+                save_png(picture, output / f"sample_{i:05d}.png")
+        else:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            if output.suffix.lower() != ".png":
+                raise click.UsageError(f"--output {output} will not do; expected a .png, or a directory")
+            save_png(make_grid(pictures, columns, rows), output)
+    except OSError as error:
+        raise GANForgeError(f"{output} cannot be written: {error.strerror}") from None
+    return output
+
+
+def _walk(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
+    from ganforge.media.animation import make_animation
+    from ganforge.media.grids import make_grid
+
+    output = flags["output"] or run.path / f"walk_seed_{flags['seed']}.gif"
+    walk = run.interpolate(flags["frames"], count, flags["seed"])
+    frames = [make_grid(pictures, columns, rows) for pictures in walk]
+    scale = 1 if frames[0].shape[1] >= 200 else 2
+    make_animation(frames, [""] * len(frames), output, fps=flags["fps"], scale=scale, hold=0, caption=False)
+    return output

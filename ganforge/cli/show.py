@@ -1,0 +1,127 @@
+"""``ganforge show``."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganforge.cli.common import console, duration, pairs, run_argument, run_name, runs_dir_option, say_path
+
+EPILOG = """\b
+Examples:
+  ganforge show run_12
+  ganforge show latest --open
+"""
+BARS = "▁▂▃▄▅▆▇█"
+FILES = ("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras", "metrics.jsonl")
+
+
+@click.command("show", epilog=EPILOG)
+@run_argument
+@click.option("--open", "open_it", is_flag=True, help="Open the last grid of pictures.")
+@runs_dir_option
+def command(run: str, open_it: bool, runs_dir: str) -> None:
+    """Tell the whole story of one run: what it was, how it went, what it left.
+
+    RUN is a name such as run_12, a path, or `latest`.
+    """
+    from rich.markup import escape
+
+    from ganforge.errors import GANForgeError
+    from ganforge.runs import find_run, list_snapshots, read_manifest, read_metrics
+
+    path = find_run(run, Path(runs_dir))
+    manifest, metrics, snapshots = read_manifest(path), read_metrics(path), list_snapshots(path)
+    out = console()
+    try:
+        made = manifest["created"][:16].replace("T", " ")
+        out.print(f"[bold]{escape(path.name)}[/]: {manifest['state']}, made {made} UTC")
+        out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
+    except (KeyError, TypeError) as error:
+        raise GANForgeError(f"{path / 'run.json'} is damaged: {error} is missing or wrong") from None
+    if metrics:
+        out.print("\n[bold]How it went[/]")
+        out.print(_curves(metrics))
+    out.print("\n[bold]What it left[/]")
+    files = [(name, _size(path / name)) for name in FILES if (path / name).is_file()]
+    if snapshots:
+        files.insert(0, (f"snapshots/{snapshots[-1][1].name}", f"the last of {len(snapshots)} grids"))
+    out.print(pairs([(f"{say_path(path)}/{name}", what) for name, what in files]))
+    name = run_name(path, runs_dir)
+    going = f"ganforge resume {name}" + (" --epochs N" if manifest["state"] == "finished" else "")
+    out.print(f"\nNext: [bold]{escape(going)}[/], [bold]ganforge sample {escape(name)}[/]")
+    if open_it:
+        if not snapshots:
+            raise GANForgeError(f"{path.name} has no snapshots to open yet")
+        click.launch(str(snapshots[-1][1]))
+
+
+def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
+    from ganforge.options import written
+
+    def named(entry: dict[str, Any]) -> str:
+        options = ", ".join(f"{k}={written(v)}" for k, v in entry["options"].items() if v is not None)
+        return f"{entry['name']} ({options})" if options else entry["name"]
+
+    config, progress, shape = m["config"], m["progress"], m["image_shape"]
+    versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if k != "backend")
+    skipped = f", {len(m['data']['skipped'])} unreadable skipped" if m["data"]["skipped"] else ""
+    return [
+        ("architecture", named(m["architecture"])),
+        (
+            "parameters",
+            f"generator {m['parameters']['generator']:,}, discriminator {m['parameters']['discriminator']:,}",
+        ),
+        ("balance", "\n".join(named(s) for s in m["strategies"]) or "none"),
+        ("loss", named(m["loss"])),
+        ("data", f"{m['data']['description']}{skipped}"),
+        ("pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"),
+        (
+            "trained",
+            f"{progress['epoch']} of {progress['epochs']} epochs, {progress['step']:,} steps of "
+            f"{config['batch_size']}, {duration(m['seconds'])}",
+        ),
+        ("seed", f"{config['seed']}, {config['precision']}, Adam {config['learning_rate']:g}"),
+        ("versions", versions),
+    ]
+
+
+def _curves(metrics: list[dict[str, Any]]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("over the run")
+    for name in ("first", "last"):
+        table.add_column(name, justify="right")
+    labels = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(real)", "d_fake": "D(fake)"}
+    for key, label in labels.items():
+        values = [line[key] for line in metrics if isinstance(line.get(key), (int, float))]
+        if values:
+            table.add_row(label, _sparkline(values), f"{values[0]:.3f}", f"{values[-1]:.3f}")
+    rates = sorted(v for line in metrics if isinstance(v := line.get("images_per_second"), (int, float)))
+    if rates:
+        table.add_row("img/s", f"median {rates[len(rates) // 2]:,.0f}", "", "")
+    return table
+
+
+def _sparkline(values: list[float], width: int = 40) -> str:
+    """Return the means of ``width`` equal parts as bars, from the smallest to the largest."""
+    parts = min(width, len(values))
+    edges = [round(i * len(values) / parts) for i in range(parts + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    low, high = min(means), max(means)
+    span = high - low
+    if not span or not math.isfinite(span):
+        return BARS[0] * parts
+    return "".join(BARS[min(7, int((m - low) / span * 8))] for m in means)
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

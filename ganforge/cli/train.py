@@ -1,0 +1,186 @@
+"""``ganforge train``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ganforge.cli.common import console, follow, pairs, plugin_option, runs_dir_option
+
+EPILOG = """\b
+Examples:
+  ganforge train --arch dcgan --balance noise-anneal
+  ganforge train --arch dcgan:layers=4,width=64 --data PHOTOS --epochs 100
+  ganforge train --arch fcgan:hidden=256-512 --balance input-noise:sigma=0.2 --balance unequal-lr:generator=2
+  ganforge train --config study.toml --seed 7 --dry-run
+
+`ganforge plugins` lists every architecture, strategy, loss and data source; `ganforge plugins NAME` its options.
+"""
+
+
+@click.command("train", epilog=EPILOG)
+@click.option("--arch", metavar="NAME[:OPTIONS]", help="The architecture. [default: dcgan]")
+@click.option(
+    "--balance", multiple=True, metavar="NAME[:OPTIONS]", help="A balancing strategy (repeatable), or none."
+)
+@click.option("--loss", metavar="NAME[:OPTIONS]", help="The adversarial loss. [default: bce]")
+@click.option("--data", metavar="FOLDER|ZIP|NAME", help="Your pictures, or a data source. [default: critters]")
+@click.option("--image-size", type=int, metavar="PIXELS", help="Side of the pictures. [default: 64; critters 32]")
+@click.option("--channels", type=int, metavar="1|3", help="Grey or colour. [default: 3]")
+@click.option("--fit", metavar="crop|stretch", help="How pictures become square. [default: crop]")
+@click.option("--limit", type=int, metavar="N", help="Use N pictures, chosen at random by the seed.")
+@click.option(
+    "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
+)
+@click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,000 steps]")
+@click.option("--batch-size", type=int, metavar="N", help="Real pictures a step. [default: the architecture's]")
+@click.option("--latent-dim", type=int, metavar="N", help="Length of a latent. [default: the architecture's]")
+@click.option("--learning-rate", type=float, metavar="RATE", help="Adam's, for both. [default: the architecture's]")
+@click.option("--beta-1", type=float, metavar="BETA", help="Adam's first decay. [default: the architecture's]")
+@click.option("--seed", type=int, metavar="N", help="The same seed repeats a run. [default: 0]")
+@click.option("--precision", metavar="float32|mixed_bfloat16", help="What layers compute in. [default: float32]")
+@click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
+@click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
+@click.option("--checkpoint-every", type=int, metavar="EPOCHS", help="Save all state so often. [default: as grids]")
+@click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
+@click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
+@plugin_option
+@runs_dir_option
+@click.option("--config", "config_file", metavar="FILE.toml", help="Settings by the flags' names; flags win.")
+@click.option("--dry-run", is_flag=True, help="Print everything resolved and the first step's plan; train nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
+@click.pass_context
+def command(ctx: click.Context, config_file: str | None, dry_run: bool, quiet: bool, **flags: Any) -> int:
+    """Train a GAN on a folder or zip of pictures.
+
+    NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` goes on from there.
+    """
+    from ganforge.config import TrainConfig
+    from ganforge.training import Training
+
+    given = {n: v for n, v in flags.items() if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT}
+    settings = {**_read(config_file), **given}
+    settings.setdefault("runs_dir", flags["runs_dir"])
+    config = TrainConfig.of(settings)
+    out = console()
+    with decoding(quiet) as progress:
+        training = Training.new(config, progress)
+    for warning in training.warnings:
+        click.echo(f"ganforge: {warning}", err=True)
+    if not quiet or dry_run:
+        describe(out, training)
+    if dry_run:
+        describe_plan(out, training)
+        return 0
+    return follow(training, quiet)
+
+
+def _read(file: str | None) -> dict[str, Any]:
+    """Return the settings of a TOML file, dashes in names as underscores."""
+    if file is None:
+        return {}
+    import tomllib
+
+    from ganforge.config import TrainConfig
+    from ganforge.errors import UsageError
+
+    try:
+        values = tomllib.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {file} is not TOML: {error}") from None
+    values = {name.replace("-", "_"): value for name, value in values.items()}
+    if "plugin" in values:
+        values["plugins"] = values.pop("plugin")
+    try:
+        TrainConfig.of(values)
+    except UsageError as error:
+        raise UsageError(f"--config {file}: {error}") from None
+    return values
+
+
+@contextmanager
+def decoding(quiet: bool) -> Any:
+    """Yield a callback that shows how many pictures are decoded, once that takes long enough to matter."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("reading pictures"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console(stderr=True),
+        transient=True,
+    )
+    task = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            bar.start()
+            task = bar.add_task("", total=total)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def describe(out: Any, training: Any) -> None:
+    """Print what will be trained, with everything resolved."""
+    from rich.markup import escape
+    from rich.panel import Panel
+
+    from ganforge.options import written
+
+    def with_options(name: str, options: Any) -> str:
+        values = {k: v for k, v in options.model_dump().items() if v is not None}
+        text = ", ".join(f"{key}={written(value)}" for key, value in values.items())
+        return f"{name} ({text})" if text else name
+
+    config, images = training.config, training.images
+    balance = [with_options(s.name, s.options) for s in training.strategies]
+    sizes = training.parameters
+    rows = [
+        ("architecture", with_options(training.arch.name, training.arch_options)),
+        ("parameters", f"generator {sizes['generator']:,}, discriminator {sizes['discriminator']:,}"),
+        ("balance", "\n".join(balance) or "none"),
+        ("loss", with_options(training.loss.name, training.loss_options)),
+        ("data", images.description),
+    ]
+    if images.skipped:
+        first = ", ".join(name for name, _ in images.skipped[:3])
+        more = f" and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
+        rows.append(("skipped", f"{len(images.skipped)} unreadable: {first}{more} (all are listed in run.json)"))
+    rows += [
+        (
+            "training",
+            f"{config.epochs} epochs × {training.steps_per_epoch} steps of {config.batch_size} pictures, "
+            f"Adam {config.learning_rate:g}, seed {config.seed}",
+        ),
+        ("runs on", f"{config.backend}, {config.precision}"),
+    ]
+    out.print(
+        Panel(pairs([(n, escape(v)) for n, v in rows]), title="GANForge", title_align="left", border_style="dim")
+    )
+
+
+def describe_plan(out: Any, training: Any) -> None:
+    """Print both networks and the first step's scalars."""
+    from rich.markup import escape
+
+    from ganforge.media.diagram import architecture_text
+
+    out.print(escape(architecture_text(training.networks)))
+    out.print("First step")
+    out.print(pairs([(name, f"{value:g}") for name, value in training.first_plan().items()]))
+    out.print("Nothing was trained or written (--dry-run).")
