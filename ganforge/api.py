@@ -110,7 +110,7 @@ class Run:
             GANForgeError: the run has none yet, or it cannot be opened.
         """
         if self._generator is None:
-            from ganforge.engine.backend_choice import choose_backend
+            from ganforge.engine.backend_choice import choose_backend, quietly
 
             path = self.path / "generator.keras"
             if not path.is_file():
@@ -126,7 +126,8 @@ class Run:
             import keras
 
             try:
-                self._generator = keras.models.load_model(path, compile=False)
+                with quietly():
+                    self._generator = keras.models.load_model(path, compile=False)
             except Exception as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise GANForgeError(f"{path} cannot be opened: {reason}") from error

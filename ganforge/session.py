@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.api_types import EpochInfo, RunInfo, SnapshotInfo, StepInfo
+from ganforge.engine.backend_choice import quietly
 from ganforge.plugins import observer_hooks
 from ganforge.runs import (
     MetricsWriter,
@@ -297,7 +298,8 @@ def save_generator(generator: Any, path: Path) -> None:
     """Save a plain Keras model, whole or not at all."""
     temporary = path.with_name("." + path.stem + ".tmp.keras")
     try:
-        generator.save(temporary)
+        with quietly():
+            generator.save(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

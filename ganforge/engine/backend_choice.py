@@ -7,6 +7,8 @@ import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ganforge.errors import GANForgeError, UsageError, closest
@@ -38,21 +40,27 @@ def choose_backend(name: str | None = None) -> str:
         raise GANForgeError(f"the backend '{wanted}' is not installed; pip install {package}")
     os.environ["KERAS_BACKEND"] = wanted
     if wanted == "tensorflow":
-        _import_tensorflow_quietly()
+        with quietly():
+            importlib.import_module("tensorflow")
     return wanted
 
 
-def _import_tensorflow_quietly() -> None:
-    """Import TensorFlow without the notes its C++ side writes to the terminal; Python errors still come through."""
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep what TensorFlow's C++ side writes about itself off the terminal; Python's errors still come through.
+
+    It writes when it is loaded, which Keras does on any backend where TensorFlow is installed, and at the first step.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
     saved = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            importlib.import_module("tensorflow")
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _configured() -> str | None:

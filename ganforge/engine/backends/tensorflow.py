@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ganforge.engine.backend_choice import quietly
+
 
 class Adapter:
     """See ``ganforge.engine.backends``."""
@@ -50,8 +52,16 @@ class Adapter:
             return update(*arrays)
 
         compiled = tf.function(counted)
-        # Tensors, not arrays: a Python number or a numpy array of another value must never trace again.
-        return lambda *arrays: compiled(*(tf.constant(a) for a in arrays))
+
+        def run(*arrays: np.ndarray) -> Any:
+            # Tensors, not arrays: a Python number or a numpy array of another value must never trace again.
+            tensors = [tf.constant(a) for a in arrays]
+            if self.traces[name]:
+                return compiled(*tensors)
+            with quietly():  # the graph optimizer complains, harmlessly, about what it leaves as it is
+                return compiled(*tensors)
+
+        return run
 
     def inference(self, model: Any) -> Callable[[np.ndarray], np.ndarray]:
         forward = tf.function(lambda latents: tf.cast(model(latents, training=False), tf.float32))
