@@ -43,7 +43,7 @@ def test_a_run_is_found_by_name_number_path_and_latest(tmp_path):
     assert find_run("run_3", tmp_path) == find_run("3", tmp_path) == runs[2]
     assert find_run(str(runs[4]), tmp_path / "elsewhere") == runs[4]
     assert find_run("latest", tmp_path) == runs[10]
-    with pytest.raises(GANForgeError, match=r"run_1 to run_11\. Did you mean 'run_1'"):
+    with pytest.raises(GANForgeError, match=r"run_1 to run_11\. Did you mean 'run_9'"):
         find_run("run_99", tmp_path)
     with pytest.raises(GANForgeError, match="ganforge train makes one"):
         find_run("latest", tmp_path / "nowhere")

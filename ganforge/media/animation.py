@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,8 @@ def make_animation(
     except OSError as error:
         raise GANForgeError(f"{output} cannot be written: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where a folder is not one, there is nothing to remove either
+            temporary.unlink(missing_ok=True)
 
 
 def _open(frames: Sequence[Path | np.ndarray]) -> list[Image.Image]:
@@ -107,7 +109,9 @@ def _save(pictures: list[Image.Image], durations: list[int], path: Path, suffix:
     elif suffix == ".gif":
         indexed = _one_palette(pictures)
         rest["append_images"] = indexed[1:]
-        indexed[0].save(path, "gif", **rest, optimize=False, disposal=1)
+        # Named as well as carried: otherwise Pillow writes the same palette again with every frame.
+        palette = bytes(indexed[0].getpalette() or ())
+        indexed[0].save(path, "gif", **rest, palette=palette, optimize=False, disposal=1)
     elif suffix == ".webp":
         pictures[0].save(path, "webp", **rest, lossless=True, method=2)
     else:
@@ -118,14 +122,15 @@ def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
     """Return the pictures in one palette of all their colours, so that nothing flickers from frame to frame."""
     from PIL import Image
 
-    # The last frames matter most and fill most of the colours: each frame gives pixels, later ones more.
+    # The last frames matter most: each gives pixels, later ones more. 60,000 in all tell the colours as well as
+    # every pixel would, in a second instead of many.
     random = np.random.default_rng(0)
+    weights = np.linspace(0.2, 1.0, len(pictures))
     samples = []
-    for i, picture in enumerate(pictures):
+    for picture, share in zip(pictures, np.ceil(60_000 * weights / weights.sum()).astype(int)):
         pixels = np.asarray(picture).reshape(-1, 3)
-        share = 2000 + 30000 * (i + 1) // len(pictures)
         samples.append(pixels[random.integers(0, len(pixels), share)])
-    colours = np.concatenate([*samples, np.tile(np.array([BAR, INK, QUIET, ACCENT], np.uint8), (400, 1))])
+    colours = np.concatenate([*samples, np.tile(np.array([BAR, INK, QUIET, ACCENT], np.uint8), (60, 1))])
     side = int(np.ceil(np.sqrt(len(colours))))
     colours = np.concatenate([colours, np.tile(colours[:1], (side * side - len(colours), 1))])
     sample = Image.fromarray(colours.reshape(side, side, 3).astype(np.uint8))

@@ -47,7 +47,9 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
     for axis in axes:
         axis.grid(True, color="#ececf0", linewidth=0.8)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)
+        if axis.get_legend_handles_labels()[0]:
+            # Above the panel, so that no curve ever hides behind it.
+            axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False, ncols=2, borderaxespad=0)
     axes[0].set_title(title, fontsize=11, loc="left")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
