@@ -15,7 +15,8 @@ class TrainConfig(BaseModel):
     """Everything that decides what a run computes. ``None`` means "chosen for you" and is filled in at the start.
 
     ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
-    pictures are square.
+    pictures are square. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
+    ``compile`` overrides what the backend does by default.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -36,6 +37,8 @@ class TrainConfig(BaseModel):
     beta_1: float | None = Field(None, ge=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**63)
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    step: Literal["two-stage", "one-stage"] = "two-stage"
+    compile: bool | None = None
     backend: Literal["torch", "jax", "tensorflow"] | None = None
     snapshot_every: int | None = Field(None, ge=1)
     checkpoint_every: int | None = Field(None, ge=1)

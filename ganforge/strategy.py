@@ -44,6 +44,8 @@ class Loss:
         penalty: optional, like the hook ``discriminator_penalty``, with ``options`` as well; part of the loss.
         options: the ``Options`` subclass they receive.
         summary: one line for ``ganforge plugins``.
+        one_stage: whether ``--step one-stage`` may use it: the discriminator's loss must have a slope at every fake,
+            since the generator's gradient is made from it (a margin, as in hinge, has none beyond).
     """
 
     name: str
@@ -52,3 +54,4 @@ class Loss:
     penalty: Callable[..., Any] | None = None
     options: type[BaseOptions] = BaseOptions
     summary: str = ""
+    one_stage: bool = True

@@ -222,6 +222,8 @@ class Training:
             learning_rate=settings.learning_rate,
             beta_1=config.beta_1,
             seed=config.seed,
+            step=config.step,
+            compile=config.compile,
         )
         self.engine.planner.plan(self.progress(0), {})  # two strategies in conflict are refused here, not later
 

@@ -21,6 +21,7 @@ from ganforge import Strategy, hookimpl  # noqa: E402
 from ganforge.api_types import Progress  # noqa: E402
 from ganforge.engine.engine import Engine  # noqa: E402
 from ganforge.engine.networks import dtype_policy, seeded  # noqa: E402
+from ganforge.engine.updates import Updates, as_images  # noqa: E402
 from ganforge.plugins import load_plugins  # noqa: E402
 
 BATCH, SIZE, LATENT = 8, 16, 12
@@ -83,11 +84,12 @@ def networks(dropout=0.2, norm=True):
     return generator, discriminator
 
 
-def engine(loss="bce", strategies=(), precision="float32", **network):
+def engine(loss="bce", strategies=(), precision="float32", step="two-stage", **network):
     with dtype_policy(precision):
         generator, discriminator = networks(**network)
     built = REGISTRY.get("loss", loss).value
-    return Engine(generator, discriminator, built, strategies=strategies, batch_size=BATCH, latent_dim=LATENT, seed=5)
+    settings = {"strategies": strategies, "batch_size": BATCH, "latent_dim": LATENT, "seed": 5, "step": step}
+    return Engine(generator, discriminator, built, **settings)
 
 
 def strategy(name, **options):
@@ -146,6 +148,54 @@ for name in ("bce", "least-squares", "hinge", "wasserstein"):
 bf16 = engine(precision="mixed_bfloat16", strategies=[strategy("r1")])
 report["bfloat16"] = train(bf16, stop=3)
 report["bfloat16_dtype"] = str(bf16.generator.layers[0].compute_dtype)
+
+
+# One stage: against two updates made apart, both from the same old networks. Plain gradient steps, because Adam's
+# first steps are signs and would hide or magnify differences.
+def simultaneous(self, real, vector, key):
+    fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
+    objective = self._discriminator_objective(as_images(real), vector, key)
+    held = ops.stop_gradient(fakes)
+    variables = self.discriminator.trainable_variables
+    (_, (metrics, _)), gradients, _ = self.adapter.value_and_gradients(lambda: objective(held), variables)
+
+    def of_generator(images):
+        loss = self._generator_loss(self.discriminate(images, False, vector, key, "discriminator"))
+        return loss, ops.stop_gradient(loss)
+
+    (_, loss), _, (at_fakes,) = self.adapter.value_and_gradients(of_generator, [], fakes)
+    self.adapter.apply(self.discriminator_optimizer, gradients, variables, vector[1])
+    self._move_generator(pull, at_fakes, vector)
+    return metrics | {"g_loss": loss}
+
+
+def plain_step(optimizer, gradients, variables, rate):
+    for variable, gradient in zip(variables, gradients):
+        variable.assign(ops.stop_gradient(variable - 300.0 * rate * gradient))
+
+
+as_published = Updates.one_stage
+report["one_stage"] = {}
+for name in ("bce", "least-squares", "wasserstein"):
+    ends = []
+    for method in (as_published, simultaneous):
+        Updates.one_stage = method
+        kept = [strategy("input-noise", sigma=0.3), strategy("label-noise", flip=0.2)]
+        machine = engine(loss=name, strategies=kept, step="one-stage", dropout=0)
+        machine.adapter.apply = plain_step
+        before = machine.get_state()[0]
+        before = {k: v.copy() for k, v in before.items()}
+        ends.append((train(machine, stop=3), machine.get_state()[0]))
+    (our_lines, ours), (their_lines, theirs) = ends
+    moved = {k.split("/")[0] for k, v in theirs.items() if not np.allclose(v, before[k])}
+    # By position: layers' names carry a counter.
+    pairs = [(a, b) for a, b in zip(ours.values(), theirs.values(), strict=True) if a.dtype == np.float32]
+    report["one_stage"][name] = {
+        "apart": max(float(np.abs(a - b).max()) for a, b in pairs),
+        "lines": max(abs(a[k] - b[k]) for a, b in zip(our_lines, their_lines) for k in a),
+        "moved": len(moved & {"generator", "discriminator"}),
+    }
+Updates.one_stage = as_published
 
 # The same weights, latents and noise everywhere: what remains is the arithmetic, which must agree across backends.
 parity = engine(strategies=[strategy("input-noise", sigma=0.1), strategy("r1")], dropout=0, norm=True)

@@ -76,3 +76,33 @@ def test_backends_agree_from_the_same_weights_and_noise(backend):
     for step, (a, b) in enumerate(zip(reference, other, strict=True)):
         for name in a:
             assert b[name] == pytest.approx(a[name], rel=2e-3, abs=2e-4), (step, name)
+
+
+@pytest.mark.parametrize("loss", ["bce", "least-squares", "wasserstein"])
+def test_one_stage_is_two_simultaneous_updates(report, loss):
+    result = report["one_stage"][loss]
+    assert result["moved"] == 2, "both networks learn"
+    assert result["apart"] < 2e-6
+    assert result["lines"] < 2e-5
+
+
+def test_one_stage_is_refused_where_it_is_not_exact(tmp_path):
+    from ganforge import UsageError, train
+
+    tiny = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "epochs": 1, "runs_dir": tmp_path}
+    with pytest.raises(UsageError, match="'hinge' has no slope"):
+        train("dcgan:width=4", loss="hinge", step="one-stage", **tiny)
+    file = tmp_path / "normed.py"
+    file.write_text(
+        "import keras\nfrom keras import layers\nfrom ganforge import Architecture, hookimpl\n"
+        "def g(shape, latent_dim, options):\n"
+        "    return keras.Sequential([layers.Input((latent_dim,)), layers.Dense(768), layers.Reshape(shape)])\n"
+        "def d(shape, options):\n"
+        "    body = [layers.Flatten(), layers.BatchNormalization(), layers.Dense(1)]\n"
+        "    return keras.Sequential([layers.Input(shape), *body])\n"
+        "@hookimpl\ndef register_architectures(register):\n"
+        "    register(Architecture('normed', generator=g, discriminator=d))\n"
+    )
+    with pytest.raises(UsageError, match="batch statistics"):
+        train("normed", step="one-stage", plugins=[str(file)], **tiny)
+    assert not list(tmp_path.glob("run_*")), "refused before anything was written"

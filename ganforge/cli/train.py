@@ -44,6 +44,14 @@ Examples:
 @click.option("--beta-1", type=float, metavar="BETA", help="Adam's first decay. [default: the architecture's]")
 @click.option("--seed", type=int, metavar="N", help="The same seed repeats a run. [default: 0]")
 @click.option("--precision", metavar="float32|mixed_bfloat16", help="What layers compute in. [default: float32]")
+@click.option(
+    "--step",
+    metavar="two-stage|one-stage",
+    help="Update in turn, or both from one pass: faster. [default: two-stage]",
+)
+@click.option(
+    "--compile/--no-compile", default=None, help="Compile the step. [default: yes on JAX and TensorFlow, no on torch]"
+)
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
 @click.option("--checkpoint-every", type=int, metavar="EPOCHS", help="Save all state so often. [default: as grids]")

@@ -14,7 +14,7 @@ from ganforge.engine.backends import make_adapter
 from ganforge.engine.controls import Plan, Planner
 from ganforge.engine.randomness import step_key
 from ganforge.engine.updates import Updates
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, UsageError
 from ganforge.options import Options
 from ganforge.strategy import Loss, Strategy
 
@@ -41,6 +41,12 @@ class Engine:
         strategies: in the order they compose.
         batch_size: real images a step; as many fakes are made.
         learning_rate: Adam's, for both networks, before the strategies' multipliers.
+        compile: compile the step; None is the backend's own choice (JAX and TensorFlow do, torch does not).
+        step: ``two-stage``, the paper's, or ``one-stage``: both networks from one pass through the discriminator.
+
+    Raises:
+        UsageError: ``one-stage`` with a discriminator whose logits depend on the pictures beside, or with a loss
+            that has no slope at some fakes.
     """
 
     def __init__(
@@ -56,6 +62,8 @@ class Engine:
         learning_rate: float = 2e-4,
         beta_1: float = 0.5,
         seed: int = 0,
+        step: str = "two-stage",
+        compile: bool | None = None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
@@ -66,7 +74,7 @@ class Engine:
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
             optimizer.build(model.trainable_variables)
         self.signals: dict[str, float] = {}
-        self.adapter = make_adapter([v for _, v in self.variables()])
+        self.adapter = make_adapter([v for _, v in self.variables()], compile)
         updates = Updates(
             self.adapter,
             generator,
@@ -79,7 +87,18 @@ class Engine:
             batch_size,
             latent_dim,
         )
-        self._both = self.adapter.compile(updates.both, "both")
+        if step == "one-stage" and not loss.one_stage:
+            raise UsageError(
+                f"--step one-stage does not apply: the loss '{loss.name}' has no slope at fakes beyond its margin; "
+                "expected another loss, such as bce, or --step two-stage"
+            )
+        if step == "one-stage" and updates.batch_statistics:
+            raise UsageError(
+                "--step one-stage does not apply: the discriminator has batch statistics, so that a fake's verdict "
+                "depends on the pictures beside it; expected one without batch normalization, or --step two-stage"
+            )
+        main = updates.one_stage if step == "one-stage" else updates.both
+        self._both = self.adapter.compile(main, "both")
         self._discriminator_only = self.adapter.compile(updates.discriminator_only, "discriminator_only")
         self._generator_only = self.adapter.compile(updates.generator_only, "generator_only")
         self.generate: Callable[[np.ndarray], np.ndarray] = self.adapter.inference(generator)

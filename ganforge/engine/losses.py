@@ -92,7 +92,15 @@ def register_losses(register: Any) -> None:
             summary="Squared distance to labels",
         )
     )
-    register(Loss("hinge", hinge_discriminator, critic_generator, summary="Margin of one on either side"))
+    register(
+        Loss(
+            "hinge",
+            hinge_discriminator,
+            critic_generator,
+            summary="Margin of one on either side",
+            one_stage=False,
+        )
+    )
     register(
         Loss(
             "wasserstein",

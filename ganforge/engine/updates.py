@@ -1,6 +1,7 @@
 """The two updates of the paper, written once for every backend.
 
 Source: Goodfellow et al. 2014, "Generative Adversarial Nets", algorithm 1, with the non-saturating generator loss.
+``one_stage``: Shen et al. 2021, "Training Generative Adversarial Networks in One Stage" (CVPR).
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Updates:
     ) -> None:
         self.adapter, self.planner = adapter, planner
         self.generator, self.discriminator = generator, discriminator
+        self.make, self.judge = adapter.forward(generator), adapter.forward(discriminator)
+        self.judge_for_penalties = adapter.forward(discriminator, differentiable_twice=True)
         self.generator_optimizer, self.discriminator_optimizer = optimizers
         self.loss_name, self.loss_options = loss.name, loss_options
         self.discriminator_loss, self.generator_loss = named(loss.discriminator), named(loss.generator)
@@ -57,6 +60,30 @@ class Updates:
         metrics = self._learn_discriminator(as_images(real), ops.stop_gradient(fakes), vector, key)
         return metrics | self._learn_generator(fakes, pull, vector, key)
 
+    def one_stage(self, real: Any, vector: Any, key: Any) -> dict[str, Any]:
+        """Let both learn from one forward and one backward through the discriminator, at the same time.
+
+        Each fake's logit depends on that fake alone, so the gradient of the discriminator's loss at fake i is
+        a_i J_i with a_i = dL_D / dlogit_i, and the generator's is b_i J_i with b_i = dL_G / dlogit_i. The first
+        times b_i / a_i is the second. The generator learns through the discriminator as it was *before* its update.
+        """
+        fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
+        objective = self._discriminator_objective(as_images(real), vector, key)
+        variables = self.discriminator.trainable_variables
+        (_, (metrics, logits)), gradients, (at_fakes,) = self.adapter.value_and_gradients(objective, variables, fakes)
+
+        def of_discriminator(fake_logits: Any) -> Any:
+            return self._discriminator_loss(logits[0], fake_logits, vector, key)
+
+        a = self.adapter.gradient(of_discriminator, logits[1])
+        b = self.adapter.gradient(self._generator_loss, logits[1])
+        # What is floored moves nothing, and keeps 0 / 0 out where the discriminator is certain beyond float32.
+        a = ops.where(ops.abs(a) < 1e-30, 1e-30, a)
+        ratio = ops.reshape(b / a, (-1, *(1 for _ in range(len(fakes.shape) - 1))))
+        self.adapter.apply(self.discriminator_optimizer, gradients, variables, vector[1])
+        self._move_generator(pull, ops.stop_gradient(ratio) * at_fakes, vector)
+        return metrics | {"g_loss": ops.stop_gradient(self._generator_loss(logits[1]))}
+
     def discriminator_only(self, real: Any, vector: Any, key: Any) -> dict[str, Any]:
         """Make an extra discriminator update, on fresh latents."""
         return self._learn_discriminator(as_images(real), ops.stop_gradient(self.fakes(key)), vector, key)
@@ -68,54 +95,65 @@ class Updates:
 
     def _learn_discriminator(self, real: Any, fakes: Any, vector: Any, key: Any) -> dict[str, Any]:
         """Real 1, fake 0."""
-
-        def objective() -> tuple[Any, dict[str, Any]]:
-            real_logits, fake_logits = self.logits(real, fakes, vector, key)
-            loss = self.discriminator_loss(
-                real_logits=real_logits,
-                fake_logits=fake_logits,
-                real_labels=self.labels(True, vector, key),
-                fake_labels=self.labels(False, vector, key),
-                options=self.loss_options,
-            )
-            penalties = self._penalties(real, fakes, vector, key)
-            correct = ops.cast(real_logits > 0, "float32") + ops.cast(fake_logits < 0, "float32")
-            metrics = {
-                "d_loss": ops.stop_gradient(loss),
-                "d_real": ops.mean(ops.sigmoid(ops.stop_gradient(real_logits))),
-                "d_fake": ops.mean(ops.sigmoid(ops.stop_gradient(fake_logits))),
-                "d_accuracy": ops.mean(correct) / 2,
-                **{name: ops.stop_gradient(penalty) for name, penalty in penalties.items()},
-            }
-            return sum(penalties.values(), loss), metrics
-
+        objective = self._discriminator_objective(real, vector, key)
         variables = self.discriminator.trainable_variables
-        (_, metrics), gradients = self.adapter.value_and_gradients(objective, variables)
-        self.discriminator_optimizer.learning_rate = vector[1]
-        self.discriminator_optimizer.apply(gradients, variables)
+        (_, (metrics, _)), gradients, _ = self.adapter.value_and_gradients(lambda: objective(fakes), variables)
+        self.adapter.apply(self.discriminator_optimizer, gradients, variables, vector[1])
         return metrics
 
     def _learn_generator(self, fakes: Any, pull: Callable, vector: Any, key: Any) -> dict[str, Any]:
         """Fakes labelled 1, through the updated discriminator, frozen: only the gradient at the images is taken."""
 
-        def objective(images: Any) -> tuple[Any, dict[str, Any]]:
-            logits = self.discriminate(images, False, vector, key, "generator")
-            loss = self.generator_loss(fake_logits=logits, labels=ops.ones_like(logits), options=self.loss_options)
-            return loss, {"g_loss": ops.stop_gradient(loss)}
+        def objective(images: Any) -> tuple[Any, Any]:
+            loss = self._generator_loss(self.discriminate(images, False, vector, key, "generator"))
+            return loss, ops.stop_gradient(loss)
 
-        (_, metrics), gradient = self.adapter.value_and_gradient_at(objective, fakes)
+        (_, loss), _, (at_fakes,) = self.adapter.value_and_gradients(objective, [], fakes)
+        self._move_generator(pull, at_fakes, vector)
+        return {"g_loss": loss}
+
+    def _move_generator(self, pull: Callable, at_fakes: Any, vector: Any) -> None:
         variables = self.generator.trainable_variables
-        gradients = pull(gradient)
-        self.generator_optimizer.learning_rate = vector[0]
-        self.generator_optimizer.apply(gradients, variables)
-        return metrics
+        self.adapter.apply(self.generator_optimizer, pull(at_fakes), variables, vector[0])
 
     # ------------------------------------------------------------------ what they are made of
+
+    def _discriminator_objective(self, real: Any, vector: Any, key: Any) -> Callable[[Any], tuple[Any, Any]]:
+        """Return ``fakes -> (loss with penalties, (metrics, (real logits, fake logits)))``."""
+
+        def objective(fakes: Any) -> tuple[Any, Any]:
+            real_logits, fake_logits = self.logits(real, fakes, vector, key)
+            loss = self._discriminator_loss(real_logits, fake_logits, vector, key)
+            penalties = self._penalties(real, ops.stop_gradient(fakes), vector, key)
+            real_logits, fake_logits = ops.stop_gradient(real_logits), ops.stop_gradient(fake_logits)
+            correct = ops.cast(real_logits > 0, "float32") + ops.cast(fake_logits < 0, "float32")
+            metrics = {
+                "d_loss": ops.stop_gradient(loss),
+                "d_real": ops.mean(ops.sigmoid(real_logits)),
+                "d_fake": ops.mean(ops.sigmoid(fake_logits)),
+                "d_accuracy": ops.mean(correct) / 2,
+                **{name: ops.stop_gradient(penalty) for name, penalty in penalties.items()},
+            }
+            return sum(penalties.values(), loss), (metrics, (real_logits, fake_logits))
+
+        return objective
+
+    def _discriminator_loss(self, real_logits: Any, fake_logits: Any, vector: Any, key: Any) -> Any:
+        return self.discriminator_loss(
+            real_logits=real_logits,
+            fake_logits=fake_logits,
+            real_labels=self.labels(True, vector, key),
+            fake_labels=self.labels(False, vector, key),
+            options=self.loss_options,
+        )
+
+    def _generator_loss(self, logits: Any) -> Any:
+        return self.generator_loss(fake_logits=logits, labels=ops.ones_like(logits), options=self.loss_options)
 
     def fakes(self, key: Any) -> Any:
         """Return (B, H, W, C) float32 images in [-1, 1] from fresh latents."""
         latents = Random(self.adapter, key, "latents").normal((self.batch_size, self.latent_dim))
-        return ops.cast(self.generator(latents, training=True), "float32")
+        return ops.cast(self.make(latents), "float32")
 
     def seen(self, images: Any, real: bool, vector: Any, key: Any, stream: str) -> Any:
         """Return what the discriminator sees instead of ``images``."""
@@ -143,7 +181,7 @@ class Updates:
         return logits[: self.batch_size], logits[self.batch_size :]
 
     def _judge(self, images: Any) -> Any:
-        return ops.cast(self.discriminator(images, training=True), "float32")
+        return ops.cast(self.judge(images), "float32")
 
     def labels(self, real: bool, vector: Any, key: Any) -> Any:
         """Return what the discriminator is told: (B, 1), 1 for real and 0 for fake before the strategies."""
@@ -163,7 +201,11 @@ class Updates:
         """Return the scalars added to the discriminator's loss, by the name they are logged under."""
 
         def through(stream: str) -> Callable[[Any], Any]:
-            return lambda images: self.discriminate(images, True, vector, key, stream)
+            def logits(images: Any) -> Any:
+                seen = self.seen(images, True, vector, key, stream)
+                return ops.cast(self.judge_for_penalties(seen), "float32")
+
+            return logits
 
         penalties: dict[str, Any] = {}
         common = {"real": real, "fake": fakes, "gradient": self.adapter.gradient}

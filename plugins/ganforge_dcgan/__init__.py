@@ -63,10 +63,9 @@ def generator(image_shape, latent_dim, options):
             padding="same",
             use_bias=last or not options.batch_norm,
             kernel_initializer=_normal(),
-            dtype="float32" if last else None,
-            activation="tanh" if last else None,
         )(x)
-    return keras.Model(inputs, x, name="generator")
+    # The picture itself in float32 whatever the layers compute in: it has 256 levels, bfloat16 only 8 bits.
+    return keras.Model(inputs, layers.Activation("tanh", dtype="float32")(x), name="generator")
 
 
 def discriminator(image_shape, options):

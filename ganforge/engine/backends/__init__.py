@@ -2,10 +2,13 @@
 
 An adapter offers:
 
-``value_and_gradients(function, variables)``
-    ``function() -> (scalar, aux)``; returns ``(scalar, aux), gradients`` with zeros where nothing flows.
-``value_and_gradient_at(function, x)``
-    The same with respect to one tensor: ``function(x) -> (scalar, aux)``.
+``forward(model, differentiable_twice=False)``
+    ``model(x, training=True)`` as a function, in the form that runs fastest.
+``value_and_gradients(function, variables, *inputs)``
+    ``function(*inputs) -> (scalar, aux)``; returns ``(scalar, aux)``, its gradients at the variables, and at the
+    inputs; zeros where nothing flows.
+``apply(optimizer, gradients, variables, rate)``
+    One update of the optimizer at a learning rate.
 ``pullback(function, variables)``
     ``function() -> tensor``; returns the tensor and ``pull(cotangent) -> gradients``, so that one forward pass of
     the generator serves both updates.
@@ -29,7 +32,10 @@ from typing import Any
 import keras
 
 
-def make_adapter(variables: list[Any]) -> Any:
-    """Return the adapter of the running backend, holding ``variables``: all that an update may change."""
+def make_adapter(variables: list[Any], compile: bool | None = None) -> Any:
+    """Return the adapter of the running backend, holding ``variables``: all that an update may change.
+
+    ``compile`` is whether steps are compiled, None the backend's own choice.
+    """
     module = importlib.import_module(f"ganforge.engine.backends.{keras.backend.backend()}")
-    return module.Adapter(variables)
+    return module.Adapter(variables, compile)

@@ -20,7 +20,8 @@ import numpy as np
 class Adapter:
     """See ``ganforge.engine.backends``."""
 
-    def __init__(self, variables: Sequence[Any]) -> None:
+    def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
+        self.compiles = compile is not False
         self.traces: Counter[str] = Counter()
         self.variables = list(variables)
         self._scope: Any = None
@@ -56,28 +57,18 @@ class Adapter:
         for variable, value in zip(self._untrained(variables), values):
             self._scope.add_update((variable, value))
 
-    def value_and_gradients(self, function: Callable, variables: Sequence[Any]) -> tuple:
+    def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
         pure = self._pure(function, variables)
 
-        def scalar(values: Sequence[Any]) -> tuple:
-            (value, aux), updates = pure(values)
+        def scalar(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+            (value, aux), updates = pure(values, *inputs)
             return value, (aux, updates)
 
         at = [self._scope.get_current_value(v) for v in variables]
-        (value, (aux, updates)), gradients = jax.value_and_grad(scalar, has_aux=True)(at)
+        differentiated = jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True)
+        (value, (aux, updates)), (gradients, at_inputs) = differentiated(at, inputs)
         self._keep(variables, updates)
-        return (value, aux), gradients
-
-    def value_and_gradient_at(self, function: Callable, x: Any) -> tuple:
-        pure = self._pure(function, [])
-
-        def scalar(x: Any) -> tuple:
-            (value, aux), updates = pure([], x)
-            return value, (aux, updates)
-
-        (value, (aux, updates)), gradient = jax.value_and_grad(scalar, has_aux=True)(x)
-        self._keep([], updates)
-        return (value, aux), gradient
+        return (value, aux), gradients, at_inputs
 
     def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
         at = [self._scope.get_current_value(v) for v in variables]
@@ -96,6 +87,13 @@ class Adapter:
         self._keep([], updates)
         return gradient
 
+    def forward(self, model: Any, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+        return lambda x: model(x, training=True)
+
+    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
+        optimizer.learning_rate = rate
+        optimizer.apply(gradients, variables)
+
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return jax.random.normal(_at(key, stream), tuple(shape), dtype)
 
@@ -108,7 +106,7 @@ class Adapter:
             output, scope = self._within(list(zip(self.variables, state)), update, *arrays)
             return output, [scope.get_current_value(v) for v in self.variables]
 
-        compiled = jax.jit(pure, donate_argnums=0)
+        compiled = jax.jit(pure, donate_argnums=0) if self.compiles else pure
 
         def run(*arrays: np.ndarray) -> Any:
             output, self.state = compiled(self.state, *arrays)

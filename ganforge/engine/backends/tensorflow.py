@@ -15,30 +15,34 @@ from ganforge.engine.backend_choice import quietly
 class Adapter:
     """See ``ganforge.engine.backends``."""
 
-    def __init__(self, variables: Sequence[Any]) -> None:
+    def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
+        self.compiles = compile is not False
         self.traces: Counter[str] = Counter()
 
-    def value_and_gradients(self, function: Callable, variables: Sequence[Any]) -> tuple:
-        with tf.GradientTape() as tape:
-            value, aux = function()
-        return (value, aux), _gradients(tape, value, variables)
-
-    def value_and_gradient_at(self, function: Callable, x: Any) -> tuple:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            value, aux = function(x)
-        return (value, aux), tape.gradient(value, x)
+    def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
+        with tf.GradientTape(watch_accessed_variables=bool(variables)) as tape:
+            tape.watch(inputs)
+            value, aux = function(*inputs)
+        gradients = _gradients(tape, value, [*(v.value for v in variables), *inputs])
+        return (value, aux), gradients[: len(variables)], gradients[len(variables) :]
 
     def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
         with tf.GradientTape() as tape:
             output = function()
-        return output, lambda cotangent: _gradients(tape, output, variables, cotangent)
+        return output, lambda cotangent: _gradients(tape, output, [v.value for v in variables], cotangent)
 
     def gradient(self, function: Callable, x: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             total = tf.reduce_sum(function(x))
         return tape.gradient(total, x)
+
+    def forward(self, model: Any, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+        return lambda x: model(x, training=True)
+
+    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
+        optimizer.learning_rate = rate
+        optimizer.apply(gradients, variables)
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return tf.random.stateless_normal(shape, _at(key, stream), dtype=dtype)
@@ -51,7 +55,7 @@ class Adapter:
             self.traces[name] += 1
             return update(*arrays)
 
-        compiled = tf.function(counted)
+        compiled = tf.function(counted) if self.compiles else counted
 
         def run(*arrays: np.ndarray) -> Any:
             # Tensors, not arrays: a Python number or a numpy array of another value must never trace again.
@@ -78,10 +82,7 @@ def _at(key: Any, stream: int) -> Any:
     return tf.bitcast(tf.bitwise.bitwise_xor(key, tf.constant([stream, 0], tf.uint32)), tf.int32)
 
 
-def _gradients(tape: Any, value: Any, variables: Sequence[Any], cotangent: Any = None) -> list[Any]:
+def _gradients(tape: Any, value: Any, tensors: Sequence[Any], cotangent: Any = None) -> list[Any]:
     return tape.gradient(
-        value,
-        [v.value for v in variables],
-        output_gradients=cotangent,
-        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        value, tensors, output_gradients=cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )

@@ -1,0 +1,278 @@
+"""Keras's own layers as plain torch: the same arithmetic on the same weights, without the detours.
+
+Keras keeps pictures as (B, H, W, C) and turns every one into contiguous (B, C, H, W) for torch and back; a
+(B, H, W, C) picture *is* a (B, C, H, W) tensor in torch's channels-last memory format, which its convolutions like
+best. It computes batch statistics in a dozen passes over memory, cuts a transposed convolution out of a larger one,
+and adds biases apart. None of that changes a result, and on a CPU it costs a third of a step.
+
+``lower`` replaces only what it knows to the letter; every other layer is called as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import torch
+from keras import layers
+from torch.nn import functional
+
+Fast = Callable[[torch.Tensor], torch.Tensor]
+
+
+def lower(model: keras.Model) -> Fast:
+    """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables."""
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        return partial(model, training=True)  # a subclass of keras.Model: nothing to look into
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    nodes = [n for depth in depths for n in graph._nodes_by_depth[depth] if n.operation and not n.is_input]
+    uses = Counter(id(x) for node in nodes for x in node.input_tensors) + Counter(id(x) for x in graph.outputs)
+    program: list[_Call] = []
+    made_by: dict[int, _Call] = {}
+    for node in nodes:
+        operation = node.operation
+        maker = _FORMS.get(type(operation)) if len(node.input_tensors) == 1 else None
+        form = maker(operation) if maker else None
+        if form is None:
+            program.append(_Call(_as_it_is(operation), node, None, None))
+            continue
+        given, gives = id(node.input_tensors[0]), id(node.outputs[0])
+        before = made_by.get(given)
+        if type(operation) in _IN_PLACE and before is not None and uses[given] == 1:
+            # What the layer before gives to this one alone is overwritten, and before it is turned: a view
+            # overwritten costs a copy.
+            before.form, before.gives = partial(before.form, then=partial(form, in_place=True)), gives
+            continue
+        program.append(_Call(form, node, given, gives))
+        if type(operation) in _FRESH and getattr(operation, "activation", None) in (None, keras.activations.linear):
+            made_by[gives] = program[-1]
+    (start,), (end,) = graph.inputs, graph.outputs
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        tensors = {id(start): x}
+        for call in program:
+            if call.given is not None:
+                tensors[call.gives] = call.form(tensors[call.given])
+                continue
+            arguments, keywords = call.node.arguments.fill_in(tensors)
+            for name, value in zip(call.node.outputs, keras.tree.flatten(call.form(*arguments, **keywords))):
+                tensors[id(name)] = value
+        return tensors[id(end)]
+
+    return run
+
+
+@dataclass
+class _Call:
+    """One step of a lowered model: a form with one input and one output by name, or a layer called as it is."""
+
+    form: Callable
+    node: Any
+    given: int | None
+    gives: int | None
+
+
+def _as_it_is(operation: Any) -> Callable:
+    if isinstance(operation, keras.Model):
+        return lower(operation)
+    if "training" in inspect.signature(operation.call).parameters:
+        return partial(operation, training=True)
+    return operation
+
+
+# ------------------------------------------------------------------ one layer each; None means "as it is"
+
+
+def _dense(layer: Any) -> Fast | None:
+    if _altered(layer):
+        return None
+    dtype, activation = _dtype(layer), _activation(layer)
+    kernel, bias = layer.kernel, layer.bias
+
+    def call(x: torch.Tensor, then: Fast = activation) -> torch.Tensor:
+        return then(functional.linear(x.to(dtype), kernel.value.to(dtype).t(), _cast(bias, dtype)))
+
+    return call
+
+
+def _convolution(layer: Any) -> Fast | None:
+    padding = _symmetric(layer)
+    if _altered(layer) or padding is None or layer.groups != 1:
+        return None
+    dtype, activation, stride = _dtype(layer), _activation(layer), layer.strides
+    kernel, bias = layer.kernel, layer.bias
+
+    def call(x: torch.Tensor, then: Fast = activation) -> torch.Tensor:
+        weight = kernel.value.to(dtype).permute(3, 2, 0, 1)
+        y = functional.conv2d(x.to(dtype).permute(0, 3, 1, 2), weight, _cast(bias, dtype), stride, padding)
+        return then(y).permute(0, 2, 3, 1)
+
+    return call
+
+
+def _transposed_convolution(layer: Any) -> Fast | None:
+    (k, k2), (s, s2) = layer.kernel_size, layer.strides
+    # Keras's "same" is n_out = s n_in, which is padding (k - s) / 2 wherever that is a whole number.
+    plain = layer.padding == "same" and layer.output_padding is None and k >= s and k2 >= s2
+    if _altered(layer) or not plain or (k - s) % 2 or (k2 - s2) % 2:
+        return None
+    dtype, activation, padding = _dtype(layer), _activation(layer), ((k - s) // 2, (k2 - s2) // 2)
+    kernel, bias = layer.kernel, layer.bias
+    narrow = (k, k2, s, s2) == (4, 4, 2, 2) and layer.filters <= 4
+
+    def call(x: torch.Tensor, then: Fast = activation) -> torch.Tensor:
+        weight = kernel.value.to(dtype).permute(3, 2, 0, 1)
+        x = x.to(dtype).permute(0, 3, 1, 2)
+        if narrow and x.device.type == "cpu":
+            y = _by_phases(x, weight, _cast(bias, dtype))
+        else:
+            y = functional.conv_transpose2d(x, weight, _cast(bias, dtype), (s, s2), padding)
+        return then(y).permute(0, 2, 3, 1)
+
+    return call
+
+
+def _by_phases(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Return the transposed convolution with kernel 4, stride 2, padding 1 by its four phases.
+
+    Output row 2p + a reads input rows p + a - 1 and p + a with kernel rows (3, 1) for a = 0 and (2, 0) for a = 1, and
+    columns likewise: one 2x2 convolution with four times the channels (Shi et al. 2016, "Is the deconvolution layer
+    the same as a convolutional layer?"). A processor's convolution works on 8 or 16 channels at once, so that three
+    channels, a picture's, cost as much as twelve: here all twelve are needed.
+    """
+    channels = weight.shape[1]
+    rows = torch.tensor(((3, 1), (2, 0)), device=weight.device)
+    phases = weight[:, :, rows][..., rows]  # in, out, row phase, row tap, column phase, column tap
+    phases = phases.permute(2, 4, 1, 0, 3, 5).reshape(4 * channels, -1, 2, 2)
+    y = functional.conv2d(x, phases, None if bias is None else bias.repeat(4), 1, 1)
+    y = y.permute(0, 2, 3, 1)
+    batch, height, width = y.shape[0], y.shape[1] - 1, y.shape[2] - 1
+    lines = []
+    for a in (0, 1):
+        pair = [
+            y[:, a : a + height, c : c + width, (2 * a + c) * channels : (2 * a + c + 1) * channels] for c in (0, 1)
+        ]
+        lines.append(torch.stack(pair, 3).reshape(batch, height, 2 * width, channels))
+    return torch.stack(lines, 2).reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
+
+
+def _batch_norm(layer: Any) -> Fast | None:
+    rank = len(layer.input.shape)
+    if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or layer.renorm or layer.synchronized:
+        return None
+    if not layer.trainable:
+        return None
+    dtype, keep = _dtype(layer), 1.0 - layer.momentum
+
+    def call(x: torch.Tensor, then: Fast = _identity) -> torch.Tensor:
+        gamma = layer.gamma.value if layer.scale else None
+        beta = layer.beta.value if layer.center else None
+        turned = x.permute(0, 3, 1, 2) if rank == 4 else x
+        y, mean, inverse = torch.native_batch_norm(turned, gamma, beta, None, None, True, 0.0, layer.epsilon)
+        with torch.no_grad():
+            # The batch's own variance as Keras keeps it, without torch's correction n / (n - 1).
+            variance = inverse.pow(-2) - layer.epsilon
+            layer.moving_mean.value.lerp_(mean, keep)
+            layer.moving_variance.value.lerp_(variance, keep)
+        y = then(y.to(dtype))
+        return y.permute(0, 2, 3, 1) if rank == 4 else y
+
+    return call
+
+
+def _leaky_relu(layer: Any) -> Fast | None:
+    slope, dtype = float(layer.negative_slope), _dtype(layer)
+    if slope <= 0:
+        return None
+
+    return lambda x, in_place=False: functional.leaky_relu(x.to(dtype), slope, inplace=in_place and x.dtype == dtype)
+
+
+def _relu(layer: Any) -> Fast | None:
+    if layer.max_value is not None or layer.negative_slope or layer.threshold:
+        return None
+    dtype = _dtype(layer)
+    return lambda x, in_place=False: functional.relu(x.to(dtype), inplace=in_place and x.dtype == dtype)
+
+
+def _dropout(layer: Any) -> Fast | None:
+    if layer.noise_shape is not None:
+        return None
+    # The global generator, which the adapter seeds by the step.
+    return lambda x: functional.dropout(x.to(_dtype(layer)), layer.rate, training=True)
+
+
+def _activate(layer: Any) -> Fast | None:
+    dtype = _dtype(layer)
+    return lambda x: layer.activation(x.to(dtype))
+
+
+def _reshape(layer: Any) -> Fast | None:
+    shape = tuple(layer.output.shape[1:])
+    return lambda x: x.reshape(-1, *shape) if None not in shape else layer(x)
+
+
+_FORMS: dict[type, Callable[[Any], Fast | None]] = {
+    layers.Dense: _dense,
+    layers.Conv2D: _convolution,
+    layers.Conv2DTranspose: _transposed_convolution,
+    layers.BatchNormalization: _batch_norm,
+    layers.LeakyReLU: _leaky_relu,
+    layers.ReLU: _relu,
+    layers.Activation: _activate,
+    layers.Dropout: _dropout,
+    layers.Reshape: _reshape,
+    layers.Flatten: _reshape,
+}
+_FRESH = (layers.Dense, layers.Conv2D, layers.Conv2DTranspose, layers.BatchNormalization)
+_IN_PLACE = (layers.LeakyReLU, layers.ReLU)
+
+
+# ------------------------------------------------------------------ what they share
+
+
+def _altered(layer: Any) -> bool:
+    """Say whether a layer is quantized or adapted, or keeps its pictures otherwise than this module reckons with."""
+    return bool(
+        getattr(layer, "quantization_mode", None)
+        or getattr(layer, "lora_enabled", False)
+        or getattr(layer, "data_format", "channels_last") != "channels_last"
+        or set(getattr(layer, "dilation_rate", (1,))) != {1}
+    )
+
+
+def _dtype(layer: Any) -> torch.dtype:
+    return getattr(torch, layer.compute_dtype)
+
+
+def _cast(variable: Any, dtype: torch.dtype) -> torch.Tensor | None:
+    return None if variable is None else variable.value.to(dtype)
+
+
+def _activation(layer: Any) -> Callable:
+    return _identity if layer.activation in (None, keras.activations.linear) else layer.activation
+
+
+def _identity(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def _symmetric(layer: Any) -> tuple[int, int] | None:
+    """Return a convolution's padding where it is alike on both sides, else None."""
+    if layer.padding == "valid":
+        return 0, 0
+    if layer.padding != "same":
+        return None
+    sides = []
+    for n, k, s in zip(layer.input.shape[1:3], layer.kernel_size, layer.strides):
+        total = max(0, (-(-n // s) - 1) * s + k - n)
+        if total % 2:
+            return None
+        sides.append(total // 2)
+    return sides[0], sides[1]
