@@ -25,7 +25,7 @@ from ganforge.runs import load_checkpoint, read_manifest
 from ganforge.session import Outcome, Session
 from ganforge.strategy import Strategy
 
-TYPICAL_STEPS = 2000
+TYPICAL_STEPS = 2500
 
 
 class Training:

@@ -54,7 +54,7 @@ def test_train_leaves_everything_the_contract_promises_and_the_other_commands_us
     assert manifest["strategies"][0]["package"] == "ganforge"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 7))
-    assert lines[0]["noise-anneal/sigma"] == pytest.approx(0.1)
+    assert lines[0]["noise-anneal/sigma"] == pytest.approx(0.2)
     assert lines[-1]["noise-anneal/sigma"] == pytest.approx(0.0)
 
     code, out, _ = ganforge_cli("gif", "run_1", "--fps", 4, "--scale", 2, "--output", "a.webp")

@@ -29,7 +29,7 @@ class NoiseAnneal(Strategy):
     conflicts = ("input-noise",)
 
     class Options(BaseOptions):
-        start: float = Field(0.1, ge=0, description="standard deviation at the start, pictures being in [-1, 1]")
+        start: float = Field(0.2, ge=0, description="standard deviation at the start, pictures being in [-1, 1]")
         end: float = Field(0.0, ge=0, description="standard deviation at the end")
         schedule: Schedule = Field("linear", description="how it gets from start to end")
         hold: float = Field(0.0, ge=0, lt=1, description="fraction of training during which it stays at start")

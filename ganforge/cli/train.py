@@ -37,7 +37,7 @@ Examples:
 @click.option(
     "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
 )
-@click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,000 steps]")
+@click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,500 steps]")
 @click.option("--batch-size", type=int, metavar="N", help="Real pictures a step. [default: the architecture's]")
 @click.option("--latent-dim", type=int, metavar="N", help="Length of a latent. [default: the architecture's]")
 @click.option("--learning-rate", type=float, metavar="RATE", help="Adam's, for both. [default: the architecture's]")

@@ -99,7 +99,7 @@ def _variant(depth: int) -> type[Options]:
     return Variant
 
 
-DEFAULTS = {"latent_dim": 100, "learning_rate": 1e-3, "beta_1": 0.5, "batch_size": 64}
+DEFAULTS = {"latent_dim": 100, "learning_rate": 5e-4, "beta_1": 0.5, "batch_size": 64}
 
 
 @hookimpl
