@@ -62,9 +62,14 @@ def backends_to_check(wanted: Sequence[str] = ()) -> list[str]:
 
 
 def run_checks(
-    subjects: Sequence[Subject], backends: Sequence[str] = (), plugins: Sequence[str | Path] = ()
+    subjects: Sequence[Subject],
+    backends: Sequence[str] = (),
+    plugins: Sequence[str | Path] = (),
+    elsewhere: Sequence[Subject] | None = None,
 ) -> Iterator[tuple[str, Report]]:
     """Yield (backend, what it found) for one backend after another; the first one also does what is done once.
+
+    ``elsewhere`` is what is checked on the backends after the first; the same, unless given.
 
     Raises:
         UsageError: a name or option is wrong, or there is no such backend.
@@ -72,11 +77,12 @@ def run_checks(
     """
     first: Report | None = None
     for backend in backends_to_check(backends):
-        report = _run_one(subjects, backend, plugins, first is None)
+        here = subjects if first is None or elsewhere is None else elsewhere
+        report = _run_one(here, backend, plugins, first is None)
         if first is None:
             first = report
         else:
-            report.results += [r for s in subjects if (r := _agreement(s.spec, backend, report, first)) is not None]
+            report.results += [r for s in here if (r := _agreement(s.spec, backend, report, first)) is not None]
         yield backend, report
 
 
