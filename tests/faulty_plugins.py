@@ -57,6 +57,9 @@ class Forgetful(layers.Layer):
     def call(self, inputs):
         return inputs * self.factor
 
+    def get_config(self):
+        return {"name": self.name}
+
 
 def forgetful(image_shape, latent_dim, options):
     inputs = keras.Input((latent_dim,))
@@ -66,7 +69,7 @@ def forgetful(image_shape, latent_dim, options):
 
 
 def seedless(image_shape, latent_dim, options):
-    noise = keras.initializers.RandomNormal(seed=np.random.default_rng().integers(2**31))
+    noise = keras.initializers.RandomNormal(seed=int(np.random.default_rng().integers(2**31)))
     inputs = keras.Input((latent_dim,))
     x = layers.Dense(options.width, kernel_initializer=noise)(inputs)
     x = layers.Dense(int(np.prod(image_shape)), activation="tanh", dtype="float32")(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -120,7 +119,7 @@ def test_what_is_sound_keeps_every_promise(reports, subject):
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 @pytest.mark.parametrize("subject", COMPILED[:-1], ids=lambda s: s.spec)
 def test_what_is_sound_keeps_its_promises_where_steps_are_compiled(reports, backend, subject):
-    if importlib.util.find_spec(backend) is None:
+    if backend not in reports:
         pytest.skip(f"{backend} is not installed")
     found = results(reports[backend], subject.spec)
     assert {name: said for name, said in found.items() if said[0] not in ("passed", "advice")} == {}

@@ -155,7 +155,7 @@ def test_completion_knows_runs(tmp_path):
 def test_bash_gets_what_stands_behind_the_last_mark_without_loading_keras(line, expected):
     completion.installed_names()  # remembered from here on
     environment = {**os.environ, "_GANFORGE_COMPLETE": "bash_complete", "LINE": line}
-    code = "import sys\nfrom ganforge.cli import main\ntry:\n    main([])\nfinally:\n    assert 'keras' not in sys.modules"
+    code = "import sys\nfrom ganforge.cli import main\ntry: main([])\nfinally: assert 'keras' not in sys.modules"
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stderr == ""

@@ -58,8 +58,8 @@ def page() -> str:
     ):
         parts.append(f"### {kind.__name__}\n\n{fields(kind)}{text(kind)}\n{methods(kind)}")
     parts.append(
-        "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Promises marked ● are "
-        "held to on each\nbackend, the others on the first.\n"
+        "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Promises marked ● "
+        "are held to on each\nbackend, the others on the first.\n"
     )
     titles = {"architecture": "An architecture", "strategy": "A strategy", "loss": "A loss"}
     for kind, title in {**titles, "dataset": "A data source"}.items():

@@ -233,12 +233,13 @@ def _kept(engine: Engine) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def refill(model: Any, seed: int = 0, scale: float = 1.0) -> None:
     """Give a network weights that are the same on every backend: standard deviation scale / sqrt(fan-in)."""
     random = np.random.default_rng(seed)
-    for variable in model.variables:
+    if "_as_built" not in model.__dict__:  # what is constant then is a bias, a scale, a running mean or variance
+        model.__dict__["_as_built"] = [keras.ops.convert_to_numpy(v.value) for v in model.variables]
+    for variable, old in zip(model.variables, model.__dict__["_as_built"]):
         if not keras.backend.is_float_dtype(variable.dtype):
             continue  # seeds
-        old = keras.ops.convert_to_numpy(variable.value)
         noise = random.standard_normal(old.shape)
-        if old.size and np.all(old == old.flat[0]):  # a bias, a scale, a running mean or variance
+        if old.size and np.all(old == old.flat[0]):
             new = old + 0.1 * np.abs(noise) * (1 if old.flat[0] else np.sign(noise))
         else:
             new = noise * scale / np.sqrt(max(1, int(np.prod(old.shape[:-1]))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,17 +55,8 @@ class Check:
         return (self.function.__doc__ or "").strip().splitlines()[0]
 
 
-class _Checks(dict[str, list[Check]]):
-    """The checks of each kind in the order they run; filled when first asked for."""
-
-    def __missing__(self, kind: str) -> list[Check]:
-        self[kind] = []
-        for module in ("common", kind):
-            importlib.import_module(f"ganforge.testing.{module}_checks")
-        return self[kind]
-
-
-CHECKS = _Checks()
+# The checks of each kind in the order they run; the modules that hold them fill it.
+CHECKS: dict[str, list[Check]] = {}
 
 
 def check(*kinds: str, everywhere: bool = False) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:

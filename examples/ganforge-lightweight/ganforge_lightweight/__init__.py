@@ -70,7 +70,7 @@ def discriminator(image_shape: ImageShape, options: LightweightOptions) -> keras
     inputs = x = keras.Input(image_shape)
     for n in range(halvings):
         width = options.discriminator_width * min(8, 2**n)
-        averaged = layers.LeakyReLU(0.2)(layers.Conv2D(width, 1)(layers.AveragePooling2D()(x)))
+        averaged = layers.LeakyReLU(0.2)(layers.Conv2D(width, 1)(layers.AveragePooling2D(2)(x)))
         x = layers.LeakyReLU(0.2)(layers.Conv2D(width, 4, strides=2, padding="same")(x))
         x = layers.LeakyReLU(0.2)(layers.Conv2D(width, 3, padding="same")(x))
         x = layers.Average()([x, averaged])

@@ -105,7 +105,7 @@ def discriminator(image_shape: ImageShape, options: ResNetOptions) -> keras.Mode
     inputs = x = keras.Input(image_shape)
     for n in range(blocks):
         x = _downward(x, options.discriminator_width * min(8, 2**n), conv, first=n == 0)
-    x = layers.GlobalAveragePooling2D()(layers.LeakyReLU(0.1)(x))
+    x = layers.GlobalAveragePooling2D(2)(layers.LeakyReLU(0.1)(x))
     return keras.Model(inputs, dense(1, dtype="float32")(x), name="discriminator")
 
 
@@ -120,11 +120,11 @@ def _upward(x: Any, width: int, batch_norm: bool) -> Any:
 
 def _downward(x: Any, width: int, conv: Callable[..., Any], first: bool) -> Any:
     """Half the side: convolve twice and average; the skip is averaged and convolved 1x1."""
-    skip = conv(width, 1)(layers.AveragePooling2D()(x))
+    skip = conv(width, 1)(layers.AveragePooling2D(2)(x))
     if not first:  # the image itself is not cut at 0
         x = layers.LeakyReLU(0.1)(x)
     x = layers.LeakyReLU(0.1)(conv(width, 3, padding="same")(x))
-    return layers.Add()([skip, layers.AveragePooling2D()(conv(width, 3, padding="same")(x))])
+    return layers.Add()([skip, layers.AveragePooling2D(2)(conv(width, 3, padding="same")(x))])
 
 
 def _normalise(x: Any, batch_norm: bool) -> Any:
