@@ -53,7 +53,8 @@ class Watch:
 
     @hookimpl
     def epoch_ended(self, epoch):
-        said = "  ".join(f"{name} {epoch.metrics[name]:.2f}" for name in ("d_loss", "g_loss", "d_real", "d_fake"))
+        m = epoch.metrics  # what was logged last; empty before that
+        said = "  ".join(f"{name} {m[name]:.2f}" for name in ("d_loss", "g_loss", "d_real", "d_fake") if name in m)
         print(f"  epoch {epoch.epoch}/{epoch.epochs}: {said}")
 
 

@@ -268,6 +268,10 @@ def right(real_logits, fake_logits, real_labels, fake_labels):
     return ops.mean(ops.square(real_logits - real_labels)) + ops.mean(ops.square(fake_logits - fake_labels))
 
 
+def backwards(real_logits, fake_logits, real_labels, fake_labels):
+    return -right(real_logits, fake_logits, real_labels, fake_labels)
+
+
 def right_generator(fake_logits, labels):
     return ops.mean(ops.square(fake_logits - labels))
 
@@ -275,7 +279,7 @@ def right_generator(fake_logits, labels):
 @hookimpl
 def register_losses(register):
     register(Loss("sound-loss", right, right_generator, summary="Sound"))
-    register(Loss("backwards", lambda **k: -right(**k), right_generator, summary="The sign is wrong"))
+    register(Loss("backwards", backwards, right_generator, summary="The sign is wrong"))
     register(
         Loss("backwards-generator", right, lambda fake_logits: ops.mean(fake_logits), summary="The sign is wrong")
     )

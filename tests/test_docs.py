@@ -174,7 +174,9 @@ def command_lines(page: Path) -> list[list[str]]:
     blocks = re.findall(r"^ *```(?:bash|console)?\n(.*?)^ *```$", page.read_text("utf-8"), flags=re.M | re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [
-        shlex.split(line, comments=True)[1:] for line in lines if re.match(r"\s*\$?\s*ganforge [a-z][a-z-]*( |$)", line)
+        shlex.split(line, comments=True)[1:]
+        for line in lines
+        if re.match(r"\s*\$?\s*ganforge [a-z][a-z-]*( |$)", line)
     ]
 
 

@@ -132,33 +132,33 @@ def numbered(side=8):
     return np.arange(2 * side * side * 3, dtype="float32").reshape(2, side, side, 3) / (2 * side * side * 3)
 
 
-def test_translation_shifts_whole_pixels_and_opens_grey(diffaugment):
-    import keras
+def applied(function, pictures, *arguments):
+    from keras import ops
 
+    return ops.convert_to_numpy(function(ops.convert_to_tensor(pictures), *arguments))
+
+
+def test_translation_shifts_whole_pixels_and_opens_grey(diffaugment):
     pictures = numbered()
     # 0.25 of 8 pixels: -2 … 2; the lowest place shifts by -2, the middle one not at all.
-    moved = keras.ops.convert_to_numpy(diffaugment.translation(pictures, Fixed(0.0), 0.25))
+    moved = applied(diffaugment.translation, pictures, Fixed(0.0), 0.25)
     np.testing.assert_allclose(moved[:, 2:, 2:], pictures[:, :-2, :-2], rtol=1e-6)
     assert not moved[:, :2].any()
     assert not moved[:, :, :2].any()
-    still = keras.ops.convert_to_numpy(diffaugment.translation(pictures, Fixed(0.5), 0.25))
+    still = applied(diffaugment.translation, pictures, Fixed(0.5), 0.25)
     np.testing.assert_allclose(still, pictures, rtol=1e-6)
 
 
 def test_cutout_blanks_a_square_of_the_given_side(diffaugment):
-    import keras
-
-    cut = keras.ops.convert_to_numpy(diffaugment.cutout(np.ones((2, 8, 8, 3), "float32"), Fixed(0.5), 0.5))
+    cut = applied(diffaugment.cutout, np.ones((2, 8, 8, 3), "float32"), Fixed(0.5), 0.5)
     assert (cut == 0).sum() == 2 * 4 * 4 * 3
     assert not cut[:, 2:6, 2:6].any()
 
 
 def test_colour_keeps_what_its_random_numbers_leave_alone(diffaugment):
-    import keras
-
     pictures = numbered()
     # The middle of every range: brightness + 0, saturation x 1, contrast x 1.
-    same = keras.ops.convert_to_numpy(diffaugment.colour(pictures, Fixed(0.5)))
+    same = applied(diffaugment.colour, pictures, Fixed(0.5))
     np.testing.assert_allclose(same, pictures, atol=1e-6)
-    grey = keras.ops.convert_to_numpy(diffaugment.colour(pictures, Fixed(0.0)))
+    grey = applied(diffaugment.colour, pictures, Fixed(0.0))
     assert np.ptp(grey, axis=3).max() < 1e-6

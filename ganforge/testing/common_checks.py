@@ -73,6 +73,9 @@ def candidates(options_class: type[Options], name: str, value: Any) -> list[Any]
         tries += [value + 1, value - 1, 2 * value] if value is not None else [2, 1, 3, 4]
     elif float in kinds:
         tries += [0.5] if value is None else [value + 0.5, value / 2, value + 0.01, 2.0 * value, value + 2]
+    if float in kinds and value is not None:  # halfway to each bound
+        limits = [getattr(m, key) for m in field.metadata for key in ("ge", "gt", "le", "lt") if hasattr(m, key)]
+        tries = [(value + limit) / 2 for limit in limits] + tries
     if isinstance(value, (list, tuple)) and value:
         tries += [(*value, value[-1]), value[:-1], tuple(2 * v for v in value if not isinstance(v, str))]
     if value is not None:

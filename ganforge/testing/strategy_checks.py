@@ -18,8 +18,8 @@ STEPS = 40
 
 
 def signals(step: int) -> dict[str, float]:
-    """Return what training might have measured: the discriminator wins, then loses, then both are level."""
-    accuracy = (0.98, 0.3, 0.75)[step * 3 // STEPS]
+    """Return what training might have measured: the discriminator wins, then loses, then wins again."""
+    accuracy = 0.65 + 0.34 * math.cos(2.0 * math.pi * step / STEPS)
     return {
         "d_loss": 2.0 * (1.0 - accuracy),
         "g_loss": 5.0 * accuracy,

@@ -105,7 +105,7 @@ def discriminator(image_shape: ImageShape, options: ResNetOptions) -> keras.Mode
     inputs = x = keras.Input(image_shape)
     for n in range(blocks):
         x = _downward(x, options.discriminator_width * min(8, 2**n), conv, first=n == 0)
-    x = layers.GlobalAveragePooling2D(2)(layers.LeakyReLU(0.1)(x))
+    x = layers.GlobalAveragePooling2D()(layers.LeakyReLU(0.1)(x))
     return keras.Model(inputs, dense(1, dtype="float32")(x), name="discriminator")
 
 
