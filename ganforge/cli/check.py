@@ -123,10 +123,10 @@ def _show(out: Any, subject: Any, reports: dict[str, Any]) -> None:
     table.add_column("check", no_wrap=True)
     for backend in reports:
         table.add_column(backend, justify="center")
-    table.add_column("what is promised", overflow="fold", style="dim")
+    table.add_column("promise", overflow="fold", style="dim")
     promises = {one.name: one.summary for one in CHECKS[subject.kind]}
     if any(result.check == "agrees" for report in reports.values() for result in report.results):
-        promises["agrees"] = "The same weights and inputs give what they give on the first backend."
+        promises["agrees"] = "The same numbers as on the first backend."
     for name, promise in promises.items():
         signs = []
         for report in reports.values():

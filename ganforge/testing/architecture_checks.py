@@ -33,7 +33,7 @@ def builds(case: Any) -> None:
 
 @check("architecture")
 def other_sizes(case: Any) -> None:
-    """Other image sizes and grey pictures are built, or refused in a line that helps."""
+    """Other sizes, and grey, are built or refused in one line."""
     for size, channels in SIZES:
         try:
             case.build(size, channels)
@@ -51,7 +51,7 @@ def other_sizes(case: Any) -> None:
 
 @check("architecture")
 def images_in_range(case: Any) -> None:
-    """The generator's pictures lie in [-1, 1] and reach below 0, whatever the weights."""
+    """Pictures lie in [-1, 1] and reach below 0."""
     from ganforge.testing.cases import outputs, refill, some_latents
 
     generator, _ = case.build(case.size)
@@ -86,7 +86,7 @@ def latents_matter(case: Any) -> None:
 
 @check("architecture")
 def logits(case: Any) -> None:
-    """The discriminator gives logits, any real number, and no probabilities."""
+    """The discriminator gives logits, not probabilities."""
     from ganforge.testing.cases import outputs, refill, some_pictures
 
     _, discriminator = case.build(case.size)
@@ -106,7 +106,7 @@ def logits(case: Any) -> None:
 
 @check("architecture")
 def honours_options(case: Any) -> None:
-    """Each option changes a network; a value that passes validation builds or is refused in one line."""
+    """Each option changes a network; absurd values are refused."""
     plain = _picture(case, case.options)
     unused = []
     for name in case.options_class.model_fields:
@@ -157,7 +157,7 @@ def _unnumbered(text: str) -> str:
 
 @check("architecture")
 def known_defaults(case: Any) -> None:
-    """``defaults`` names settings that exist, with values they can have."""
+    """``defaults`` names settings that exist."""
     for name, value in case.value.defaults.items():
         if name not in KNOWN_DEFAULTS:
             raise Nonconformity(
@@ -169,7 +169,7 @@ def known_defaults(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def starts_from_the_seed(case: Any) -> None:
-    """The same seed gives the same weights, another seed others."""
+    """The same seed, the same weights; another seed, others."""
     import keras
 
     def weights(seed: int) -> list[np.ndarray]:
@@ -188,7 +188,7 @@ def starts_from_the_seed(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def saves(case: Any) -> None:
-    """``generator.keras`` gives the same pictures when it is opened again."""
+    """Saved and opened again, the same pictures."""
     import keras
 
     from ganforge.engine.backend_choice import quietly
@@ -270,7 +270,7 @@ def moves_every_weight(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def repeats(case: Any) -> None:
-    """The same seed trains the same, and resuming in the middle changes nothing."""
+    """The same seed trains the same; resuming changes nothing."""
     training = case.training
     if training.again != training.lines[: len(training.again)]:
         raise Nonconformity(
@@ -287,7 +287,7 @@ def repeats(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def works_with_r1(case: Any) -> None:
-    """A penalty on the discriminator's gradient works: the second derivative exists."""
+    """Trains with R1: the second derivative exists."""
     if not _finite(case, True, "mixed_bfloat16") and not _finite(case, True, "float32"):
         raise Nonconformity(
             "with --balance r1 the losses are no longer finite",
@@ -297,7 +297,7 @@ def works_with_r1(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def works_in_bfloat16(case: Any) -> None:
-    """--precision mixed_bfloat16 trains, and the outputs stay float32."""
+    """Trains in mixed_bfloat16; the outputs stay float32."""
     if not _finite(case, True, "mixed_bfloat16") and not _finite(case, False, "mixed_bfloat16"):
         raise Nonconformity(
             "with --precision mixed_bfloat16 the losses are no longer finite",
@@ -330,7 +330,7 @@ def _finite(case: Any, penalty: bool, precision: str) -> bool:
 
 @check("architecture")
 def judges_one_picture_at_a_time(case: Any) -> None:
-    """The discriminator's verdict on a picture does not depend on the pictures beside it."""
+    """A verdict does not depend on the pictures beside it."""
     from ganforge.engine.updates import has_batch_statistics
 
     if has_batch_statistics(case.networks[1]):

@@ -20,7 +20,7 @@ FORBIDDEN = {"torch", "jax", "jaxlib", "tensorflow", "flax"}
 
 @check("architecture", "strategy", "loss", "dataset")
 def describes_itself(case: Any) -> None:
-    """A summary, and a help text for each option, which ``ganforge plugins`` shows."""
+    """It has a summary, and each option a help text."""
     summary = inspect.getdoc(case.value) if case.entry.kind == "strategy" else case.value.summary
     missing = [name for name, field in case.options_class.model_fields.items() if not field.description]
     if not summary:
@@ -35,7 +35,7 @@ def describes_itself(case: Any) -> None:
 
 @check("architecture", "strategy", "loss", "dataset")
 def imports_no_backend(case: Any) -> None:
-    """Neither torch, JAX nor TensorFlow is imported: keras.ops runs on all three."""
+    """No import of torch, JAX or TensorFlow: keras.ops does."""
     for module in _modules(case):
         for line, name in _imports(module):
             if name.split(".")[0] in FORBIDDEN or name.startswith("keras.src"):
@@ -47,7 +47,7 @@ def imports_no_backend(case: Any) -> None:
 
 @check("architecture", "strategy", "loss", "dataset")
 def refuses_wrong_options(case: Any) -> None:
-    """An option that does not exist, or a value of another type, is refused."""
+    """Unknown options and values of another type are refused."""
     if _valid(case.options_class, {"no_such_option": 1}):
         raise Nonconformity(
             "it accepts an option that does not exist",

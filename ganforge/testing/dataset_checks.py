@@ -29,7 +29,7 @@ def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: A
 
 @check("dataset")
 def gives_pictures(case: Any) -> None:
-    """uint8 (N, image_size, image_size, channels), grey and colour, for several sizes."""
+    """uint8 (N, side, side, channels), for several sizes."""
     from ganforge.data.images import Images
 
     case.hopeless = True
@@ -71,7 +71,10 @@ def uses_the_whole_range(case: Any) -> None:
 
 @check("dataset")
 def repeats(case: Any) -> None:
-    """The same settings give the same pictures and fingerprint; other pictures have another fingerprint."""
+    """The same settings, the same pictures and fingerprint.
+
+    Other pictures have another fingerprint.
+    """
     first, second = load(case), load(case)
     if not np.array_equal(first.array, second.array) or first.fingerprint != second.fingerprint:
         raise Nonconformity(
@@ -94,7 +97,7 @@ def repeats(case: Any) -> None:
 
 @check("dataset")
 def describes_what_it_found(case: Any) -> None:
-    """A description of one line, a hexadecimal fingerprint, a count, and labels that fit."""
+    """A description, fingerprint, count, and labels that fit."""
     images = load(case)
     if not images.description or "\n" in images.description:
         raise Nonconformity("the description is not one line", "say how many pictures of what: '2,000 discs (32x32)'")

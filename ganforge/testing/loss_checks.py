@@ -67,7 +67,7 @@ def scalars(case: Any) -> None:
 
 @check("loss")
 def points_the_right_way(case: Any) -> None:
-    """D's loss falls when real logits rise and fake ones fall; G's falls when fake logits rise."""
+    """D's loss falls where it is right; G's where D is fooled."""
     if not numbers(case, 1.0, -1.0)[0] < numbers(case, -1.0, 1.0)[0]:
         raise Nonconformity(
             "the discriminator's loss is not smaller where it is right (real +1, fake -1) than where it is wrong",
@@ -82,7 +82,7 @@ def points_the_right_way(case: Any) -> None:
 
 @check("loss")
 def heeds_labels(case: Any) -> None:
-    """The discriminator's loss depends on its labels, so that label strategies have an effect."""
+    """D's loss depends on labels: label strategies have an effect."""
     plain = numbers(case, *LOGITS)[0]
     if numbers(case, *LOGITS, labels=(0.7, 0.0))[0] == plain or numbers(case, *LOGITS, labels=(1.0, 0.3))[0] == plain:
         raise Advice(
@@ -92,7 +92,7 @@ def heeds_labels(case: Any) -> None:
 
 @check("loss")
 def honours_options(case: Any) -> None:
-    """Each option changes a loss; a value that passes validation works or is refused in one line."""
+    """Each option changes a loss; absurd values are refused."""
     from ganforge.testing.cases import run, small_engine
 
     def picture(options: Any) -> Any:
@@ -121,7 +121,7 @@ def honours_options(case: Any) -> None:
 
 @check("loss", everywhere=True)
 def trains(case: Any) -> None:
-    """Twenty steps with finite losses, on small networks; the same again from the same seed."""
+    """Twenty steps with finite losses, the same from the same seed."""
     training = case.training
     for step, line in enumerate(training.lines):
         for name, value in line.items():

@@ -59,7 +59,7 @@ def has_hooks(case: Any) -> None:
 
 @check("strategy")
 def plans_the_same_scalars(case: Any) -> None:
-    """``plan_step`` returns the same finite scalars every step, also in a run of one step."""
+    """``plan_step`` returns the same finite scalars every step."""
     from ganforge.engine.controls import Planner
 
     plans([case.strategy()])
@@ -69,7 +69,7 @@ def plans_the_same_scalars(case: Any) -> None:
 
 @check("strategy")
 def waits_for_signals(case: Any) -> None:
-    """Planning the first step again, before anything was measured, changes nothing."""
+    """Planning again before anything is measured changes nothing."""
     strategy = case.strategy()
     before = json.dumps(strategy.get_state())
     first, second = (plans([strategy], stop=1, empty=True) for _ in range(2))
@@ -93,7 +93,10 @@ def shares_nothing(case: Any) -> None:
 
 @check("strategy")
 def state_survives_resume(case: Any) -> None:
-    """``get_state`` is JSON-able, and ``set_state`` goes on exactly from there; an empty state is a fresh start."""
+    """``get_state`` is JSON-able; ``set_state`` goes on from there.
+
+    An empty state is a fresh start.
+    """
     whole, stopped, resumed = case.strategy(), case.strategy(), case.strategy()
     expected = plans([whole])[STEPS // 2 :]
     plans([stopped], stop=STEPS // 2)
@@ -120,7 +123,7 @@ def state_survives_resume(case: Any) -> None:
 
 @check("strategy")
 def honours_options(case: Any) -> None:
-    """Each option changes what it does; a value that passes validation works or is refused in one line."""
+    """Each option changes what it does; absurd values are refused."""
     plain = _behaviour(case, case.options)
     unused = []
     for name in case.options_class.model_fields:
@@ -181,7 +184,7 @@ def _configured(case: Any, options: Any) -> list[Any]:
 
 @check("strategy")
 def configures_valid_runs(case: Any) -> None:
-    """What ``configure_run`` changes is still valid, or it refuses in one line."""
+    """What ``configure_run`` leaves is valid, or refused."""
     from pydantic import ValidationError
 
     try:
@@ -242,7 +245,7 @@ def _held_to(name: str, result: Any, argument: Any) -> None:
 
 @check("strategy", everywhere=True)
 def keeps_shape_and_dtype(case: Any) -> None:
-    """What the discriminator sees and is told keeps its shape, float32, and stays finite."""
+    """Images and labels keep their shape, float32, finite."""
     done = _traced(case, case.options)
     for name, values in done.items():
         if not np.isfinite(values).all():
@@ -253,7 +256,7 @@ def keeps_shape_and_dtype(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def draws_from_random(case: Any) -> None:
-    """The same seed and step give the same transformation: every number comes from ``random``."""
+    """Every random number comes from ``random``."""
     first, second = (_traced(case, case.options) for _ in range(2))
     for name in first:
         if not np.array_equal(first[name], second[name]):
@@ -268,7 +271,10 @@ def draws_from_random(case: Any) -> None:
 
 @check("strategy")
 def reads_controls_alone(case: Any) -> None:
-    """Traced hooks read nothing that changes but ``controls``: compiled, all else stays at its first value."""
+    """Traced hooks read nothing that changes but ``controls``.
+
+    Compiled, all else stays at its first value.
+    """
     strategy = case.strategy()
     first = _traced(case, case.options, strategy=strategy)
     plans([strategy])
@@ -286,7 +292,7 @@ def reads_controls_alone(case: Any) -> None:
 
 @check("strategy")
 def lets_gradients_through(case: Any) -> None:
-    """Gradients flow through ``discriminator_images`` back to the generator."""
+    """Gradients flow through ``discriminator_images`` to G."""
     import keras
 
     from ganforge.plugins import strategy_hooks
@@ -345,7 +351,7 @@ def compiles_once(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def repeats(case: Any) -> None:
-    """The same seed trains the same, and resuming in the middle changes nothing."""
+    """The same seed trains the same; resuming changes nothing."""
     training = case.training
     half = len(training.again)
     if training.again != training.lines[:half] or training.resumed != training.lines[half:]:
@@ -358,7 +364,7 @@ def repeats(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def composes(case: Any) -> None:
-    """It works together with each strategy that comes with GANForge, before and after it."""
+    """It works before and after each strategy in the box."""
     from ganforge.testing.cases import run, small_engine
 
     def together(strategies: list[Any]) -> None:
@@ -412,7 +418,7 @@ def _refuses(case: Any, others: list[Any]) -> bool:
 
 @check("strategy")
 def says_where_it_comes_from(case: Any) -> None:
-    """The docstring says when it helps, when it hurts, and its source."""
+    """The docstring says when it helps, and its source."""
     text = case.value.__doc__ or ""
     if "Helps" not in text or "Source" not in text:
         raise Advice("let the docstring say when it Helps, when it Hurts and its Source; `ganforge plugins` shows it")
