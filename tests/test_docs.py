@@ -18,7 +18,8 @@ from ganforge.options import describe_options
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+PAGES += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "ganforge_spec")]
 
 
