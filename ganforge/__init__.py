@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganforge.api import Run, train
+    from ganforge.api_types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
     from ganforge.architecture import Architecture, conv_size, plan_upsampling, transposed_conv_size
     from ganforge.data.images import Images
     from ganforge.data.sources import DatasetSource
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 # Names are looked up when first used, so that `ganforge --help` loads none of what stands behind them.
 _HOMES = {
+    "EpochInfo": "api_types",
+    "Progress": "api_types",
+    "Random": "api_types",
+    "RunConfig": "api_types",
+    "RunInfo": "api_types",
+    "SnapshotInfo": "api_types",
+    "StepInfo": "api_types",
     "Architecture": "architecture",
     "conv_size": "architecture",
     "plan_upsampling": "architecture",
@@ -38,11 +46,18 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "DatasetSource",
+    "EpochInfo",
     "GANForgeError",
     "Images",
     "Loss",
     "Options",
+    "Progress",
+    "Random",
     "Run",
+    "RunConfig",
+    "RunInfo",
+    "SnapshotInfo",
+    "StepInfo",
     "Strategy",
     "UsageError",
     "__version__",

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 
     from ganforge.api_types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
 
+# A plugin may say which version it was written for: ``ganforge_api = 1`` in its module.
 HOOK_API_VERSION = 1
+OLDEST_HOOK_API_VERSION = 1
 
 hookspec = pluggy.HookspecMarker("ganforge")
 hookimpl = pluggy.HookimplMarker("ganforge")

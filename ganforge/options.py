@@ -104,12 +104,13 @@ def written(value: Any) -> str:
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """One option for a help table: name, type and default as written, and its description."""
+    """One option for a help table: name, type and default as written, bounds such as ``from 1 to 8``, description."""
 
     name: str
     type: str
     default: str
     help: str
+    bounds: str = ""
 
 
 def describe_options(options_class: type[Options]) -> list[OptionInfo]:
@@ -117,11 +118,20 @@ def describe_options(options_class: type[Options]) -> list[OptionInfo]:
     rows = []
     for name, field in options_class.model_fields.items():
         annotation = field.annotation
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            parts = [part for part in typing.get_args(annotation) if part is not type(None)]
+            annotation = parts[0] if len(parts) == 1 else annotation
         if typing.get_origin(annotation) is typing.Literal:
             kind = "|".join(str(choice) for choice in typing.get_args(annotation))
         elif _is_tuple(annotation):
             kind = "list"
         else:
             kind = getattr(annotation, "__name__", str(annotation))
-        rows.append(OptionInfo(name, kind, written(field.default), field.description or ""))
+        rows.append(OptionInfo(name, kind, written(field.default), field.description or "", _bounds(field.metadata)))
     return rows
+
+
+def _bounds(metadata: list[Any]) -> str:
+    words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+    found = [f"{word} {getattr(m, key):g}" for key, word in words.items() for m in metadata if hasattr(m, key)]
+    return " ".join(found)

@@ -126,10 +126,14 @@ def load_plugins(files: Sequence[str | Path] = ()) -> Registry:
     return registry
 
 
-@cache
 def _installed() -> Registry:
+    return _all_but(os.environ.get("GANFORGE_DISABLE_PLUGINS", ""))
+
+
+@cache
+def _all_but(disabled_names: str) -> Registry:
     registry = Registry()
-    disabled = {name.strip() for name in os.environ.get("GANFORGE_DISABLE_PLUGINS", "").split(",")}
+    disabled = {name.strip() for name in disabled_names.split(",")}
     points = {(p.name, p.value): p for p in importlib.metadata.entry_points(group=GROUP)}
 
     def order(point: importlib.metadata.EntryPoint) -> tuple[bool, str]:
@@ -188,6 +192,7 @@ def _register(
     registry: Registry, module: ModuleType, package: str, version: str, plugin: str, digest: str | None
 ) -> None:
     """Add what a module registers, all of it or, when anything is wrong, nothing."""
+    _check_version(module)
     _check_hooks(module, f"module '{module.__name__}'", vars(module))
     for name in hookspecs.STRATEGY_HOOKS:
         if _is_implementation(getattr(module, name, None)):
@@ -210,6 +215,23 @@ def _register(
         registry.entries[entry.kind].setdefault(entry.name, []).append(entry)
     if any(_is_implementation(getattr(module, name, None)) for name in hookspecs.OBSERVER_HOOKS):
         registry.observers.append((plugin, module))
+
+
+def _check_version(module: ModuleType) -> None:
+    """Refuse a plugin whose ``ganforge_api`` names a version of the hooks that this GANForge does not speak."""
+    made_for = getattr(module, "ganforge_api", hookspecs.HOOK_API_VERSION)
+    if isinstance(made_for, bool) or not isinstance(made_for, int):
+        raise GANForgeError(f"ganforge_api = {made_for!r} will not do; expected a whole number, such as 1")
+    if made_for > hookspecs.HOOK_API_VERSION:
+        raise GANForgeError(
+            f"it was made for version {made_for} of the hooks and this GANForge has version "
+            f"{hookspecs.HOOK_API_VERSION}; pip install --upgrade ganforge"
+        )
+    if made_for < hookspecs.OLDEST_HOOK_API_VERSION:
+        raise GANForgeError(
+            f"it was made for version {made_for} of the hooks and this GANForge has versions "
+            f"{hookspecs.OLDEST_HOOK_API_VERSION} to {hookspecs.HOOK_API_VERSION}; look for a newer release of it"
+        )
 
 
 def _check_value(kind: str, value: Any) -> str:

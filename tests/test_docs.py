@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ from ganforge.options import describe_options
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+PAGES += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "ganforge_spec")]
 
 
@@ -58,10 +63,18 @@ def test_the_hooks_are_found():
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_hook_table_names_each_hook_its_place_and_its_arguments(hook):
-    runs, _, arguments, _ = first_cells(sections(DOCS / "plugins.md")["All hooks"])[hook]
+    runs, _, arguments, _ = first_cells(sections(DOCS / "plugins" / "reference.md")["All hooks"])[hook]
     assert runs == ("traced" if hook in hookspecs.TRACED_HOOKS else "host")
     named = re.findall(r"`([a-z_]+)`", arguments)
     assert named == list(inspect.signature(getattr(hookspecs, hook)).parameters)
+    assert hook in (DOCS / "plugins" / "hooks.md").read_text("utf-8")
+
+
+def test_the_plugin_reference_is_what_the_contract_says(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "plugins"))
+    from generate_reference import PAGE, page
+
+    assert PAGE.read_text("utf-8") == page(), "run: python docs/plugins/generate_reference.py"
 
 
 # ------------------------------------------------------------------ options
@@ -109,8 +122,7 @@ def test_every_whole_example_loads_as_a_plugin(tmp_path):
     choose_backend()
     from ganforge.plugins import load_plugins
 
-    blocks = re.findall(r"^```python\n(.*?)^```$", (DOCS / "plugins.md").read_text("utf-8"), flags=re.M | re.S)
-    examples = [block for block in blocks if "hookimpl" in block]
+    examples = [block for block in python_blocks(DOCS / "plugins" / "tutorial.md") if "hookimpl" in block]
     for i, block in enumerate(examples):
         (tmp_path / f"example_{i}.py").write_text(block, "utf-8")
     files = sorted(tmp_path.glob("example_*.py"))
@@ -120,7 +132,92 @@ def test_every_whole_example_loads_as_a_plugin(tmp_path):
     assert [plugin for plugin, _ in registry.observers if plugin.startswith(str(tmp_path))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def python_blocks(page: Path) -> list[str]:
+    found = re.findall(r"^( *)```python\n(.*?)^\1```$", page.read_text("utf-8"), flags=re.M | re.S)
+    return [textwrap.dedent(block) for _, block in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_python_block_is_python(page):
+    for block in python_blocks(page):
+        compile(block, page.name, "exec")
+
+
+def test_the_python_blocks_of_the_tutorial_run(tmp_path, monkeypatch):
+    """As they stand, but for sizes: a small network, few steps, and cartoon animals for photos."""
+    import ganforge
+    from ganforge.config import TrainConfig
+
+    of = TrainConfig.of
+    small = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": "critters:count=32", "image_size": 8}
+
+    def quick(cls, values):
+        if "epochs" in values and "latent_dim" not in values:  # settings as a person gives them, not a run's own
+            return of({**values, **small, "epochs": 1, "batch_size": 16})
+        return of(values)
+
+    monkeypatch.setattr(TrainConfig, "of", classmethod(quick))
+    resume = ganforge.Run.resume
+    monkeypatch.setattr(ganforge.Run, "resume", lambda self, epochs=None, **more: resume(self, 2, **more))
+    monkeypatch.chdir(tmp_path)
+    ganforge.train("fcgan", epochs=1)
+    names: dict = {}
+    for block in python_blocks(DOCS / "tutorial.md"):
+        exec(compile(block, "tutorial.md", "exec"), names)
+    assert (tmp_path / "photos.gif").stat().st_size > 0
+    assert names["pictures"].shape == (16, 8, 8, 3)
+    assert names["walk"].shape == (60, 4, 8, 8, 3)
+    assert tuple(names["images"].shape) == (16, 8, 8, 3)
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """The ``ganforge …`` lines of a page's plain blocks, as words."""
+    blocks = re.findall(r"^ *```(?:bash|console)?\n(.*?)^ *```$", page.read_text("utf-8"), flags=re.M | re.S)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [
+        shlex.split(line, comments=True)[1:]
+        for line in lines
+        if re.match(r"\s*\$?\s*ganforge [a-z][a-z-]*( |$)", line)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_line_has_only_options_and_names_that_exist(page):
+    import click
+
+    from ganforge.cli.group import cli
+    from ganforge.options import make_options, parse_spec
+
+    entries = {(e.kind, e.name): e for e in registered()}
+    kinds = {"arch": "architecture", "balance": "strategy", "loss": "loss"}
+    for words in command_lines(page):
+        context = click.Context(cli, info_name="ganforge")
+        command = cli.get_command(context, words[0])
+        assert command is not None, words
+        parameters, rest, _ = command.make_parser(click.Context(command)).parse_args(list(words[1:]))
+        assert not rest, words
+        for flag, kind in kinds.items():
+            value = parameters.get(flag)
+            for text in [value] if isinstance(value, str) else value or []:
+                spec = parse_spec(text)
+                if (entry := entries.get((kind, spec.name))) is not None:
+                    options = entry.value.Options if kind == "strategy" else entry.value.options
+                    make_options(text, options, spec.values)
+
+
+def test_the_site_builds_with_no_broken_link(tmp_path):
+    pytest.importorskip("mkdocs")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "plugins" / "reference" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_relative_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
     broken = []

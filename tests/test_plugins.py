@@ -10,7 +10,7 @@ import pytest
 from ganforge import Architecture, Strategy, UsageError, hookimpl
 from ganforge.errors import GANForgeError
 from ganforge.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
-from ganforge.plugins import _installed, load_plugins, strategy_hooks
+from ganforge.plugins import _all_but, load_plugins, strategy_hooks
 
 ARCHITECTURE = """
 from ganforge import Architecture, hookimpl
@@ -35,12 +35,12 @@ def install(tmp_path, monkeypatch):
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\n")
         (info / "entry_points.txt").write_text(f"[ganforge]\n{package} = {module}\n")
         made.append(module)
-        _installed.cache_clear()
+        _all_but.cache_clear()
 
     yield make
     for module in made:
         sys.modules.pop(module, None)
-    _installed.cache_clear()
+    _all_but.cache_clear()
 
 
 def test_what_ships_comes_by_the_same_door_as_anybodys():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,13 +26,76 @@ runs_dir_option = click.option(
     help="Where runs are kept (environment: GANFORGE_RUNS_DIR).",
 )
 plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, metavar="FILE.py", help="Load a Python file as a plugin (repeatable)."
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    shell_complete=lambda ctx, param, incomplete: [CompletionItem(incomplete, type="file")],
+    help="Load a Python file as a plugin (repeatable).",
 )
+
+
+def _leave_out(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:
+    """Leave plugins out while a command runs, as GANFORGE_DISABLE_PLUGINS does."""
+    if not names:
+        return
+    from ganforge.completion import complete_plugin
+    from ganforge.errors import UsageError, closest
+
+    known = complete_plugin("")
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--no-plugin {name}: there is no such plugin.{closest(name, known)}")
+    before = os.environ.get("GANFORGE_DISABLE_PLUGINS")
+    os.environ["GANFORGE_DISABLE_PLUGINS"] = ",".join([*([before] if before else []), *names])
+
+    def restore() -> None:
+        if before is None:
+            del os.environ["GANFORGE_DISABLE_PLUGINS"]
+        else:
+            os.environ["GANFORGE_DISABLE_PLUGINS"] = before
+
+    ctx.call_on_close(restore)
+
+
+no_plugin_option = click.option(
+    "--no-plugin",
+    multiple=True,
+    metavar="NAME",
+    expose_value=False,
+    is_eager=True,
+    callback=_leave_out,
+    shell_complete=lambda ctx, param, incomplete: _complete_plugin(incomplete),
+    help="Leave an installed plugin out (repeatable; also GANFORGE_DISABLE_PLUGINS).",
+)
+
+
+def spec_completion(*kinds: str) -> Callable[..., list[str]]:
+    """Return a completion of NAME[:OPTIONS] for some kinds of plugin, or for all."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from ganforge.completion import complete_spec
+
+        return complete_spec(kinds or ("architecture", "strategy", "loss", "dataset"), incomplete)
+
+    return complete
+
+
+def _complete_plugin(incomplete: str) -> list[str]:
+    from ganforge.completion import complete_plugin
+
+    return complete_plugin(incomplete)
+
+
+def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from ganforge.completion import complete_run
+
+    return complete_run(incomplete, ctx.params.get("runs_dir") or os.environ.get("GANFORGE_RUNS_DIR", "runs"))
 
 
 def run_argument(function: Callable) -> Callable:
     """Add the argument RUN: ``run_12``, ``12``, a path, or ``latest``."""
-    return click.argument("run", metavar="RUN")(function)
+    return click.argument("run", metavar="RUN", shell_complete=_complete_run)(function)
 
 
 def console(stderr: bool = False) -> Console:

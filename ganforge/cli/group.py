@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -20,6 +21,8 @@ COMMANDS = {
     "runs": "List the runs.",
     "show": "Tell the whole story of one run.",
     "plugins": "List what is installed, from which package, with every option.",
+    "check": "Check that a plugin keeps its promises, on each backend.",
+    "new-plugin": "Write a small plugin package that installs and trains at once.",
 }
 GROUP = "ganforge.commands"
 
@@ -37,7 +40,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
-            return importlib.import_module(f"ganforge.cli.{name}").command
+            return importlib.import_module(f"ganforge.cli.{name.replace('-', '_')}").command
         point = self._foreign().get(name)
         if point is None:
             return None
@@ -91,6 +94,10 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
+    if "_GANFORGE_COMPLETE" in os.environ:
+        from ganforge.cli.bash_completion import install
+
+        install()
     try:
         code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
     except click.ClickException as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import console, plugin_option
+from ganforge.cli.common import console, no_plugin_option, plugin_option, spec_completion
 
 EPILOG = """\b
 Examples:
@@ -25,17 +25,21 @@ TITLES = {
 
 
 @click.command("plugins", epilog=EPILOG)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=spec_completion())
 @plugin_option
+@no_plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     """List what is installed, from which package; with NAME, everything about one, with every option."""
+    from ganforge.completion import remember
     from ganforge.engine.backend_choice import choose_backend
     from ganforge.errors import UsageError, closest
     from ganforge.plugins import KINDS, load_plugins
 
     choose_backend()
     registry = load_plugins(plugins)
+    if not plugins:
+        remember(registry)
     entries = [entry for kind in KINDS for entry in registry.of(kind)]
     if name is not None:
         entries = [entry for entry in entries if entry.name == name]
@@ -67,6 +71,25 @@ def _summary(entry: Any) -> str:
     return entry.value.summary
 
 
+def _text(entry: Any) -> str:
+    """Return all a plugin says about itself, a paragraph a line; docstrings are wrapped for the source."""
+    parts = [inspect.getdoc(entry.value) if entry.kind == "strategy" else entry.value.summary]
+    if entry.kind == "architecture":
+        parts.append(inspect.getdoc(inspect.getmodule(entry.value.generator)))
+    elif entry.kind == "loss":
+        parts += [inspect.getdoc(entry.value.discriminator), inspect.getdoc(entry.value.generator)]
+    paragraphs = [paragraph for part in parts if part for paragraph in part.split("\n\n")]
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _example(entry: Any) -> str:
+    """Return a command that uses it, with one of its options spelt out."""
+    options = _options(entry)
+    known = next((o for o in options if o.default != "None"), None)
+    name = f"{entry.name}:{known.name}={known.default}" if known else entry.name
+    return f"ganforge train {TITLES[entry.kind][1]} {name}"
+
+
 def _print_json(entries: list[Any], registry: Any) -> None:
     listed = [
         {
@@ -74,7 +97,10 @@ def _print_json(entries: list[Any], registry: Any) -> None:
             "name": entry.name,
             "package": entry.package,
             "version": entry.version,
+            "plugin": entry.plugin,
             "summary": _summary(entry),
+            "text": _text(entry),
+            "example": _example(entry),
             "options": [vars(option) for option in _options(entry)],
         }
         for entry in entries
@@ -115,23 +141,16 @@ def _print_one(entry: Any) -> None:
     out = console()
     _, flag = TITLES[entry.kind]
     out.print(f"[bold]{entry.name}[/] ({flag}), from {escape(entry.package)} {escape(entry.version)}\n")
-    text = inspect.getdoc(entry.value) if entry.kind == "strategy" else entry.value.summary
-    if entry.kind == "architecture":
-        text = "\n\n".join(t for t in (text, inspect.getdoc(inspect.getmodule(entry.value.generator))) if t)
-    # Docstrings are wrapped for the source; here each paragraph takes the width it is given.
-    paragraphs = (text or "It says nothing about itself.").split("\n\n")
-    out.print(escape("\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)))
+    out.print(escape(_text(entry) or "It says nothing about itself."))
     options = _options(entry)
     if not options:
-        out.print("\nIt has no options.")
-        example = entry.name
+        out.print("\nIt has no options.\n")
     else:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("option", "type", "default", ""):
             table.add_column(column, overflow="fold", no_wrap=column == "option")
         for option in options:
-            table.add_row(option.name, escape(option.type), escape(option.default), escape(option.help))
+            kind = f"{option.type} {option.bounds}".strip()
+            table.add_row(option.name, escape(kind), escape(option.default), escape(option.help))
         out.print(table)
-        known = next((o for o in options if o.default != "None"), options[0])
-        example = f"{entry.name}:{known.name}={known.default}"
-    out.print(f"Example: [bold]ganforge train {flag} {escape(example)}[/]")
+    out.print(f"Example: [bold]{escape(_example(entry))}[/]")

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.common import console, follow, plugin_option, run_argument, run_name, runs_dir_option
+from ganforge.cli.common import (
+    console,
+    follow,
+    no_plugin_option,
+    plugin_option,
+    run_argument,
+    run_name,
+    runs_dir_option,
+)
 
 EPILOG = """\b
 Examples:
@@ -19,6 +27,7 @@ Examples:
 @run_argument
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train on to N epochs in all.")
 @plugin_option
+@no_plugin_option
 @runs_dir_option
 @click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
 def command(run: str, epochs: int | None, plugins: tuple[str, ...], runs_dir: str, quiet: bool) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import console, plugin_option, run_argument, runs_dir_option, say_path
+from ganforge.cli.common import console, no_plugin_option, plugin_option, run_argument, runs_dir_option, say_path
 
 EPILOG = """\b
 Examples:
@@ -33,6 +33,7 @@ Examples:
 @click.option("--frames", type=click.IntRange(2), default=64, show_default=True, help="Frames of the walk.")
 @click.option("--fps", type=float, default=16.0, show_default=True, help="Frames a second of the walk.")
 @plugin_option
+@no_plugin_option
 @runs_dir_option
 def command(run: str, runs_dir: str, plugins: tuple[str, ...], **flags: Any) -> None:
     """Draw new pictures from a trained generator, or a walk between them.

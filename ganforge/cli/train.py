@@ -10,7 +10,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ganforge.cli.common import console, follow, pairs, plugin_option, runs_dir_option
+from ganforge.cli.common import (
+    console,
+    follow,
+    no_plugin_option,
+    pairs,
+    plugin_option,
+    runs_dir_option,
+    spec_completion,
+)
 
 EPILOG = """\b
 Examples:
@@ -24,11 +32,25 @@ Examples:
 
 
 @click.command("train", epilog=EPILOG)
-@click.option("--arch", metavar="NAME[:OPTIONS]", help="The architecture. [default: dcgan]")
 @click.option(
-    "--balance", multiple=True, metavar="NAME[:OPTIONS]", help="A balancing strategy (repeatable), or none."
+    "--arch",
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("architecture"),
+    help="The architecture. [default: dcgan]",
 )
-@click.option("--loss", metavar="NAME[:OPTIONS]", help="The adversarial loss. [default: bce]")
+@click.option(
+    "--balance",
+    multiple=True,
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("strategy"),
+    help="A balancing strategy (repeatable), or none.",
+)
+@click.option(
+    "--loss",
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("loss"),
+    help="The adversarial loss. [default: bce]",
+)
 @click.option("--data", metavar="FOLDER|ZIP|NAME", help="Your pictures, or a data source. [default: critters]")
 @click.option("--image-size", type=int, metavar="PIXELS", help="Side of the pictures. [default: 64; critters 32]")
 @click.option("--channels", type=int, metavar="1|3", help="Grey or colour. [default: 3]")
@@ -58,6 +80,7 @@ Examples:
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
 @plugin_option
+@no_plugin_option
 @runs_dir_option
 @click.option("--config", "config_file", metavar="FILE.toml", help="Settings by the flags' names; flags win.")
 @click.option("--dry-run", is_flag=True, help="Print everything resolved and the first step's plan; train nothing.")

@@ -1,0 +1,153 @@
+"""Write reference.md from the contract itself: ``python docs/plugins/generate_reference.py``.
+
+Hooks and their arguments come from ``ganforge/hookspecs.py``, objects from their docstrings, checks from the
+conformance kit. A test fails when the page is not what this script writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("reference.md")
+
+HEAD = """\
+<!-- Written by generate_reference.py from ganforge/hookspecs.py. Change the docstrings there, then run it again. -->
+
+# Plugin reference
+
+Hook API version {version}. Everything below can be imported from `ganforge`. An implementation names only the
+arguments it needs, in any order. [Which hook runs where](hooks.md) shows the loop.
+
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    from ganforge import api_types, hookspecs
+    from ganforge.architecture import Architecture
+    from ganforge.data.images import Images
+    from ganforge.data.sources import DatasetSource
+    from ganforge.strategy import Loss, Strategy
+    from ganforge.testing import CHECKS
+
+    parts = [HEAD.format(version=hookspecs.HOOK_API_VERSION), "## All hooks\n", hook_table(hookspecs)]
+    for title, names in (
+        ("Registration", hookspecs.REGISTRATION_HOOKS),
+        ("Strategies", hookspecs.STRATEGY_HOOKS),
+        ("Observers", hookspecs.OBSERVER_HOOKS),
+    ):
+        parts.append(f"## {title}\n")
+        for name in names:
+            hook = getattr(hookspecs, name)
+            parts.append(f"### {name}\n\n{signature(name, hook)}\n\n{text(hook)}\n")
+    parts.append("## What a plugin registers\n")
+    for kind in (Architecture, Strategy, Loss, DatasetSource, Images):
+        parts.append(f"### {kind.__name__}\n\n{fields(kind)}{text(kind)}\n")
+    parts.append("## What hooks receive\n")
+    for kind in (
+        api_types.RunConfig,
+        api_types.Progress,
+        api_types.Random,
+        api_types.RunInfo,
+        api_types.StepInfo,
+        api_types.EpochInfo,
+        api_types.SnapshotInfo,
+    ):
+        parts.append(f"### {kind.__name__}\n\n{fields(kind)}{text(kind)}\n{methods(kind)}")
+    parts.append(
+        "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Promises marked ● "
+        "are held to on each\nbackend, the others on the first.\n"
+    )
+    titles = {"architecture": "An architecture", "strategy": "A strategy", "loss": "A loss"}
+    for kind, title in {**titles, "dataset": "A data source"}.items():
+        rows = [f"| `{one.name}` | {'●' if one.everywhere else ''} | {code(one.summary)} |" for one in CHECKS[kind]]
+        parts.append("\n".join([f"### {title}\n", "| check | | promise |", "|---|---|---|", *rows]) + "\n")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
+def hook_table(hookspecs: object) -> str:
+    rows = ["| hook | runs | when | arguments | returns |", "|---|---|---|---|---|"]
+    specs = {n: f for n, f in vars(hookspecs).items() if hasattr(f, "ganforge_spec")}
+    for name, hook in specs.items():
+        runs = "traced" if name in hookspecs.TRACED_HOOKS else "host"
+        arguments = ", ".join(f"`{argument}`" for argument in inspect.signature(hook).parameters)
+        annotation = inspect.signature(hook).return_annotation
+        returns = "nothing" if annotation in (None, "None") else RETURNS[name]
+        rows.append(f"| `{name}` | {runs} | {WHEN[name]} | {arguments} | {returns} |")
+    return "\n".join(rows) + "\n"
+
+
+WHEN = {
+    **dict.fromkeys(
+        ("register_architectures", "register_strategies", "register_losses", "register_datasets"),
+        "once, at discovery",
+    ),
+    "configure_run": "once a run, before the networks exist",
+    "plan_step": "before each step",
+    "discriminator_images": "whenever D is about to see images, in both updates",
+    "discriminator_labels": "D's update, once for real, once for fake",
+    "discriminator_penalty": "D's update",
+    "run_started": "once, before the first step",
+    "step_ended": "after each step",
+    "epoch_ended": "after the last step of an epoch",
+    "snapshot_taken": "after a grid is saved",
+    "run_ended": "once, at the end",
+}
+RETURNS = {
+    "plan_step": "dict of numbers, or None",
+    "discriminator_images": "images of the same shape",
+    "discriminator_labels": "labels of the same shape",
+    "discriminator_penalty": "a scalar",
+}
+
+
+def signature(name: str, function: object) -> str:
+    return f"```python\ndef {name}({', '.join(inspect.signature(function).parameters)}): ...\n```"
+
+
+def text(thing: object) -> str:
+    """Return a docstring as Markdown: code in single backticks, ``Args:`` as a list."""
+    lines = code(inspect.getdoc(thing) or "").splitlines()
+    result: list[str] = []
+    for line in lines:
+        if line.startswith("    ") and (match := re.match(r"    (\w+): (.*)", line)):
+            result.append(f"- `{match[1]}`: {match[2]}")
+        elif line.startswith("    "):
+            result.append(f"  {line.strip()}")
+        elif line.rstrip() == "Args:":
+            result.append("Arguments:\n")
+        else:
+            result.append(line)
+    return "\n".join(result).strip() + "\n"
+
+
+def fields(kind: type) -> str:
+    if not dataclasses.is_dataclass(kind):
+        return ""
+    names = [field.name for field in dataclasses.fields(kind)]
+    return f"```python\n{kind.__name__}({', '.join(names)})\n```\n\n"
+
+
+def methods(kind: type) -> str:
+    rows = []
+    for name, member in vars(kind).items():
+        if name.startswith("_") or not (inspect.isfunction(member) or isinstance(member, property)):
+            continue
+        if isinstance(member, property):
+            rows.append(f"- `{name}`: {code(inspect.getdoc(member.fget) or '')}")
+        else:
+            arguments = [n for n in inspect.signature(member).parameters if n != "self"]
+            rows.append(f"- `{name}({', '.join(arguments)})`: {code(inspect.getdoc(member) or '')}")
+    return "\n".join(rows) + ("\n" if rows else "")
+
+
+def code(docstring: str) -> str:
+    return docstring.replace("``", "`")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
+    print(PAGE)

@@ -1,0 +1,340 @@
+"""What an architecture is held to."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from ganforge.errors import UsageError
+from ganforge.testing.common_checks import below, candidates, changed
+from ganforge.testing.framework import Advice, Nonconformity, check
+
+KNOWN_DEFAULTS = {"latent_dim": int, "learning_rate": float, "beta_1": float, "batch_size": int}
+SIZES = ((8, 3), (16, 3), (28, 1), (32, 3), (48, 3), (64, 1))
+BOUNDED = ("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "relu", "softplus")
+
+
+@check("architecture", everywhere=True)
+def builds(case: Any) -> None:
+    """(B, latent_dim) gives (B, H, W, C), and (B, H, W, C) gives (B, 1)."""
+    case.hopeless = True
+    generator, discriminator = case.networks
+    case.hopeless = False
+    case.facts["image_size"] = case.size
+    case.facts["parameters"] = {
+        "generator": int(generator.count_params()),
+        "discriminator": int(discriminator.count_params()),
+    }
+
+
+@check("architecture")
+def other_sizes(case: Any) -> None:
+    """Other sizes, and grey, are built or refused in one line."""
+    for size, channels in SIZES:
+        try:
+            case.build(size, channels)
+        except UsageError as error:
+            if "\n" in str(error) or not str(error).strip():
+                raise Nonconformity(
+                    f"the refusal of {size}x{size} is not one line", "say in one line which sizes are possible"
+                ) from None
+        except Exception as error:
+            raise Nonconformity(
+                f"at {size}x{size}, {channels} channel(s): {str(error).splitlines()[0]}",
+                "build it, or raise ganforge.UsageError naming the sizes that are possible",
+            ) from None
+
+
+@check("architecture")
+def images_in_range(case: Any) -> None:
+    """Pictures lie in [-1, 1] and reach below 0."""
+    from ganforge.testing.cases import outputs, refill, some_latents
+
+    generator, _ = case.build(case.size)
+    lowest, highest = math.inf, -math.inf
+    for seed in range(4):
+        refill(generator, seed, scale=3.0)
+        pictures = outputs(generator, some_latents(8, case.latent_dim, seed))
+        lowest, highest = min(lowest, float(pictures.min())), max(highest, float(pictures.max()))
+    if lowest < -1.001 or highest > 1.001:
+        raise Nonconformity(
+            f"the generator's pictures reach from {lowest:.3g} to {highest:.3g}; expected [-1, 1]",
+            "end the generator with activation='tanh'",
+        )
+    if lowest > -0.01:
+        raise Nonconformity(
+            f"the generator's pictures are never below {lowest:.3g}, as if they were in [0, 1]; expected [-1, 1]",
+            "end it with activation='tanh', not 'sigmoid' or 'relu'",
+        )
+
+
+@check("architecture")
+def latents_matter(case: Any) -> None:
+    """Different latents give different pictures."""
+    from ganforge.testing.cases import outputs, refill, some_latents
+
+    generator, _ = case.build(case.size)
+    refill(generator)
+    pictures = outputs(generator, some_latents(4, case.latent_dim))
+    if float(np.abs(pictures[1:] - pictures[:1]).max()) < 1e-6:
+        raise Nonconformity("every latent gives the same picture", "let the latents reach the generator's output")
+
+
+@check("architecture")
+def logits(case: Any) -> None:
+    """The discriminator gives logits, not probabilities."""
+    from ganforge.testing.cases import outputs, refill, some_pictures
+
+    _, discriminator = case.build(case.size)
+    lowest, highest = math.inf, -math.inf
+    for seed in range(8):
+        refill(discriminator, seed, scale=3.0)
+        verdicts = outputs(discriminator, some_pictures(16, case.size, seed=seed))
+        lowest, highest = min(lowest, float(verdicts.min())), max(highest, float(verdicts.max()))
+    activation = getattr(getattr(discriminator.layers[-1], "activation", None), "__name__", "")
+    if lowest >= 0 or activation in BOUNDED:
+        what = f"end with {activation}" if activation in BOUNDED else f"lie between {lowest:.3g} and {highest:.3g}"
+        raise Nonconformity(
+            f"the discriminator's verdicts {what}; the losses expect logits",
+            "let its last layer be Dense(1) without an activation",
+        )
+
+
+@check("architecture")
+def honours_options(case: Any) -> None:
+    """Each option changes a network; absurd values are refused."""
+    plain = _picture(case, case.options)
+    unused = []
+    for name in case.options_class.model_fields:
+        value = getattr(case.options, name)
+        tries = candidates(case.options_class, name, value)
+        if tries and all(_picture(case, changed(case, name, other)) in (plain, None) for other in tries[:4]):
+            unused.append(name)
+        for options in below(case, name):
+            try:
+                case.build(case.size, options=options)
+            except UsageError:
+                continue
+            except Exception as error:
+                raise Nonconformity(
+                    f"{name}={getattr(options, name)} passes validation and then fails: {str(error).splitlines()[0]}",
+                    f"give the option a bound, such as {name}: … = Field(…, ge=1)",
+                ) from None
+    if unused:
+        raise Nonconformity(
+            f"the option{'s' if len(unused) > 1 else ''} {', '.join(unused)} changed neither network",
+            f"use options.{unused[0]} where the networks are built, or leave it out",
+        )
+
+
+def _picture(case: Any, options: Any) -> str | None:
+    """Return what describes both networks whole: their layers' settings and shapes; None where they are refused."""
+    try:
+        networks = case.build(case.size, options=options)
+    except UsageError:
+        return None
+    parts = []
+    for model in networks:
+        described = []
+        for layer in model._flatten_layers(include_self=False):
+            config = dict(layer.get_config()) if hasattr(layer, "get_config") else {}
+            config.pop("name", None)
+            described.append([layer.__class__.__name__, config])
+        shapes = [tuple(v.shape) for v in model.variables]
+        parts.append(json.dumps([described, shapes], default=lambda o: type(o).__name__, sort_keys=True))
+    return "\n".join(_unnumbered(part) for part in parts)
+
+
+def _unnumbered(text: str) -> str:
+    # Keras numbers layers through the process, and initializers carry a seed: neither is the network's own.
+    text = re.sub(r'"(name|inbound_nodes|seed|shared_object_id)": ("[^"]*"|\d+|null|\[[^\]]*\])', "", text)
+    return re.sub(r"_\d+\b", "", text)
+
+
+@check("architecture")
+def known_defaults(case: Any) -> None:
+    """``defaults`` names settings that exist."""
+    for name, value in case.value.defaults.items():
+        if name not in KNOWN_DEFAULTS:
+            raise Nonconformity(
+                f"defaults has '{name}', which nothing reads", f"known are {', '.join(KNOWN_DEFAULTS)}"
+            )
+        if not isinstance(value, (int, KNOWN_DEFAULTS[name])) or isinstance(value, bool) or value < 0:
+            raise Nonconformity(f"defaults has {name}={value!r}", f"give a positive {KNOWN_DEFAULTS[name].__name__}")
+
+
+@check("architecture", everywhere=True)
+def starts_from_the_seed(case: Any) -> None:
+    """The same seed, the same weights; another seed, others."""
+    import keras
+
+    def weights(seed: int) -> list[np.ndarray]:
+        models = case.build(case.size, seed=seed)
+        return [keras.ops.convert_to_numpy(v.value) for model in models for v in model.trainable_variables]
+
+    one, same, other = weights(1), weights(1), weights(2)
+    if not all(np.array_equal(a, b) for a, b in zip(one, same)):
+        raise Nonconformity(
+            "two builds from one seed have different weights",
+            "leave initializers without a seed, and draw nothing from numpy.random.default_rng() without one",
+        )
+    if all(np.array_equal(a, b) for a, b in zip(one, other)):
+        raise Nonconformity("every seed gives the same weights", "leave initializers without a seed of their own")
+
+
+@check("architecture", everywhere=True)
+def saves(case: Any) -> None:
+    """Saved and opened again, the same pictures."""
+    import keras
+
+    from ganforge.engine.backend_choice import quietly
+    from ganforge.testing.cases import outputs, refill, some_latents
+
+    generator, discriminator = case.networks
+    refill(generator)
+    refill(discriminator)
+    latents = some_latents(4, case.latent_dim)
+    path = case.folder / "generator.keras"
+    try:
+        with quietly():
+            generator.save(path)
+            opened = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        raise Nonconformity(
+            f"the generator cannot be saved and opened again: {str(error).strip().splitlines()[0]}",
+            "mark own layers with @keras.saving.register_keras_serializable('package') and give them get_config()",
+        ) from None
+    worst = float(np.abs(outputs(opened, latents) - outputs(generator, latents)).max())
+    if not worst <= 1e-4:
+        raise Nonconformity(
+            f"opened again, the generator gives other pictures (by {worst:.2g})",
+            "let get_config() return everything the layer's __init__ takes",
+        )
+    own = sorted(
+        {
+            type(layer).__name__
+            for layer in generator._flatten_layers()
+            if not type(layer).__module__.startswith("keras.")
+        }
+    )
+    if own:
+        raise Advice(
+            f"generator.keras opens only where this plugin is imported, for its {', '.join(own)}; with layers of "
+            "Keras alone it opens anywhere"
+        )
+
+
+@check("architecture", everywhere=True)
+def trains(case: Any) -> None:
+    """Twenty steps with finite losses."""
+    lines = case.training.lines
+    for step, line in enumerate(lines):
+        for name, value in line.items():
+            if not math.isfinite(value):
+                raise Nonconformity(
+                    f"{name} is {value} after {step + 1} steps at a learning rate of 1e-3",
+                    "look for a division or a square root that reaches 0, and for weights that start too large",
+                )
+    _numbers(case)
+
+
+def _numbers(case: Any) -> None:
+    """Keep what the other backends must reproduce: both networks' outputs from fixed weights and inputs."""
+    from ganforge.testing.cases import outputs, refill, some_latents, some_pictures
+
+    generator, discriminator = case.networks
+    refill(generator)
+    refill(discriminator)
+    pictures = outputs(generator, some_latents(2, case.latent_dim)).ravel()
+    verdicts = outputs(discriminator, some_pictures(4, case.size)).ravel()
+    case.facts["numbers"] = {
+        "the generator's output": [float(v) for v in pictures[:: max(1, len(pictures) // 64)]],
+        "the discriminator's output": [float(v) for v in verdicts],
+    }
+
+
+@check("architecture", everywhere=True)
+def moves_every_weight(case: Any) -> None:
+    """Gradients reach every weight."""
+    unmoved = case.training.unmoved
+    if unmoved:
+        raise Nonconformity(
+            f"{len(unmoved)} weight(s) never moved: {', '.join(unmoved[:3])}",
+            "use each layer's output; nothing between it and the loss may round, compare or stop the gradient",
+        )
+
+
+@check("architecture", everywhere=True)
+def repeats(case: Any) -> None:
+    """The same seed trains the same; resuming changes nothing."""
+    training = case.training
+    if training.again != training.lines[: len(training.again)]:
+        raise Nonconformity(
+            "the same seed trained differently the second time",
+            "leave randomness to keras.layers (Dropout, GaussianNoise); a layer's own must come from a "
+            "keras.random.SeedGenerator it keeps as an attribute",
+        )
+    if training.resumed != training.lines[len(training.again) :]:
+        raise Nonconformity(
+            "training went on differently from a saved state",
+            "keep everything that changes in variables made with add_weight, not in Python attributes",
+        )
+
+
+@check("architecture", everywhere=True)
+def works_with_r1(case: Any) -> None:
+    """Trains with R1: the second derivative exists."""
+    if not _finite(case, True, "mixed_bfloat16") and not _finite(case, True, "float32"):
+        raise Nonconformity(
+            "with --balance r1 the losses are no longer finite",
+            "avoid operations whose second derivative is infinite, such as a square root at 0",
+        )
+
+
+@check("architecture", everywhere=True)
+def works_in_bfloat16(case: Any) -> None:
+    """Trains in mixed_bfloat16; the outputs stay float32."""
+    if not _finite(case, True, "mixed_bfloat16") and not _finite(case, False, "mixed_bfloat16"):
+        raise Nonconformity(
+            "with --precision mixed_bfloat16 the losses are no longer finite",
+            "give delicate layers dtype='float32'",
+        )
+    for model in case.build(case.size, precision="mixed_bfloat16"):
+        if "float32" not in str(model.compute_output_spec(_spec(case, model)).dtype):
+            raise Advice(
+                f"give the {model.name}'s last layer dtype='float32', so that it is exact in mixed precision"
+            )
+
+
+def _spec(case: Any, model: Any) -> Any:
+    import keras
+
+    return keras.KerasTensor((2, *model.input_shape[1:]), dtype="float32")
+
+
+def _finite(case: Any, penalty: bool, precision: str) -> bool:
+    """Train three steps, once for each combination, and say whether everything stays finite."""
+    known = case.__dict__.setdefault("_combinations", {})
+    if (penalty, precision) not in known:
+        from ganforge.testing.cases import run
+
+        engine = case.engine([case.r1()] if penalty else [], precision)
+        lines = run(engine, 0, 3, case.size)
+        known[penalty, precision] = all(math.isfinite(v) for line in lines for v in line.values())
+    return bool(known[penalty, precision])
+
+
+@check("architecture")
+def judges_one_picture_at_a_time(case: Any) -> None:
+    """A verdict does not depend on the pictures beside it."""
+    from ganforge.engine.updates import has_batch_statistics
+
+    if has_batch_statistics(case.networks[1]):
+        raise Advice(
+            "batch normalisation in the discriminator makes a verdict depend on the pictures beside it, and real and "
+            "fake must be judged apart, which is slower; LayerNormalization or spectral normalisation do without"
+        )

@@ -1,0 +1,292 @@
+"""What the checks work on: a plugin with its options, small networks, and the engine that trains them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from ganforge.api_types import Progress
+from ganforge.engine.engine import Engine
+from ganforge.engine.networks import build_networks, dtype_policy, seeded
+from ganforge.engine.randomness import Random, fixed_latents, step_key
+from ganforge.errors import UsageError
+from ganforge.options import Options, make_options, parse_spec
+from ganforge.plugins import Entry, Registry, load_plugins
+from ganforge.strategy import Strategy
+
+STEPS = 20
+BATCH, LATENT, SIDE = 4, 8, 8
+SIZES = (16, 32, 64, 8, 28, 128)
+
+
+def make_case(kind: str, text: str, plugins: Sequence[str], folder: Path, first: bool) -> Case:
+    """Look a plugin up and validate its options; raises ``UsageError`` as the command line would."""
+    registry = load_plugins(plugins)
+    spec = parse_spec(text)
+    entry = registry.get(kind, spec.name)
+    options_class = entry.value.Options if kind == "strategy" else entry.value.options
+    options = make_options(f"{kind} '{spec.name}'", options_class, spec.values)
+    return {"architecture": ArchitectureCase}.get(kind, Case)(registry, entry, options, folder, first)
+
+
+class Case:
+    """A plugin under check. ``hopeless`` stops the checks that follow; ``facts`` go into the report."""
+
+    def __init__(self, registry: Registry, entry: Entry, options: Options, folder: Path, first: bool) -> None:
+        self.registry, self.entry, self.options, self.folder, self.first = registry, entry, options, folder, first
+        self.value: Any = entry.value
+        self.options_class: type[Options] = type(options)
+        self.facts: dict[str, Any] = {"package": entry.package, "version": entry.version}
+        self.hopeless = False
+
+    @property
+    def owner(self) -> str:
+        return f"{self.entry.kind} '{self.entry.name}'"
+
+    def strategy(self, options: Options | None = None) -> Strategy:
+        """Return a fresh instance of the strategy under check."""
+        instance: Strategy = self.value(options or self.options)
+        return instance
+
+    def others(self) -> list[type[Strategy]]:
+        """Return the strategies that come with GANForge and may stand beside the one under check."""
+        ours = [e.value for e in self.registry.of("strategy") if e.package == "ganforge"]
+        mine = getattr(self.value, "conflicts", ())
+        return [s for s in ours if s.name not in (self.value.name, *mine) and self.value.name not in s.conflicts]
+
+    @cached_property
+    def training(self) -> Trained:
+        """Twenty steps with the plugin under check on small networks, and the same twenty again."""
+        if self.entry.kind == "loss":
+            return train(small_engine(self.registry, loss=self.value, loss_options=self.options))
+        return train(small_engine(self.registry, [self.strategy()]))
+
+
+class ArchitectureCase(Case):
+    """An architecture under check, at the first image size that it can do."""
+
+    @cached_property
+    def size(self) -> int:
+        reasons = []
+        for size in SIZES:
+            try:
+                self.build(size)
+            except UsageError as error:
+                reasons.append(str(error))
+            else:
+                return size
+        raise UsageError(f"it refuses every image size of {', '.join(map(str, SIZES))}: {reasons[0]}")
+
+    @property
+    def latent_dim(self) -> int:
+        return int(self.value.defaults.get("latent_dim", 100))
+
+    def build(
+        self, size: int, channels: int = 3, options: Options | None = None, seed: int = 1, precision: str = "float32"
+    ) -> tuple[Any, Any]:
+        """Return the generator and the discriminator, held to their shapes."""
+        chosen = options or self.options
+        shape = (size, size, channels)
+        return build_networks(self.value, shape, self.latent_dim, chosen, chosen, seed, precision)
+
+    @cached_property
+    def networks(self) -> tuple[Any, Any]:
+        return self.build(self.size)
+
+    def engine(self, strategies: Sequence[Strategy] = (), precision: str = "float32") -> Engine:
+        generator, discriminator = self.build(self.size, precision=precision)
+        loss = self.registry.get("loss", "bce").value
+        return Engine(
+            generator,
+            discriminator,
+            loss,
+            strategies=strategies,
+            batch_size=BATCH,
+            latent_dim=self.latent_dim,
+            learning_rate=1e-3,
+            seed=1,
+        )
+
+    @cached_property
+    def training(self) -> Trained:
+        return train(self.engine(), side=self.size)
+
+    def r1(self) -> Strategy:
+        """Return the penalty whose gradient takes a second backward pass."""
+        found: type[Strategy] = self.registry.get("strategy", "r1").value
+        return found()
+
+
+# ------------------------------------------------------------------ training
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What training small networks gave: metrics by step, again from the same start, and again from the middle."""
+
+    lines: list[dict[str, float]]
+    again: list[dict[str, float]]
+    resumed: list[dict[str, float]]
+    unmoved: list[str]
+    traces: dict[str, int]
+
+
+class Batches:
+    """Random pictures, uint8, a function of the step."""
+
+    def __init__(self, side: int) -> None:
+        self.pictures = np.random.default_rng(0).integers(0, 256, (2 * BATCH, side, side, 3), dtype=np.uint8)
+
+    def iterate(self, start: int, stop: int) -> Any:
+        for step in range(start, stop):
+            yield step, self.extra(step, 0)
+
+    def extra(self, step: int, k: int) -> np.ndarray:
+        first = (step + k) % (BATCH + 1)
+        return self.pictures[first : first + BATCH].copy()
+
+
+def small_networks(precision: str = "float32") -> tuple[Any, Any]:
+    """Return dense networks for pictures of 8 x 8: quick to compile."""
+    with seeded(3), dtype_policy(precision):
+        generator = keras.Sequential(
+            [
+                layers.Input((LATENT,)),
+                layers.Dense(16, activation="relu"),
+                layers.Dense(SIDE * SIDE * 3, activation="tanh", dtype="float32"),
+                layers.Reshape((SIDE, SIDE, 3)),
+            ]
+        )
+        discriminator = keras.Sequential(
+            [
+                layers.Input((SIDE, SIDE, 3)),
+                layers.Flatten(),
+                layers.Dense(16),
+                layers.LeakyReLU(0.2),
+                layers.Dense(1, dtype="float32"),
+            ]
+        )
+    return generator, discriminator
+
+
+def small_engine(
+    registry: Registry, strategies: Sequence[Strategy] = (), loss: Any = None, loss_options: Any = None
+) -> Engine:
+    """Return an engine of small networks."""
+    return Engine(
+        *small_networks(),
+        loss or registry.get("loss", "bce").value,
+        loss_options=loss_options,
+        strategies=strategies,
+        batch_size=BATCH,
+        latent_dim=LATENT,
+        learning_rate=1e-3,
+        seed=1,
+    )
+
+
+def run(engine: Engine, start: int, stop: int, side: int = SIDE, total: int = STEPS) -> list[dict[str, float]]:
+    """Train from one step to another, every step measured, and return the metrics."""
+    lines = []
+    for step in engine.steps(Batches(side), lambda s: Progress(s, total, s // 5, -(-total // 5)), start, stop):
+        engine.signals = step.read()
+        lines.append(engine.signals)
+    return lines
+
+
+def train(engine: Engine, side: int = SIDE) -> Trained:
+    """Train twenty steps; then the same again from the start, and again from the state kept in the middle."""
+    begun = _kept(engine)
+    first = run(engine, 0, STEPS // 2, side)
+    middle = _kept(engine)
+    lines = first + run(engine, STEPS // 2, STEPS, side)
+    ended = _kept(engine)
+    unmoved = [
+        variable.path
+        for name, variable in engine.variables()
+        if variable.trainable and "optimizer" not in name and np.array_equal(begun[0][name], ended[0][name])
+    ]
+    engine.set_state(*begun)
+    again = run(engine, 0, STEPS // 2, side)
+    engine.set_state(*middle)
+    resumed = run(engine, STEPS // 2, STEPS, side)
+    return Trained(lines, again, resumed, unmoved, dict(engine.adapter.traces))
+
+
+def _kept(engine: Engine) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    arrays, rest = engine.get_state()
+    return {name: np.array(array) for name, array in arrays.items()}, json.loads(json.dumps(rest))
+
+
+# ------------------------------------------------------------------ small helpers
+
+
+def refill(model: Any, seed: int = 0, scale: float = 1.0) -> None:
+    """Give a network weights that are the same on every backend: standard deviation scale / sqrt(fan-in)."""
+    random = np.random.default_rng(seed)
+    if "_as_built" not in model.__dict__:  # what is constant then is a bias, a scale, a running mean or variance
+        model.__dict__["_as_built"] = [keras.ops.convert_to_numpy(v.value) for v in model.variables]
+    for variable, old in zip(model.variables, model.__dict__["_as_built"]):
+        if not keras.backend.is_float_dtype(variable.dtype):
+            continue  # seeds
+        noise = random.standard_normal(old.shape)
+        if old.size and np.all(old == old.flat[0]):
+            new = old + 0.1 * np.abs(noise) * (1 if old.flat[0] else np.sign(noise))
+        else:
+            new = noise * scale / np.sqrt(max(1, int(np.prod(old.shape[:-1]))))
+        variable.assign(new.astype("float32"))
+
+
+def outputs(model: Any, inputs: np.ndarray) -> np.ndarray:
+    """Return a network's outputs in inference, float32 numpy."""
+    result = model(keras.ops.convert_to_tensor(inputs), training=False)
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.stop_gradient(result), "float32")))
+
+
+def some_latents(count: int, latent_dim: int, seed: int = 0) -> np.ndarray:
+    return fixed_latents(count, latent_dim, seed)
+
+
+def some_pictures(count: int, side: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (count, side, side, channels)).astype("float32")
+
+
+def random_numbers(engine: Engine, stream: str = "check") -> Random:
+    """Return the random numbers that a traced hook gets, of a fixed key."""
+    key: Any = step_key(1, 2, 3)
+    if keras.backend.backend() == "torch":
+        key = [int(word) for word in key]
+    return Random(engine.adapter, keras.ops.convert_to_tensor(key) if _is_tensorflow() else key, stream)
+
+
+def _is_tensorflow() -> bool:
+    return bool(keras.backend.backend() == "tensorflow")
+
+
+def tensors(scalars: Mapping[str, float]) -> dict[str, Any]:
+    """Return what ``controls`` holds: 0-d float32 tensors."""
+    return {name: keras.ops.convert_to_tensor(np.float32(value)) for name, value in scalars.items()}
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Say whether two nested results are the same to the last bit, or almost."""
+    return json.dumps(_plain(a)) == json.dumps(_plain(b))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.ndarray):
+        return [value.shape, value.tobytes().hex()]
+    return copy.copy(value)

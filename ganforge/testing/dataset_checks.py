@@ -1,0 +1,134 @@
+"""What a data source is held to. It is tried with few pictures: ``limit`` is 12."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ganforge.testing.common_checks import candidates, changed
+from ganforge.testing.framework import Nonconformity, check
+
+LIMIT = 12
+
+
+def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT) -> Any:
+    """Return the source's pictures, as a run would ask for them."""
+    from ganforge.engine.updates import named
+
+    return named(case.value.load)(
+        options=options or case.options,
+        image_size=size,
+        channels=channels,
+        limit=limit,
+        seed=seed,
+        cache_dir=case.folder,
+        progress=lambda done, total: None,
+    )
+
+
+@check("dataset")
+def gives_pictures(case: Any) -> None:
+    """uint8 (N, side, side, channels), for several sizes."""
+    from ganforge.data.images import Images
+
+    case.hopeless = True
+    for size, channels in ((16, 3), (32, 3), (16, 1)):
+        images = load(case, size, channels)
+        if not isinstance(images, Images):
+            raise Nonconformity(f"load returned {type(images).__name__}", "return ganforge.Images(array=…, …)")
+        expected = (len(images), size, size, channels)
+        if images.array.dtype != np.uint8 or tuple(images.array.shape) != expected:
+            raise Nonconformity(
+                f"asked for {size}x{size} with {channels} channel(s), array is {images.array.dtype} "
+                f"{tuple(images.array.shape)}",
+                "give uint8 of the shape (N, image_size, image_size, channels)",
+            )
+        if len(images) < 2:
+            raise Nonconformity(f"there are {len(images)} pictures", "give at least 2")
+    case.hopeless = False
+    case.facts["pictures"] = len(load(case))
+
+
+@check("dataset")
+def heeds_the_limit(case: Any) -> None:
+    """No more than ``limit`` pictures."""
+    if len(load(case, limit=6)) > 6:
+        raise Nonconformity("--limit 6 gave more pictures", "name `limit` among load's arguments and heed it")
+
+
+@check("dataset")
+def uses_the_whole_range(case: Any) -> None:
+    """Values of 0…255, and pictures that differ."""
+    array = np.asarray(load(case).array)
+    if array.max() <= 1:
+        raise Nonconformity(
+            "no value is above 1, as if pictures were floats in [0, 1]", "multiply by 255 before making uint8 of them"
+        )
+    if (array == array[:1]).all():
+        raise Nonconformity("all pictures are the same", "use the picture's own number or `seed` when making it")
+
+
+@check("dataset")
+def repeats(case: Any) -> None:
+    """The same settings, the same pictures and fingerprint.
+
+    Other pictures have another fingerprint.
+    """
+    first, second = load(case), load(case)
+    if not np.array_equal(first.array, second.array) or first.fingerprint != second.fingerprint:
+        raise Nonconformity(
+            "the same settings gave other pictures or another fingerprint the second time",
+            "draw from numpy.random.default_rng(seed), and make the fingerprint of all that decides the pictures",
+        )
+    others = [load(case, 32), load(case, channels=1), load(case, limit=6), load(case, seed=1)]
+    for name, value in ((n, getattr(case.options, n)) for n in case.options_class.model_fields):
+        others += [
+            load(case, options=changed(case, name, v)) for v in candidates(case.options_class, name, value)[:1]
+        ]
+    for other in others:
+        same = np.array_equal(first.array, other.array)
+        if not same and other.fingerprint == first.fingerprint:
+            raise Nonconformity(
+                "other pictures have the same fingerprint; a resumed run would not notice that its data changed",
+                "make the fingerprint of the pictures: hashlib.sha256(array.tobytes()).hexdigest()",
+            )
+
+
+@check("dataset")
+def describes_what_it_found(case: Any) -> None:
+    """A description, fingerprint, count, and labels that fit."""
+    images = load(case)
+    if not images.description or "\n" in images.description:
+        raise Nonconformity("the description is not one line", "say how many pictures of what: '2,000 discs (32x32)'")
+    try:
+        int(images.fingerprint, 16)
+    except ValueError:
+        raise Nonconformity(
+            f"the fingerprint '{images.fingerprint[:20]}' is not hexadecimal", "use hashlib.sha256(…).hexdigest()"
+        ) from None
+    if images.found < len(images):
+        raise Nonconformity(
+            f"found={images.found} is less than the {len(images)} pictures",
+            "count what was considered: found=len(array)",
+        )
+    if images.labels is not None:
+        labels = np.asarray(images.labels)
+        if labels.shape != (len(images),) or labels.dtype.kind != "i" or labels.min() < 0:
+            raise Nonconformity(f"labels are {labels.dtype} {labels.shape}", "give int32 (N,), indices into classes")
+        if labels.max() >= len(images.classes):
+            raise Nonconformity("a label is beyond the classes", "name every class in classes=(…)")
+
+
+@check("dataset")
+def trains(case: Any) -> None:
+    """Small networks train on it."""
+    from ganforge.api_types import Progress
+    from ganforge.data.batches import Batches
+    from ganforge.testing.cases import BATCH, SIDE, small_engine
+
+    batches = Batches(load(case, SIDE).array, BATCH, seed=0)
+
+    lines = [step.read() for step in small_engine(case.registry).steps(batches, lambda s: Progress(s, 5, 0, 1), 0, 5)]
+    if not np.isfinite([list(line.values()) for line in lines]).all():
+        raise Nonconformity("the losses are not finite", "look at the pictures: ganforge train --data … --dry-run")

@@ -1,0 +1,424 @@
+"""What a balancing strategy is held to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ganforge.api_types import Progress, RunConfig
+from ganforge.errors import GANForgeError, UsageError
+from ganforge.testing.common_checks import below, candidates, changed
+from ganforge.testing.framework import Advice, Nonconformity, Skip, check
+
+STEPS = 40
+
+
+def signals(step: int) -> dict[str, float]:
+    """Return what training might have measured: the discriminator wins, then loses, then wins again."""
+    accuracy = 0.65 + 0.34 * math.cos(2.0 * math.pi * step / STEPS)
+    return {
+        "d_loss": 2.0 * (1.0 - accuracy),
+        "g_loss": 5.0 * accuracy,
+        "d_real": accuracy,
+        "d_fake": 1.0 - accuracy,
+        "d_accuracy": accuracy,
+    }
+
+
+def plans(
+    strategies: Sequence[Any], start: int = 0, stop: int = STEPS, empty: bool = False
+) -> list[dict[str, float]]:
+    """Return what is planned from one step to another."""
+    from ganforge.engine.controls import Planner
+
+    planner = Planner(strategies, 1.0)
+    progress = (Progress(s, STEPS, s // 10, STEPS // 10) for s in range(start, stop))
+    return [planner.plan(p, {} if empty or not p.step else signals(p.step)).flat() for p in progress]
+
+
+@check("strategy")
+def has_hooks(case: Any) -> None:
+    """It implements a hook, marked with ``hookimpl``."""
+    from ganforge.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
+    from ganforge.plugins import strategy_hooks
+
+    marked = strategy_hooks(case.strategy())
+    for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS):
+        if name not in marked and callable(getattr(case.value, name, None)):
+            raise Nonconformity(f"{name} is not marked, so that it is never called", "write @hookimpl above it")
+    if not set(marked) & set(STRATEGY_HOOKS):
+        raise Nonconformity(
+            "it implements no hook, so that it changes nothing",
+            f"implement one of {', '.join(STRATEGY_HOOKS)}",
+        )
+
+
+@check("strategy")
+def plans_the_same_scalars(case: Any) -> None:
+    """``plan_step`` returns the same finite scalars every step."""
+    from ganforge.engine.controls import Planner
+
+    plans([case.strategy()])
+    plans([case.strategy()], empty=True)
+    Planner([case.strategy()], 1.0).plan(Progress(0, 1, 0, 1), {})
+
+
+@check("strategy")
+def waits_for_signals(case: Any) -> None:
+    """Planning again before anything is measured changes nothing."""
+    strategy = case.strategy()
+    before = json.dumps(strategy.get_state())
+    first, second = (plans([strategy], stop=1, empty=True) for _ in range(2))
+    if first != second or json.dumps(strategy.get_state()) != before:
+        raise Nonconformity(
+            "planning the first step twice changes what is planned, or what is remembered",
+            "change what you remember only when signals holds something: if signals: …",
+        )
+
+
+@check("strategy")
+def shares_nothing(case: Any) -> None:
+    """A second run in the same process starts as the first one did."""
+    first = plans([case.strategy()])
+    if plans([case.strategy()]) != first:
+        raise Nonconformity(
+            "a second instance plans differently from the first",
+            "set what changes in __init__ (self.rate = …), not on the class or the module",
+        )
+
+
+@check("strategy")
+def state_survives_resume(case: Any) -> None:
+    """``get_state`` is JSON-able; ``set_state`` goes on from there.
+
+    An empty state is a fresh start.
+    """
+    whole, stopped, resumed = case.strategy(), case.strategy(), case.strategy()
+    expected = plans([whole])[STEPS // 2 :]
+    plans([stopped], stop=STEPS // 2)
+    try:
+        state = json.loads(json.dumps(stopped.get_state(), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise Nonconformity(
+            f"get_state() cannot be written as JSON: {error}", "return numbers, texts, lists and dicts of these alone"
+        ) from None
+    try:
+        case.strategy().set_state({})
+    except Exception as error:
+        raise Nonconformity(
+            f"set_state({{}}) raises {type(error).__name__}: {error}",
+            "take a default for what is missing: state.get('rate', 1.0)",
+        ) from None
+    resumed.set_state(state)
+    if plans([resumed], start=STEPS // 2) != expected:
+        raise Nonconformity(
+            "a resumed run plans differently from one never stopped",
+            "return all that plan_step remembers from get_state(), and take it back in set_state()",
+        )
+
+
+@check("strategy")
+def honours_options(case: Any) -> None:
+    """Each option changes what it does; absurd values are refused."""
+    plain = _behaviour(case, case.options)
+    unused = []
+    for name in case.options_class.model_fields:
+        tries = candidates(case.options_class, name, getattr(case.options, name))
+        # Up to four other values: one alone may happen to round to the same.
+        seen = [_behaviour(case, changed(case, name, other)) for other in tries[:4]]
+        if seen and all(behaviour in (plain, None) for behaviour in seen):
+            unused.append(name)
+        for options in below(case, name):
+            try:
+                plans([case.strategy(options)])
+            except UsageError:
+                continue
+            except Exception as error:
+                raise Nonconformity(
+                    f"{name}={getattr(options, name)} passes validation and then fails: {error}",
+                    f"give the option a bound, such as {name}: … = Field(…, ge=0)",
+                ) from None
+    if unused:
+        raise Nonconformity(
+            f"the option{'s' if len(unused) > 1 else ''} {', '.join(unused)} changed nothing",
+            f"use self.options.{unused[0]} in a hook, or leave it out",
+        )
+
+
+def _behaviour(case: Any, options: Any) -> str | None:
+    """Return what a strategy plans, configures and does to fixed pictures, labels and networks; None if refused."""
+    try:
+        strategy = case.strategy(options)
+        planned, configured, done = plans([strategy]), _configured(case, options), _traced(case, options)
+    except UsageError:
+        return None
+    return json.dumps([planned, configured, {name: np.round(value, 6).tolist() for name, value in done.items()}])
+
+
+def _configured(case: Any, options: Any) -> list[Any]:
+    """Return what ``configure_run`` makes of the architectures that come with GANForge."""
+    from ganforge.plugins import strategy_hooks
+
+    hook = strategy_hooks(case.strategy(options)).get("configure_run")
+    if hook is None:
+        return []
+    results: list[Any] = []
+    for name in ("dcgan", "fcgan"):
+        architecture = case.registry.get("architecture", name).value
+        values = architecture.options().model_dump()
+        config = RunConfig(name, (32, 32, 3), 16, 64, 10, 1e-3, dict(values), dict(values), "bce", {})
+        try:
+            hook(config=config)
+        except UsageError as error:
+            results.append(str(error))
+            continue
+        for side in (config.generator_options, config.discriminator_options):
+            architecture.options(**side)
+        results.append([config.generator_options, config.discriminator_options, config.learning_rate])
+    return results
+
+
+@check("strategy")
+def configures_valid_runs(case: Any) -> None:
+    """What ``configure_run`` leaves is valid, or refused."""
+    from pydantic import ValidationError
+
+    try:
+        _configured(case, case.options)
+    except (ValidationError, KeyError, TypeError) as error:
+        raise Nonconformity(
+            f"configure_run fails or leaves options that do not validate: {type(error).__name__}: "
+            f"{str(error).splitlines()[0]}",
+            "look whether the architecture has the option, and raise UsageError in one line if it has not",
+        ) from None
+
+
+def _traced(case: Any, options: Any, step: int = 0, strategy: Any = None) -> dict[str, np.ndarray]:
+    """Return what the traced hooks give for fixed pictures, labels, controls and random numbers."""
+    import keras
+
+    from ganforge.plugins import strategy_hooks
+    from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
+
+    strategy = strategy or case.strategy(options)
+    hooks = strategy_hooks(strategy)
+    engine = case.__dict__.setdefault("_idle_engine", None) or small_engine(case.registry)
+    case._idle_engine = engine
+    controls = tensors(_own(strategy, step))
+    done = {}
+    for real in (True, False):
+        common = {"real": real, "controls": controls}
+        images = keras.ops.convert_to_tensor(some_pictures(BATCH, SIDE))
+        labels = keras.ops.ones((BATCH, 1)) * float(real)
+        for name, argument in (("discriminator_images", images), ("discriminator_labels", labels)):
+            if hook := hooks.get(name):
+                given = {name.removeprefix("discriminator_"): argument, **common}
+                result = hook(**given, random=random_numbers(engine))
+                _held_to(name, result, argument)
+                done[f"{name}, real={real}"] = np.asarray(keras.ops.convert_to_numpy(result))
+    return done
+
+
+def _own(strategy: Any, step: int) -> dict[str, float]:
+    """Return the scalars of a step that are a strategy's own."""
+    flat = plans([type(strategy)(strategy.options)], stop=step + 1, empty=True)[-1]
+    prefix = f"{strategy.name}/"
+    return {name.removeprefix(prefix): value for name, value in flat.items() if name.startswith(prefix)}
+
+
+def _held_to(name: str, result: Any, argument: Any) -> None:
+    if tuple(result.shape) != tuple(argument.shape):
+        raise Nonconformity(
+            f"{name} gives the shape {tuple(result.shape)} from {tuple(argument.shape)}", "keep the shape"
+        )
+    import keras
+
+    if keras.backend.standardize_dtype(result.dtype) != "float32":
+        raise Nonconformity(
+            f"{name} gives {keras.backend.standardize_dtype(result.dtype)} from float32", "cast the result to float32"
+        )
+
+
+@check("strategy", everywhere=True)
+def keeps_shape_and_dtype(case: Any) -> None:
+    """Images and labels keep their shape, float32, finite."""
+    done = _traced(case, case.options)
+    for name, values in done.items():
+        if not np.isfinite(values).all():
+            raise Nonconformity(f"{name} gives numbers that are not finite", "look for a division by 0")
+    if not done:
+        raise Skip("it transforms neither images nor labels")
+
+
+@check("strategy", everywhere=True)
+def draws_from_random(case: Any) -> None:
+    """Every random number comes from ``random``."""
+    first, second = (_traced(case, case.options) for _ in range(2))
+    for name in first:
+        if not np.array_equal(first[name], second[name]):
+            raise Nonconformity(
+                f"{name} gives other numbers for the same seed and step",
+                "draw from the argument `random` (random.normal, random.uniform, random.bernoulli), not from "
+                "keras.random or numpy",
+            )
+    if not first:
+        raise Skip("it transforms neither images nor labels")
+
+
+@check("strategy")
+def reads_controls_alone(case: Any) -> None:
+    """Traced hooks read nothing that changes but ``controls``.
+
+    Compiled, all else stays at its first value.
+    """
+    strategy = case.strategy()
+    first = _traced(case, case.options, strategy=strategy)
+    plans([strategy])
+    last = _traced(case, case.options, strategy=strategy)
+    for name in first:
+        if not np.array_equal(first[name], last[name]):
+            raise Nonconformity(
+                f"{name} reads something that plan_step changed, besides controls; compiled on JAX and TensorFlow it "
+                "stays at its first value",
+                "return it from plan_step and read it from controls['…']",
+            )
+    if not first:
+        raise Skip("it transforms neither images nor labels")
+
+
+@check("strategy")
+def lets_gradients_through(case: Any) -> None:
+    """Gradients flow through ``discriminator_images`` to G."""
+    import keras
+
+    from ganforge.plugins import strategy_hooks
+    from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
+
+    strategy = case.strategy()
+    hook = strategy_hooks(strategy).get("discriminator_images")
+    if hook is None:
+        raise Skip("it does not transform images")
+    if keras.backend.backend() == "jax":
+        raise Skip("looked at on torch and TensorFlow")
+    engine = small_engine(case.registry)
+    images = keras.ops.convert_to_tensor(some_pictures(BATCH, SIDE))
+    controls = tensors(_own(strategy, 0))
+
+    def transformed(x: Any) -> Any:
+        return hook(images=x, real=False, controls=controls, random=random_numbers(engine))
+
+    try:
+        slope = engine.adapter.gradient(transformed, images)
+        reached = slope is not None and float(keras.ops.max(keras.ops.abs(slope))) > 0
+    except (RuntimeError, ValueError):
+        reached = False
+    if not reached:
+        raise Nonconformity(
+            "no gradient flows through discriminator_images, so that the generator learns nothing",
+            "use differentiable keras.ops: no rounding, comparing, ops.stop_gradient or conversion to numpy",
+        )
+
+
+@check("strategy", everywhere=True)
+def trains(case: Any) -> None:
+    """Twenty steps with finite losses, on small networks."""
+    _finite(case.training.lines)
+
+
+def _finite(lines: list[dict[str, float]]) -> None:
+    for step, line in enumerate(lines):
+        for name, value in line.items():
+            if not math.isfinite(value):
+                raise Nonconformity(
+                    f"{name} is {value} after {step + 1} steps", "look for a division or a logarithm that reaches 0"
+                )
+
+
+@check("strategy", everywhere=True)
+def compiles_once(case: Any) -> None:
+    """No scalar that changes compiles anything anew."""
+    more = {name: count for name, count in case.training.traces.items() if count > 1}
+    if more:
+        raise Nonconformity(
+            f"twenty steps compiled {', '.join(more)} {max(more.values())} times",
+            "let shapes depend on nothing that changes, and read numbers from controls",
+        )
+
+
+@check("strategy", everywhere=True)
+def repeats(case: Any) -> None:
+    """The same seed trains the same; resuming changes nothing."""
+    training = case.training
+    half = len(training.again)
+    if training.again != training.lines[:half] or training.resumed != training.lines[half:]:
+        raise Nonconformity(
+            "training again from a saved state gives other numbers",
+            "return all you remember from get_state(), take it back in set_state() (an empty dict is a fresh start), "
+            "and draw from `random` alone",
+        )
+
+
+@check("strategy", everywhere=True)
+def composes(case: Any) -> None:
+    """It works before and after each strategy in the box."""
+    from ganforge.testing.cases import run, small_engine
+
+    def together(strategies: list[Any]) -> None:
+        _finite(run(small_engine(case.registry, strategies), 0, 2, total=2))
+
+    others = [other for other in case.others() if not _refuses(case, [other])]
+    if case.first:
+        groups: list[list[Any]] = [[other] for other in others]
+    else:  # what is compiled, all at once as far as it goes together; the rest is the same everywhere
+        if not _is_traced(case.value):
+            raise Skip("nothing of it is compiled")
+        others = [other for other in others if _is_traced(other)]
+        group: list[Any] = []
+        for other in others:
+            if not any(other.name in s.conflicts or s.name in other.conflicts for s in group) and not _refuses(
+                case, [*group, other]
+            ):
+                group.append(other)
+        groups = [group]
+    for group in groups:
+        for first in (True, False):
+            rest = [other() for other in group]
+            strategies = [case.strategy(), *rest] if first else [*rest, case.strategy()]
+            try:
+                together(strategies)
+            except Exception as error:
+                names = " and ".join(s.name for s in strategies)
+                raise Nonconformity(
+                    f"--balance {names} fails: {type(error).__name__}: {str(error).splitlines()[0]}",
+                    "take images and labels as other strategies left them; name in `conflicts` what it cannot stand "
+                    "beside",
+                ) from None
+
+
+def _is_traced(strategy: type[Any]) -> bool:
+    from ganforge.hookspecs import TRACED_HOOKS
+
+    return any(hasattr(strategy, hook) for hook in TRACED_HOOKS)
+
+
+def _refuses(case: Any, others: list[Any]) -> bool:
+    """Say whether planning refuses a combination, as two strategies that set one number of updates must be."""
+    try:
+        plans([case.strategy(), *(other() for other in others)], stop=1)
+    except UsageError:
+        return True
+    except GANForgeError as error:
+        raise Nonconformity(str(error), "see the check plans-the-same-scalars") from None
+    return False
+
+
+@check("strategy")
+def says_where_it_comes_from(case: Any) -> None:
+    """The docstring says when it helps, and its source."""
+    text = case.value.__doc__ or ""
+    if "Helps" not in text or "Source" not in text:
+        raise Advice("let the docstring say when it Helps, when it Hurts and its Source; `ganforge plugins` shows it")

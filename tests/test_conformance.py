@@ -1,0 +1,156 @@
+"""The conformance kit: what ships and what the examples bring keeps every promise, and each fault is found."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ganforge.errors import GANForgeError, UsageError
+from ganforge.scaffold import CHECKED, KINDS, write_plugin
+from ganforge.testing import CHECKS, Report, Subject, backends_to_check, run_checks
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+FAULTY = HERE / "faulty_plugins.py"
+
+# The numbered variants are the same functions with other defaults: the shallowest and the deepest stand for them.
+SOUND = [
+    Subject("architecture", "fcgan:hidden=8,discriminator_hidden=8"),
+    Subject("architecture", "dcgan:width=4,discriminator_width=4"),
+    Subject("architecture", "dcgan-1:width=4,discriminator_width=4"),
+    Subject("architecture", "dcgan-4:width=2,discriminator_width=2"),
+    *(
+        Subject("strategy", name)
+        for name in (
+            "noise-anneal",
+            "input-noise",
+            "label-noise",
+            "unequal-lr",
+            "generator-steps",
+            "stronger-discriminator",
+            "r1",
+        )
+    ),
+    *(Subject("loss", name) for name in ("bce", "least-squares", "hinge", "wasserstein")),
+    Subject("dataset", "critters:count=32"),
+    Subject("architecture", "resnet:width=2,discriminator_width=2"),
+    Subject("architecture", "lightweight:width=2,discriminator_width=2"),
+    Subject("strategy", "diffaugment"),
+    *(Subject(kind, CHECKED[kind].format(name=f"new-{kind}")) for kind in KINDS),
+    Subject("architecture", "sound"),
+    Subject("strategy", "sound-strategy"),
+    Subject("loss", "sound-loss"),
+    Subject("dataset", "sound-data"),
+]
+# Where steps are compiled, what differs most: batch statistics, second derivatives, randomness. (Convolutions compile
+# for most of a minute on JAX; the engine's own tests have them.)
+COMPILED = [
+    Subject("architecture", "fcgan:hidden=8,discriminator_hidden=8"),
+    Subject("strategy", "diffaugment"),
+    Subject("loss", "wasserstein"),
+    Subject("strategy", "deciding"),
+]
+FAULTS = {
+    ("architecture", "probabilities"): ("logits", "without an activation"),
+    ("architecture", "zero-to-one"): ("images-in-range", "tanh"),
+    ("architecture", "out-of-range"): ("images-in-range", "tanh"),
+    ("architecture", "deaf"): ("honours-options", "option width changed neither network"),
+    ("architecture", "unbounded"): ("honours-options", "give the option a bound"),
+    ("architecture", "unused-weight"): ("moves-every-weight", "never moved"),
+    ("architecture", "forgetful"): ("saves", "get_config()"),
+    ("architecture", "seedless"): ("starts-from-the-seed", "different weights"),
+    ("architecture", "fixed-size"): ("other-sizes", "UsageError"),
+    ("architecture", "wrong-defaults"): ("known-defaults", "learning_rat"),
+    ("strategy", "unmarked"): ("has-hooks", "@hookimpl"),
+    ("strategy", "changing"): ("plans-the-same-scalars", "the same names every step"),
+    ("strategy", "impatient"): ("waits-for-signals", "if signals"),
+    ("strategy", "shared"): ("shares-nothing", "__init__"),
+    ("strategy", "amnesiac"): ("state-survives-resume", "get_state()"),
+    ("strategy", "unwritable"): ("state-survives-resume", "JSON"),
+    ("strategy", "reshaping"): ("keeps-shape-and-dtype", "keep the shape"),
+    ("strategy", "careless"): ("draws-from-random", "random.normal"),
+    ("strategy", "frozen"): ("reads-controls-alone", "controls["),
+    ("strategy", "rounding"): ("lets-gradients-through", "rounding"),
+    ("strategy", "ignorant"): ("honours-options", "option sigma changed nothing"),
+    ("strategy", "infinite"): ("trains", "nan"),
+    ("loss", "backwards"): ("points-the-right-way", "signs"),
+    ("loss", "backwards-generator"): ("points-the-right-way", "sign"),
+    ("loss", "overflowing"): ("scalars", "softplus"),
+    ("loss", "a-vector"): ("scalars", "ops.mean"),
+    ("dataset", "floats"): ("gives-pictures", "uint8"),
+    ("dataset", "dark"): ("uses-the-whole-range", "255"),
+    ("dataset", "unlimited"): ("heeds-the-limit", "limit"),
+    ("dataset", "one-fingerprint"): ("repeats", "same fingerprint"),
+    ("dataset", "no-hex"): ("describes-what-it-found", "hexadecimal"),
+}
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory) -> dict[str, Report]:
+    """One process a backend, for everything."""
+    folder = tmp_path_factory.mktemp("new")
+    files = [FAULTY, *EXAMPLES.glob("ganforge-*/ganforge_*/__init__.py")]
+    for kind in KINDS:
+        files.append(write_plugin(f"new-{kind}", kind, folder) / f"ganforge_new_{kind}" / "__init__.py")
+    return _reports(tuple(files))
+
+
+@cache
+def _reports(files: tuple[Path, ...]) -> dict[str, Report]:
+    faulty = [Subject(*subject) for subject in FAULTS]
+    return dict(run_checks([*SOUND, *faulty], plugins=files, elsewhere=COMPILED))
+
+
+def results(report: Report, spec: str) -> dict[str, tuple[str, str]]:
+    return {r.check: (r.state, r.message) for r in report.results if r.subject == spec}
+
+
+@pytest.mark.parametrize("subject", SOUND, ids=lambda s: s.spec)
+def test_what_is_sound_keeps_every_promise(reports, subject):
+    found = results(next(iter(reports.values())), subject.spec)
+    assert set(found) == {one.name for one in CHECKS[subject.kind]}
+    assert {name: said for name, said in found.items() if said[0] == "failed"} == {}
+    assert sum(state == "passed" for state, _ in found.values()) >= 6
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+@pytest.mark.parametrize("subject", COMPILED[:-1], ids=lambda s: s.spec)
+def test_what_is_sound_keeps_its_promises_where_steps_are_compiled(reports, backend, subject):
+    if backend not in reports:
+        pytest.skip(f"{backend} is not installed")
+    found = results(reports[backend], subject.spec)
+    assert {name: said for name, said in found.items() if said[0] not in ("passed", "advice")} == {}
+    expected = {one.name for one in CHECKS[subject.kind] if one.everywhere}
+    assert set(found) == (expected | {"agrees"} if subject.kind in ("architecture", "loss") else expected)
+
+
+@pytest.mark.parametrize("subject", FAULTS, ids="-".join)
+def test_each_fault_is_found_and_says_what_to_change(reports, subject):
+    check, words = FAULTS[subject]
+    found = results(next(iter(reports.values())), subject[1])
+    state, message = found[check]
+    assert state == "failed"
+    assert words in message
+    assert "\n" not in message
+
+
+def test_a_decision_on_a_tensor_is_found_where_steps_are_compiled(reports):
+    if "jax" not in reports:
+        pytest.skip("jax is not installed")
+    state, message = results(reports["jax"], "deciding")["trains"]
+    assert state == "failed"
+    assert "faulty_plugins.py line" in message
+
+
+def test_parameters_are_reported(reports):
+    facts = next(iter(reports.values())).facts["fcgan:hidden=8,discriminator_hidden=8"]
+    assert facts["parameters"] == {"generator": 7752, "discriminator": 6161}
+
+
+def test_the_wrong_name_or_backend_is_one_line():
+    with pytest.raises(UsageError, match="no backend 'torhc'"):
+        backends_to_check(["torhc"])
+    with pytest.raises(GANForgeError, match="no strategy 'r2'"):
+        list(run_checks([Subject("strategy", "r2")], ["torch"]))

@@ -1,0 +1,164 @@
+"""What stands in examples/ works as a third party's: built into wheels, installed beside ganforge, used by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ganforge.scaffold import KINDS, write_plugin
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PACKAGES = sorted(EXAMPLES.glob("ganforge-*"))
+
+
+def run(*command: object, cwd: Path, **environment: str) -> str:
+    environment = {
+        "GANFORGE_CHECK_BACKENDS": "torch",
+        "KERAS_BACKEND": "torch",
+        "OMP_NUM_THREADS": "1",
+        **environment,
+    }
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def venv(tmp_path_factory) -> Path:
+    """A fresh virtual environment in which every example and one new plugin of each kind is installed from a wheel.
+
+    It sees the packages of the running one (torch need not be installed again), but none of its own are there.
+    """
+    folder = tmp_path_factory.mktemp("venv")
+    sources = [*PACKAGES, *(write_plugin(f"new-{kind}", kind, folder) for kind in KINDS)]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    wheels = folder / "wheels"
+    run(*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "-w", wheels, *sources, cwd=folder)
+    assert len(list(wheels.glob("*.whl"))) == len(sources)
+    run(sys.executable, "-m", "venv", "--without-pip", folder / "env", cwd=folder)
+    python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    site = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=folder).strip())
+    # addsitedir rather than a plain line: the running environment's own .pth files (an editable ganforge) count too.
+    others = [sysconfig.get_path("purelib"), str(ROOT), str(ROOT / "plugins")]
+    lines = [f"import site; site.addsitedir({others[0]!r})", *others[1:]]
+    (site / "beside.pth").write_text("\n".join(lines) + "\n")
+    run(*pip, "install", "--no-deps", "--no-index", "--target", site, *wheels.glob("*.whl"), cwd=folder)
+    return python
+
+
+def test_installed_examples_train_together_by_name(venv, tmp_path):
+    out = run(
+        venv, "-m", "ganforge", "train", "--arch", "resnet:width=2,discriminator_width=2", "--balance", "diffaugment",
+        "--data", "critters:count=32", "--image-size", 16, "--batch-size", 16, "--epochs", 1, "--quiet", cwd=tmp_path,
+    )  # fmt: skip
+    manifest = json.loads((tmp_path / out.strip() / "run.json").read_text())
+    assert manifest["architecture"]["package"] == "ganforge-resnet"
+    assert manifest["architecture"]["version"] == "0.1.0"
+    assert [s["package"] for s in manifest["strategies"]] == ["ganforge-diffaugment"]
+    assert (tmp_path / out.strip() / "generator.keras").is_file()
+
+
+def test_new_plugins_of_every_kind_train_at_once_and_pass_their_own_tests(venv, tmp_path):
+    out = run(
+        venv, "-m", "ganforge", "train", "--arch", "new-architecture:width=2", "--balance", "new-strategy", "--loss",
+        "new-loss", "--data", "new-dataset:count=32", "--image-size", 8, "--batch-size", 16, "--epochs", 1, "--quiet",
+        cwd=tmp_path,
+    )  # fmt: skip
+    manifest = json.loads((tmp_path / out.strip() / "run.json").read_text())
+    assert manifest["loss"]["package"] == "ganforge-new-loss"
+    assert manifest["data"]["count"] == 32
+    package = write_plugin("new-strategy", "strategy", tmp_path)
+    said = run(venv, "-m", "pytest", "-q", package, cwd=tmp_path)
+    assert "passed" in said
+    assert "failed" not in said
+
+
+def test_what_new_plugin_writes_passes_mypy_strict(tmp_path):
+    pytest.importorskip("mypy")
+    modules = [write_plugin(f"new-{kind}", kind, tmp_path) / f"ganforge_new_{kind}" for kind in KINDS]
+    modules += [next(package.glob("ganforge_*")) for package in PACKAGES if package.name != "ganforge-resnet"]
+    config = tmp_path / "ganforge-new-loss" / "pyproject.toml"
+    said = run(sys.executable, "-m", "mypy", "--strict", "--config-file", config, *modules, cwd=tmp_path)
+    assert "no issues found" in said
+
+
+def test_the_tour_of_the_python_api_runs(tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("api_tour", EXAMPLES / "api_tour.py")
+    tour = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tour)
+    tour.main(tmp_path, arch="fcgan:hidden=8,discriminator_hidden=8", count=64, epochs=1)
+    out = capsys.readouterr().out
+    assert "run_1 now has 3 epochs" in out
+    assert "(16, 32, 32, 3) uint8" in out
+    assert "run_2 (flip)" in out
+    assert "Did you mean 'width'?" in out
+
+
+# ------------------------------------------------------------------ differentiable augmentation
+
+
+class Fixed:
+    """Random numbers that a test chooses: uniform gives one place between its bounds."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def uniform(self, shape, low=0.0, high=1.0, dtype="float32"):
+        from keras import ops
+
+        return ops.full(shape, low + self.place * (high - low))
+
+
+@pytest.fixture
+def diffaugment(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES / "ganforge-diffaugment"))
+    import ganforge_diffaugment
+
+    return ganforge_diffaugment
+
+
+def numbered(side=8):
+    return np.arange(2 * side * side * 3, dtype="float32").reshape(2, side, side, 3) / (2 * side * side * 3)
+
+
+def applied(function, pictures, *arguments):
+    from keras import ops
+
+    return ops.convert_to_numpy(function(ops.convert_to_tensor(pictures), *arguments))
+
+
+def test_translation_shifts_whole_pixels_and_opens_grey(diffaugment):
+    pictures = numbered()
+    # 0.25 of 8 pixels: -2 … 2; the lowest place shifts by -2, the middle one not at all.
+    moved = applied(diffaugment.translation, pictures, Fixed(0.0), 0.25)
+    np.testing.assert_allclose(moved[:, 2:, 2:], pictures[:, :-2, :-2], rtol=1e-6)
+    assert not moved[:, :2].any()
+    assert not moved[:, :, :2].any()
+    still = applied(diffaugment.translation, pictures, Fixed(0.5), 0.25)
+    np.testing.assert_allclose(still, pictures, rtol=1e-6)
+
+
+def test_cutout_blanks_a_square_of_the_given_side(diffaugment):
+    cut = applied(diffaugment.cutout, np.ones((2, 8, 8, 3), "float32"), Fixed(0.5), 0.5)
+    assert (cut == 0).sum() == 2 * 4 * 4 * 3
+    assert not cut[:, 2:6, 2:6].any()
+
+
+def test_colour_keeps_what_its_random_numbers_leave_alone(diffaugment):
+    pictures = numbered()
+    # The middle of every range: brightness + 0, saturation x 1, contrast x 1.
+    same = applied(diffaugment.colour, pictures, Fixed(0.5))
+    np.testing.assert_allclose(same, pictures, atol=1e-6)
+    grey = applied(diffaugment.colour, pictures, Fixed(0.0))
+    assert np.ptp(grey, axis=3).max() < 1e-6
