@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -625,3 +626,20 @@ def test_the_notes_of_an_entry_are_plain_json(photos, load, tmp_path):
     load()
     (entry,) = (tmp_path / "cache").iterdir()
     assert json.loads((entry / cache.ABOUT).read_text())["count"] == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the process's memory from /proc")
+def test_memory_does_not_grow_with_the_pictures_read(tmp_path):
+    def resident() -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+([0-9]+)", status)[1]) * 1024
+
+    array = np.lib.format.open_memmap(tmp_path / "sparse.npy", "w+", np.uint8, (40_000, 64, 64, 3))
+    del array
+    batches = Batches(np.load(tmp_path / "sparse.npy", mmap_mode="r"), 64, seed=0)
+    before, highest = resident(), 0
+    for step in range(batches.steps_per_epoch):
+        batches.batch(step)
+        if step % 50 == 0:
+            highest = max(highest, resident() - before)
+    assert highest < 250e6, "480 MB were read"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import queue
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import numpy as np
 from ganforge.errors import GANForgeError, UsageError
 
 _EPOCH_STREAM, _EXTRA_STREAM = 1, 2
+# Of a memory map, how much may stay resident, and what a picture's first touch brings besides it (Linux maps the
+# cached pages around a fault).
+_RESIDENT_BYTES, _AROUND_BYTES = 2**27, 2**16
 
 
 class Batches:
@@ -32,6 +36,8 @@ class Batches:
             raise GANForgeError(f"batch size {batch_size} is larger than the {count} images; {way_out}")
         # A plain view: indexing a memmap would hand out memmaps.
         self._array = np.asarray(array)
+        self._map: mmap.mmap | None = getattr(array, "_mmap", None)
+        self._resident = 0
         self._prefetch = prefetch
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self.batch_size = batch_size
@@ -50,7 +56,7 @@ class Batches:
 
     def batch(self, step: int) -> np.ndarray:
         """Return the batch of ``step`` (from 0), uint8 (batch_size, H, W, C), contiguous."""
-        return np.take(self._array, self.indices(step), axis=0)
+        return self._take(self.indices(step))
 
     def extra(self, step: int, k: int) -> np.ndarray:
         """Return the ``k``-th extra batch of ``step``, for further discriminator updates; shape as ``batch``.
@@ -58,7 +64,17 @@ class Batches:
         Drawn from all images without repetition, independently of the epoch's order.
         """
         chosen = self._random(_EXTRA_STREAM, step, k).choice(len(self._array), self.batch_size, replace=False)
-        return np.take(self._array, chosen, axis=0)
+        return self._take(chosen)
+
+    def _take(self, indices: np.ndarray) -> np.ndarray:
+        batch = np.take(self._array, indices, axis=0)
+        self._resident += batch.nbytes + len(batch) * _AROUND_BYTES
+        if self._map is not None and self._resident > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            # Only this process lets go of the pages; the system keeps them as long as it has room. So memory does
+            # not grow with the data, and the next read is hardly slower.
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._resident = 0
+        return batch
 
     def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (step, batch) for ``start_step`` up to, not including, ``stop_step``; one thread works ahead.
