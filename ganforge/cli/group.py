@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import sys
 from typing import Any
 
 import click
 
 from ganforge import __version__
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, on_one_line
 
 COMMANDS = {
     "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
@@ -91,6 +92,7 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
+    _hear()
     try:
         code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
     except click.ClickException as error:
@@ -118,4 +120,17 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(f"ganforge: {message}", err=True)
+    click.echo(f"ganforge: {on_one_line(message)}", err=True)
+
+
+def _hear() -> None:
+    """Print what ``logging.getLogger("ganforge")`` says while it works, such as a return to a checkpoint."""
+    logger = logging.getLogger("ganforge")
+    if not any(isinstance(handler, _Speaker) for handler in logger.handlers):
+        logger.addHandler(_Speaker())
+        logger.propagate = False
+
+
+class _Speaker(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage())

@@ -54,8 +54,13 @@ Examples:
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
-@click.option("--checkpoint-every", type=int, metavar="EPOCHS", help="Save all state so often. [default: as grids]")
+@click.option(
+    "--checkpoint-every",
+    metavar="EPOCHS|Nsteps|Nmin",
+    help="Save all state so often; several with commas. [default: as grids, and 10min]",
+)
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
+@click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
 @plugin_option
 @runs_dir_option

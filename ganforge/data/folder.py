@@ -16,13 +16,14 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from ganforge.data.cache import ArrayWriter, cache_root, drop_entry, new_entry, open_entry, write_about
+from ganforge.data.cache import ArrayWriter, building, cache_root, drop_entry, new_entry, open_entry, write_about
 from ganforge.data.decode import Unreadable, decode
 from ganforge.data.files import File, Files, TemporarilyUnreadable, find_files
 from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
 
 CACHE_VERSION = 1
+_NOTES = {"count", "fingerprint", "skipped", "retry", "classes", "labels"}
 # Decoded pictures that may wait to be written, together.
 _BLOCK_BYTES = 2**26
 
@@ -67,20 +68,24 @@ def load_folder(
         settings = [CACHE_VERSION, image_size, channels, fit]
         key = _key(files, [*settings, PIL.__version__, *([limit, seed] if wanted < len(files) else [])])
         where = cache_root(cache_dir)
-        entry = open_entry(where, key)
+        entry = _open(where, key)
         if entry is not None and entry[1]["retry"]:
             # What could not be read may have been put right since, without a trace in size or time.
             drop_entry(where, key)
             entry = None
-        if entry is not None and strict and entry[1]["skipped"]:
-            _refuse(root, *entry[1]["skipped"][0])
         if entry is None:
-            with new_entry(where, key) as folder:
-                about = _fill(folder, source, [files[i] for i in order], wanted, settings, strict, root, progress)
-                write_about(folder, about)
-            entry = open_entry(where, key)
-            if entry is None:
-                raise GANForgeError(f"the picture cache in '{where}' was removed while it was being written")
+            with building(where, key):
+                entry = _open(where, key)  # another process may have made it while this one waited
+                if entry is None:
+                    with new_entry(where, key) as folder:
+                        chosen = [files[i] for i in order]
+                        about = _fill(folder, source, chosen, wanted, settings, strict, root, progress)
+                        write_about(folder, about)
+                    entry = _open(where, key)
+        if entry is None:
+            raise GANForgeError(f"the picture cache in '{where}' was removed while it was being written")
+        if strict and entry[1]["skipped"]:
+            _refuse(root, *entry[1]["skipped"][0])
     finally:
         source.close()
     array, about = entry
@@ -94,6 +99,15 @@ def load_folder(
         labels=labels,
         classes=tuple(about["classes"]),
     )
+
+
+def _open(where: Path, key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Return an entry with all its notes, or None."""
+    entry = open_entry(where, key)
+    if entry is not None and not entry[1].keys() >= _NOTES:
+        drop_entry(where, key)
+        return None
+    return entry
 
 
 def _check(image_size: int, channels: int, fit: str, limit: int | None) -> None:
