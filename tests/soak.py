@@ -13,6 +13,8 @@ weights in ``generator.keras``, and that nothing else lies about.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import json
 import os
 import random
@@ -89,7 +91,7 @@ class Forked:
     """Workers forked from a process that has imported everything: torch only, and quick."""
 
     def __init__(self, backend: str) -> None:
-        from ganforge.engine.backend_choice import choose_backend
+        from ganforge.engine.backend_choice import choose_backend, quietly
 
         choose_backend(backend)
         import torch
@@ -97,6 +99,18 @@ class Forked:
         import ganforge.training
         from ganforge.engine import engine  # noqa: F401
 
+        for heavy in (
+            "tensorflow",
+            "matplotlib.figure",
+            "matplotlib.backends.backend_agg",
+            "safetensors.numpy",
+            "scipy",
+        ):
+            with (
+                contextlib.suppress(ImportError),
+                quietly(),
+            ):  # Keras loads TensorFlow to save a model, where it is installed
+                importlib.import_module(heavy)
         torch.set_num_threads(1)
         ganforge.training.load_plugins()
 
@@ -273,7 +287,8 @@ def main() -> None:
         print(f"seed {seed}, {flags.backend}")
         made, runs, same = soak(workers, flags.kills, flags.each, seed, Path(folder))
         print(
-            f"{made} kills of {runs} runs in {time.monotonic() - begun:.0f} s: {same} of {runs} ended bit for bit alike"
+            f"{made} kills of {runs} runs in {time.monotonic() - begun:.0f} s: "
+            f"{same} of {runs} ended bit for bit like the one never stopped"
         )
         raise SystemExit(same != runs)
 

@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ import PIL
 from PIL import Image
 
 from ganforge.data.cache import ArrayWriter, building, cache_root, drop_entry, new_entry, open_entry, write_about
-from ganforge.data.decode import Unreadable, decode
+from ganforge.data.decode import LARGE, Unreadable, decode
 from ganforge.data.files import File, Files, TemporarilyUnreadable, find_files
 from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 _NOTES = {"count", "fingerprint", "skipped", "retry", "classes", "labels"}
 # Decoded pictures that may wait to be written, together.
 _BLOCK_BYTES = 2**26
+_LARGE_BYTES = 2**26
 
 
 def load_folder(
@@ -152,8 +154,10 @@ def _fill(
 
     def one(file: File) -> tuple[np.ndarray, bytes] | Unreadable:
         try:
-            content = source.read(file)
-            return decode(content, image_size, channels, fit), hashlib.sha256(content).digest()
+            # Large files one at a time: each may take half a gigabyte.
+            with LARGE if file.size > _LARGE_BYTES else nullcontext():
+                content = source.read(file)
+                return decode(content, image_size, channels, fit), hashlib.sha256(content).digest()
         except Unreadable as error:
             return error
 
