@@ -33,6 +33,7 @@ from ganforge.runs import (
     list_snapshots,
     load_checkpoint,
     lock_run,
+    prune_checkpoints,
     save_checkpoint,
     snapshot_path,
     truncate_metrics,
@@ -119,6 +120,7 @@ class Session:
         """Drop what lies after ``self.step``: it is about to be made again."""
         for number in truncate_metrics(self.directory, self.step):
             log.warning("line %d of metrics.jsonl was damaged and is left out", number)
+        prune_checkpoints(self.directory, self.step, self.config.keep)
         drop_snapshots(self.directory, after=self.step // self.training.steps_per_epoch)
 
     def _open(self) -> None:

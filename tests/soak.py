@@ -153,7 +153,7 @@ def differences(run: Path, whole: Path) -> list[str]:
     found = []
     a, b = load_checkpoint(run), load_checkpoint(whole)
     if a.step != b.step or a.arrays.keys() != b.arrays.keys():
-        found.append(f"checkpoint of step {a.step}, not {b.step}")
+        found.append(f"checkpoint of step {a.step}, not {b.step}, with {sorted(a.arrays.keys() ^ b.arrays.keys())}")
     found += [f"array {k}" for k in b.arrays if k not in a.arrays or not np.array_equal(a.arrays[k], b.arrays[k])]
     state = [{k: v for k, v in c.state.items() if k != "seconds"} for c in (a, b)]
     if state[0] != state[1]:

@@ -153,6 +153,7 @@ def describe(out: Any, training: Any) -> None:
     from rich.markup import escape
     from rich.panel import Panel
 
+    from ganforge.errors import on_one_line
     from ganforge.options import written
 
     def with_options(name: str, options: Any) -> str:
@@ -171,7 +172,7 @@ def describe(out: Any, training: Any) -> None:
         ("data", images.description),
     ]
     if images.skipped:
-        first = ", ".join(name for name, _ in images.skipped[:3])
+        first = on_one_line(", ".join(name for name, _ in images.skipped[:3]))
         more = f" and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
         rows.append(("skipped", f"{len(images.skipped)} unreadable: {first}{more} (all are listed in run.json)"))
     rows += [

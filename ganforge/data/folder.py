@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -169,6 +170,7 @@ def _fill(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
             for file, result in _in_order(workers, one, files, block, lambda: wanted - writer.count):
                 if isinstance(result, Unreadable):
                     if strict:

@@ -1,6 +1,6 @@
 """A run on disk: its directory, ``run.json``, metrics, snapshots and checkpoints."""
 
-from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoint, save_checkpoint
+from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoint, prune_checkpoints, save_checkpoint
 from ganforge.runs.directory import create_run, find_run, list_runs
 from ganforge.runs.lock import lock_run
 from ganforge.runs.manifest import read_config, read_manifest, run_state, update_manifest, write_manifest
@@ -18,6 +18,7 @@ __all__ = [
     "list_snapshots",
     "load_checkpoint",
     "lock_run",
+    "prune_checkpoints",
     "read_config",
     "read_manifest",
     "read_metrics",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError
-from ganforge.runs.files import read_json, sync, write_atomic, write_json
+from ganforge.runs.files import sync, write_atomic, write_json
 
 FORMAT = 1
 
@@ -34,8 +35,7 @@ def save_checkpoint(
 ) -> Path:
     """Save a checkpoint as ``checkpoints/step_N/`` and keep the ``keep`` newest.
 
-    The new one is on the disk before an old one goes. Later steps go too: they are damaged, or of a way that training
-    turned back from.
+    The new one is on the disk before an old one goes.
     """
     from safetensors.numpy import save
 
@@ -61,21 +61,35 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)  # on a full disk its room is wanted
         raise
     sync(folder)
-    saved = _list(run)
-    kept = [other for other in saved if _step(other) <= step][-keep:]
-    for old in saved:
-        if old not in kept:
-            shutil.rmtree(old, ignore_errors=True)
+    prune_checkpoints(run, step, keep)
     return path
 
 
+def prune_checkpoints(run: Path, step: int, keep: int) -> None:
+    """Keep the checkpoint of ``step`` and those before it, ``keep`` in all.
+
+    Later ones go too: they are damaged, or of a way that training has turned back from.
+    """
+    saved = _list(run)
+    kept = [path for path in saved if _step(path) <= step][-keep:]
+    for path in saved:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def load_checkpoint(run: Path) -> Checkpoint:
-    """Return the newest complete checkpoint. Raises ``GANForgeError`` when there is none."""
+    """Return the newest complete checkpoint.
+
+    Raises:
+        GANForgeError: there is none, or one is of a newer version or cannot be read now, which is no damage.
+    """
     skipped: list[str] = []
     for path in reversed(_list(run)):
         try:
             return _load(path, skipped)
-        except Exception as error:
+        except (MemoryError, _Refused):
+            raise
+        except Exception as error:  # whatever a damaged file makes of its reader
             skipped.append(f"{path.name}: {_reason(error)}")
     why = f"; damaged: {', '.join(skipped)}" if skipped else ""
     raise GANForgeError(f"{run.name} has no checkpoint to go on from{why}; start again with ganforge train")
@@ -86,18 +100,27 @@ def has_checkpoints(run: Path) -> bool:
     return bool(_list(run))
 
 
+class _Refused(GANForgeError):
+    """A checkpoint that may be whole, and must not be passed over for the one before."""
+
+
 def _load(path: Path, skipped: list[str]) -> Checkpoint:
     from safetensors.numpy import load
 
-    about = read_json(path / "state.json")
-    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
+    try:
+        about = json.loads((path / "state.json").read_bytes())
+        content = (path / "weights.safetensors").read_bytes()
+    except FileNotFoundError as error:
+        raise GANForgeError(f"{Path(error.filename).name} is missing") from None
+    except OSError as error:
+        raise _Refused(f"{path} cannot be read: {error.strerror or error}") from None
+    if not isinstance(about, dict) or type(about.get("format")) is not int:
         raise GANForgeError("state.json is damaged")
     if about["format"] > FORMAT:
-        raise GANForgeError("written by a newer version")
+        raise _Refused(f"{path} was written by a newer version; upgrade ganforge")
     step, state, scalars = about.get("step"), about.get("state"), about.get("scalars")
     if step != _step(path) or not isinstance(state, dict) or not isinstance(scalars, list):
         raise GANForgeError("state.json is damaged")
-    content = (path / "weights.safetensors").read_bytes()
     if hashlib.sha256(content).hexdigest() != about.get("sha256"):
         raise GANForgeError("the weights are not those that were saved")
     arrays = load(content)
