@@ -220,7 +220,7 @@ def survive(
         kills += 1
 
 
-def soak(workers: Any, kills: int, each: int, seed: int, folder: Path, say: Any = print) -> tuple[int, int, int]:
+def soak(workers: Any, kills: int, each: int, seed: int, folder: Path) -> tuple[int, int, int]:
     """Return (kills made, runs killed, runs that ended like the whole one). Each run builds its own cache."""
     os.environ["GANFORGE_CACHE_DIR"] = str(folder / "cache_whole")
     settings = {**SETTINGS, "runs_dir": str(folder / "whole")}
@@ -241,7 +241,7 @@ def soak(workers: Any, kills: int, each: int, seed: int, folder: Path, say: Any 
             found = differences(run, whole)
             made, runs, same = made + count, runs + 1, same + (not found)
             verdict = f"DIFFERS in {found}" if found else "alike"
-            say(f"run {runs}: killed {count} times, {verdict}; {made} of {kills} kills")
+            print(f"run {runs}: killed {count} times, {verdict}; {made} of {kills} kills")
         shutil.rmtree(place)
     return made, runs, same
 
@@ -264,9 +264,9 @@ def starts(workers: Any, count: int, folder: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, default=100, help="kills in all")
+    parser.add_argument("--kills", type=int, default=0, help="kills in all")
     parser.add_argument("--each", type=int, default=4, help="kills a run suffers at most")
-    parser.add_argument("--starts", type=int, default=0, help="starts at once, instead of kills")
+    parser.add_argument("--starts", type=int, default=0, help="starts at once")
     parser.add_argument("--backend", default="torch", choices=["torch", "jax", "tensorflow"])
     parser.add_argument("--seed", type=int, default=None, help="of the moments; by default another each time")
     parser.add_argument("--work", help=argparse.SUPPRESS)
@@ -278,19 +278,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ganforge-soak-") as folder:
         os.environ["GANFORGE_CACHE_DIR"] = f"{folder}/cache"
         begun = time.monotonic()
+        good = True
         if flags.starts:
+            complete = starts(workers, flags.starts, Path(folder))
+            good = complete == flags.starts
+            print(f"{complete} of {flags.starts} starts are distinct complete runs, {time.monotonic() - begun:.0f} s")
+        if flags.kills:
+            seed = flags.seed if flags.seed is not None else random.SystemRandom().randrange(10**6)
+            print(f"seed {seed}, {flags.backend}")
+            made, runs, same = soak(workers, flags.kills, flags.each, seed, Path(folder))
             print(
-                f"{starts(workers, flags.starts, Path(folder))} of {flags.starts} starts are distinct complete runs"
+                f"{made} kills of {runs} runs in {time.monotonic() - begun:.0f} s: "
+                f"{same} of {runs} ended bit for bit like the one never stopped"
             )
-            return
-        seed = flags.seed if flags.seed is not None else random.SystemRandom().randrange(10**6)
-        print(f"seed {seed}, {flags.backend}")
-        made, runs, same = soak(workers, flags.kills, flags.each, seed, Path(folder))
-        print(
-            f"{made} kills of {runs} runs in {time.monotonic() - begun:.0f} s: "
-            f"{same} of {runs} ended bit for bit like the one never stopped"
-        )
-        raise SystemExit(same != runs)
+            good = good and same == runs
+        raise SystemExit(not good)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import resume_probe
 import soak
 
 HERE = Path(__file__).parent
@@ -29,14 +30,11 @@ def python(script: str, *args: object, backend: str = "torch") -> subprocess.Com
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
 
 
-def test_killed_runs_end_like_the_one_never_stopped():
-    done = python("soak.py", "--kills", 5)
+def test_killed_runs_end_like_the_one_never_stopped_and_starts_at_once_are_distinct():
+    done = python("soak.py", "--kills", 4, "--starts", 4)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    assert "5 kills of" in done.stdout
-
-
-def test_starts_at_once_give_distinct_complete_runs():
-    assert "4 of 4" in python("soak.py", "--starts", 4).stdout
+    assert "4 kills of" in done.stdout
+    assert "4 of 4 starts" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +48,7 @@ def torch_run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(torch_run) -> dict:
-    done = python("resume_probe.py", "torch", "-", torch_run)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return resume_probe.plain(torch_run) | resume_probe.crossed(torch_run, "torch")
 
 
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])

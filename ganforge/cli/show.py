@@ -68,6 +68,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         return f"{entry['name']} ({options})" if options else entry["name"]
 
     config, progress, shape = m["config"], m["progress"], m["image_shape"]
+    stages = "\n".join(f"from step {stage['step']:,}: {stage['reason']}" for stage in m.get("stages", [])[1:])
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if k != "backend")
     skipped = f", {len(m['data']['skipped'])} unreadable skipped" if m["data"]["skipped"] else ""
     return [
@@ -85,6 +86,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
             f"{progress['epoch']} of {progress['epochs']} epochs, {progress['step']:,} steps of "
             f"{config['batch_size']}, {duration(m['seconds'])}",
         ),
+        *([("stages", stages)] if stages else []),
         ("seed", f"{config['seed']}, {config['precision']}, Adam {config['learning_rate']:g}"),
         ("versions", versions),
     ]
