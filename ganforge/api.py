@@ -82,14 +82,16 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The settings it was trained with, all filled in."""
-        from ganforge.config import TrainConfig
+        from ganforge.runs import read_config
 
-        return TrainConfig.of(self.manifest["config"])
+        return read_config(self.path)
 
     @property
     def state(self) -> str:
-        """``running``, ``finished``, ``stopped`` or ``failed``."""
-        return self.manifest["state"]
+        """``running``, ``finished``, ``stopped``, ``failed``, or ``killed`` where it was running and no longer is."""
+        from ganforge.runs import run_state
+
+        return run_state(self.path, self.manifest)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the logged lines of ``metrics.jsonl``, oldest first."""
@@ -118,19 +120,22 @@ class Run:
                     f"{self.id} has no generator.keras yet; it is saved when training ends or stops: "
                     f"ganforge resume {self.id}"
                 )
-            config = self.config
             choose_backend(None)
             from ganforge.plugins import load_plugins
+            from ganforge.trust import plugin_files
 
-            load_plugins((*config.plugins, *self._plugins))  # an architecture may bring layers of its own
+            files = plugin_files(self.path, self.manifest, self._plugins)
+            load_plugins(files.load)  # an architecture may bring layers of its own
             import keras
 
             try:
                 with quietly():
-                    self._generator = keras.models.load_model(path, compile=False)
+                    # Safe mode, whatever the process has set: a file from elsewhere must not bring code of its own.
+                    self._generator = keras.models.load_model(path, compile=False, safe_mode=True)
             except Exception as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise GANForgeError(f"{path} cannot be opened: {reason}") from error
+                hint = f" ({'; '.join(files.refused)})" if files.refused else ""
+                raise GANForgeError(f"{path} cannot be opened: {reason}{hint}") from error
         return self._generator
 
     def sample(self, n: int = 1, seed: int = 0) -> np.ndarray:
@@ -183,10 +188,16 @@ class Run:
 
         return make_progression(self.path, Path(output) if output else None, every=every, **settings)
 
-    def resume(self, epochs: int | None = None, observers: Sequence[object] = ()) -> Run:
-        """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run."""
+    def resume(self, epochs: int | None = None, observers: Sequence[object] = (), **changes: Any) -> Run:
+        """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
+
+        ``changes``: ``balance``, ``backend``, ``data``, ``data_changed``, ``on_nan`` and ``plugins``, as the flags of
+        ``ganforge resume``.
+        """
         from ganforge.training import Training
 
-        Training.resume(self.path, epochs).run(observers)
+        if isinstance(changes.get("balance"), str):
+            changes["balance"] = (changes["balance"],)
+        Training.resume(self.path, epochs, **changes).run(observers)
         self._generator = None
         return self

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ganforge.checkpoint_schedule import parse_every
 from ganforge.errors import UsageError, closest
 from ganforge.options import written
 
@@ -41,8 +42,9 @@ class TrainConfig(BaseModel):
     compile: bool | None = None
     backend: Literal["torch", "jax", "tensorflow"] | None = None
     snapshot_every: int | None = Field(None, ge=1)
-    checkpoint_every: int | None = Field(None, ge=1)
+    checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
+    on_nan: Literal["stop", "rollback"] = "stop"
     log_every: int = Field(10, ge=1)
     plugins: tuple[str, ...] = ()
     runs_dir: str = "runs"
@@ -58,6 +60,8 @@ class TrainConfig(BaseModel):
             if isinstance(values.get(name), str):
                 values[name] = (values[name],)
         values = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        if (every := values.get("checkpoint_every")) is not None:
+            parse_every(every)
         try:
             return cls(**values)
         except ValidationError as error:

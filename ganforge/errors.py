@@ -22,3 +22,8 @@ def closest(name: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest of ``known``, or an empty string when none is near."""
     matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
     return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def on_one_line(text: str) -> str:
+    """Return ``text`` as a terminal may show it: names of files may hold line ends, escapes and surrogates."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

@@ -158,7 +158,11 @@ def _all_but(disabled_names: str) -> Registry:
 def _add_file(registry: Registry, file: Path) -> None:
     if not file.is_file():
         raise UsageError(f"--plugin {file}: there is no such file; expected a Python file that registers something")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise GANForgeError(f"--plugin {file} cannot be read: {error.strerror}") from None
+    digest = hashlib.sha256(content).hexdigest()
     name = f"ganforge_plugin_{file.stem}_{digest[:8]}"
     try:
         module = sys.modules.get(name)
@@ -169,7 +173,8 @@ def _add_file(registry: Registry, file: Path) -> None:
             module = importlib.util.module_from_spec(spec)
             sys.modules[name] = module
             try:
-                spec.loader.exec_module(module)
+                # The bytes that were hashed, not the file again, nor a .pyc that lies beside it and says otherwise.
+                exec(compile(content, str(file), "exec"), vars(module))
             except BaseException:
                 del sys.modules[name]
                 raise

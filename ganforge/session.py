@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from ganforge.api_types import EpochInfo, RunInfo, SnapshotInfo, StepInfo
-from ganforge.engine.backend_choice import quietly
+from ganforge.checkpoint_schedule import Schedule
+from ganforge.errors import GANForgeError
+from ganforge.faults import (
+    NotFinite,
+    explained,
+    log,
+    require_finite_metrics,
+    require_finite_weights,
+    stop_on_signals,
+)
 from ganforge.plugins import observer_hooks
+from ganforge.products import write_architecture, write_products
 from ganforge.runs import (
     MetricsWriter,
     create_run,
+    drop_snapshots,
+    has_checkpoints,
     list_snapshots,
-    read_metrics,
+    load_checkpoint,
+    lock_run,
+    prune_checkpoints,
     save_checkpoint,
     snapshot_path,
     truncate_metrics,
     update_manifest,
-    write_manifest,
 )
+from ganforge.runs.files import sweep
+from ganforge.runs.metrics import finite
 
 if TYPE_CHECKING:
     from ganforge.training import Training
 
 GRID = 10
+MOST_ROLLBACKS = 5
 
 
 @dataclass(frozen=True)
@@ -58,40 +73,78 @@ class Session:
         self.last: dict[str, float] = {}
         self.images_per_second = 0.0
         self.metrics: MetricsWriter | None = None
+        self.schedule = Schedule(self.config.checkpoint_every or 1, training.steps_per_epoch)
 
     def run(self) -> Outcome:
         training = self.training
-        self.directory = training.run_directory or create_run(Path(self.config.runs_dir))
+        self.begun = time.perf_counter()
         self.step = self.saved_step = training.start_step
-        self._open()
-        outcome = "failed"
+        new = training.run_directory is None
+        if change := training.changes():
+            training.begin_stage(self.step, change)
+        if new:
+            manifest = {**training.manifest(), "progress": self._progress()}
+            training.run_directory = create_run(Path(self.config.runs_dir), manifest)
+            training.lock = lock_run(training.run_directory)
+        self.directory = training.run_directory
         try:
-            with _stop_on_interrupt() as stopping:
-                outcome = self._follow(stopping)
-        except BaseException:
-            self._close("failed")
+            with stop_on_signals() as stopping:
+                if not new:
+                    self._return()
+                self._open()
+                return self._close(self._follow(stopping))
+        except KeyboardInterrupt:
+            self._give_up("stopped")
             raise
-        return self._close(outcome)
+        except BaseException as error:
+            self._give_up("failed")
+            if reason := explained(error, self.directory, self.saved_step):
+                raise reason from error
+            raise
+        finally:
+            if training.lock is not None:
+                training.lock.release()
 
     # ------------------------------------------------------------------ the parts of a run
 
-    def _open(self) -> None:
+    def _return(self) -> None:
+        """Take the directory of a run up again: note how it goes on, and drop what comes after its checkpoint."""
         training, directory = self.training, self.directory
-        if training.run_directory is None:
-            write_manifest(directory, {"id": directory.name, **training.manifest(), "progress": self._progress()})
-            self._write_architecture()
-        else:
-            update_manifest(directory, **training.manifest(), progress=self._progress())
-            truncate_metrics(directory, self.step)
-        self.metrics = MetricsWriter(directory / "metrics.jsonl")
+        update_manifest(directory, **training.manifest(), progress=self._progress())
+        for folder in (directory, directory / "snapshots", directory / "checkpoints"):
+            folder.mkdir(exist_ok=True)
+            sweep(folder)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        """Drop what lies after ``self.step``: it is about to be made again."""
+        for number in truncate_metrics(self.directory, self.step):
+            log.warning("line %d of metrics.jsonl was damaged and is left out", number)
+        prune_checkpoints(self.directory, self.step, self.config.keep)
+        drop_snapshots(self.directory, after=self.step // self.training.steps_per_epoch)
+
+    def _open(self) -> None:
+        write_architecture(self.training, self.directory)
+        self.metrics = MetricsWriter(self.directory / "metrics.jsonl")
         self.latents = self._fixed_latents()
-        self.begun = time.perf_counter()
         self._tell("run_started", run=self._info())
-        if self.step == 0:
-            self._snapshot(0)
+        epoch, into = divmod(self.step, self.training.steps_per_epoch)
+        if into == 0 and self._shows(epoch) and not snapshot_path(self.directory, epoch).is_file():
+            self._snapshot(epoch)
+        if self.step == 0 and not has_checkpoints(self.directory):
             self._checkpoint()
 
     def _follow(self, stopping: threading.Event) -> str:
+        """Train to the end, or until a stop is asked for; where a loss is lost, do as ``--on-nan`` says."""
+        while True:
+            try:
+                return self._train(stopping)
+            except NotFinite as error:
+                if self.config.on_nan == "stop":
+                    self._stop_at(error)
+                self._roll_back(error)
+
+    def _train(self, stopping: threading.Event) -> str:
         training, config = self.training, self.config
         steps = self.engine.steps(training.batches, training.progress, self.step, training.steps)
         rate = _Rate(config.batch_size)
@@ -100,10 +153,12 @@ class Session:
                 self.step += 1
                 metrics = self._log(step, rate) if self._logs() else {}
                 self._tell("step_ended", step=StepInfo(step.progress, step.plan.flat(), metrics))
-                if self.step % training.steps_per_epoch == 0:
+                stop = stopping.is_set() and self.step < training.steps
+                ends_epoch = self.step % training.steps_per_epoch == 0
+                if ends_epoch or stop or self.schedule.due(self.step):
                     with rate.paused():
-                        self._end_epoch(self.step // training.steps_per_epoch)
-                if stopping.is_set() and self.step < training.steps:
+                        self._save(step, ends_epoch, stop)
+                if stop:
                     return "stopped"
         finally:
             steps.close()
@@ -113,10 +168,8 @@ class Session:
         return self.step % self.config.log_every == 0 or self.step in (1, self.training.steps)
 
     def _log(self, step: Any, rate: _Rate) -> dict[str, float]:
-        measured = step.read()  # the one place that waits for the device
-        self.engine.signals = measured
+        measured = step.read()  # waits for the device, as nothing else in the loop does
         self.images_per_second = rate.measure(self.step)
-        self.last = {**measured, "images_per_second": self.images_per_second}
         line = {
             "step": self.step,
             "epoch": round(self.step / self.training.steps_per_epoch, 4),
@@ -127,16 +180,28 @@ class Session:
         }
         assert self.metrics is not None
         self.metrics.write(line)
+        require_finite_metrics(measured)
+        self.engine.signals = measured
+        self.last = {**measured, "images_per_second": self.images_per_second}
         return line
 
-    def _end_epoch(self, epoch: int) -> None:
-        config = self.config
-        self._tell("epoch_ended", epoch=EpochInfo(epoch, config.epochs or 0, self.last))
-        final = self.step == self.training.steps
-        if epoch % config.snapshot_every == 0 or final:
+    def _save(self, step: Any, ends_epoch: bool, stop: bool) -> None:
+        """Save what is due after a step: the grid of an epoch, then the checkpoint that vouches for it."""
+        epoch, final = self.step // self.training.steps_per_epoch, self.step == self.training.steps
+        if ends_epoch:
+            self._tell("epoch_ended", epoch=EpochInfo(epoch, self.config.epochs or 0, self.last))
+        shows = ends_epoch and self._shows(epoch)
+        checkpoints = final or stop or self.schedule.due(self.step)
+        if shows or checkpoints:
+            # Saving waits for the device anyway, so looking at this step's losses costs nothing.
+            require_finite_metrics(step.read())
+        if shows:
             self._snapshot(epoch)
-        if epoch % config.checkpoint_every == 0 or final:
+        if checkpoints:
             self._checkpoint()
+
+    def _shows(self, epoch: int) -> bool:
+        return epoch % self.config.snapshot_every == 0 or epoch == self.config.epochs
 
     def _snapshot(self, epoch: int) -> None:
         from ganforge.media.grids import make_grid, save_png
@@ -154,25 +219,21 @@ class Session:
 
     def _checkpoint(self) -> None:
         arrays, state = self.engine.get_state()
+        require_finite_weights(arrays)
         state["seconds"] = self._seconds()
+        assert self.metrics is not None
+        self.metrics.sync()
         save_checkpoint(self.directory, self.step, arrays, state, keep=self.config.keep)
         self.saved_step = self.step
+        self.schedule.saved()
         self._save_progress("running")
 
     def _close(self, outcome: str) -> Outcome:
-        """Save everything, in the order of what would be missed most."""
-        # A failure in the middle of a step leaves networks that no step count describes: keep the last checkpoint.
-        if outcome != "failed" and self.saved_step != self.step:
-            self._checkpoint()
+        """Leave the generator, the curves and the animation. Only then has a run ended."""
+        assert self.metrics is not None
+        self.metrics.close()
+        animation = write_products(self.training, self.directory)
         self._save_progress(outcome)
-        if self.metrics is not None:
-            self.metrics.close()
-        animation = None
-        if outcome != "failed":
-            self.engine.adapter.push_state()
-            save_generator(self.training.generator, self.directory / "generator.keras")
-            self._draw_curves()
-            animation = self._animate()
         self._tell("run_ended", run=self._info(), outcome=outcome)
         snapshots = list_snapshots(self.directory)
         return Outcome(
@@ -186,27 +247,61 @@ class Session:
             animation,
         )
 
+    def _give_up(self, outcome: str) -> None:
+        """Note how a run ended early. What the running step made of the networks is described by no step count."""
+        self.step = self.saved_step
+        # What went wrong before, a full disk perhaps, says more than what goes wrong because of it now.
+        with suppress(OSError, GANForgeError):
+            if self.metrics is not None:
+                self.metrics.close()
+            self._save_progress(outcome)
+        if self.metrics is not None:
+            self._tell("run_ended", run=self._info(), outcome=outcome)
+
+    # ------------------------------------------------------------------ when a loss is nan
+
+    def _stop_at(self, error: NotFinite) -> NoReturn:
+        """Leave the run as it was at its last checkpoint, whose losses and weights were finite, and say so."""
+        at, run = self.step, self.directory.name
+        checkpoint = load_checkpoint(self.directory)
+        self.engine.set_state(checkpoint.arrays, checkpoint.state)
+        self.step = self.saved_step = checkpoint.step
+        write_products(self.training, self.directory)
+        if self.config.on_nan == "rollback":
+            way_out = f"going back {MOST_ROLLBACKS} times with half the learning rate did not help"
+        else:
+            way_out = f"go on from it with half the learning rate: ganforge resume {run} --on-nan rollback"
+        raise GANForgeError(
+            f"{error.what} at step {at:,}; the checkpoint of step {checkpoint.step:,}, from before, is kept: "
+            f"{way_out}; or begin anew with a smaller --learning-rate or another --balance"
+        ) from error
+
+    def _roll_back(self, error: NotFinite) -> None:
+        """Return to the last checkpoint and train on with half the learning rate, a few times at most."""
+        training, at = self.training, self.step
+        checkpoint = load_checkpoint(self.directory)
+        earlier = [stage for stage in training.stages if stage.get("rolled_back_to") == checkpoint.step]
+        if len(earlier) >= MOST_ROLLBACKS:
+            self._stop_at(error)
+        self.engine.set_state(checkpoint.arrays, checkpoint.state)
+        self.step = self.saved_step = checkpoint.step
+        training.rescale_learning_rate(training.learning_rate_scale / 2)
+        training.begin_stage(self.step, f"{error.what} at step {at}", rolled_back_to=self.step)
+        update_manifest(self.directory, stages=training.stages, progress=self._progress())
+        assert self.metrics is not None
+        self.metrics.close()
+        self._rewind()
+        self.metrics = MetricsWriter(self.directory / "metrics.jsonl")
+        self.schedule.saved()
+        log.warning(
+            "%s at step %s: went back to step %s and on with the learning rate times %g",
+            error.what,
+            f"{at:,}",
+            f"{self.step:,}",
+            training.learning_rate_scale,
+        )
+
     # ------------------------------------------------------------------ files and people
-
-    def _write_architecture(self) -> None:
-        from ganforge.media.diagram import architecture_text, draw_architecture
-
-        title = f"{self.training.arch.name} · {self.config.image_size}×{self.config.image_size}"
-        (self.directory / "architecture.txt").write_text(architecture_text(self.training.networks), "utf-8")
-        draw_architecture(self.training.networks, self.directory / "architecture.png", title=title)
-
-    def _draw_curves(self) -> None:
-        from ganforge.media.curves import plot_losses
-
-        lines = read_metrics(self.directory)
-        if lines:
-            balance = " + ".join(self.config.balance) or "no balancing"
-            plot_losses(lines, self.directory / "losses.png", title=f"{self.config.arch} · {balance}")
-
-    def _animate(self) -> Path | None:
-        from ganforge.runs.progression import make_progression
-
-        return make_progression(self.directory)
 
     def _fixed_latents(self) -> np.ndarray:
         from ganforge.engine.randomness import fixed_latents
@@ -229,7 +324,7 @@ class Session:
             "seconds": round(self._seconds(), 2),
         }
         if self.last:
-            changes["metrics"] = self.last
+            changes["metrics"] = {name: finite(value) for name, value in self.last.items()}
         update_manifest(self.directory, **changes)
 
     def _seconds(self) -> float:
@@ -272,34 +367,3 @@ class _Rate:
         rate = steps * self.batch_size / max(now - self.since - self.away, 1e-9)
         self.step, self.since, self.away = step, now, 0.0
         return rate
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a request to stop after this step; the second one interrupts as usual."""
-    stopping = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopping
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def ask(signum: int, frame: Any) -> None:
-        stopping.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield stopping
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def save_generator(generator: Any, path: Path) -> None:
-    """Save a plain Keras model, whole or not at all."""
-    temporary = path.with_name("." + path.stem + ".tmp.keras")
-    try:
-        with quietly():
-            generator.save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -5,8 +5,9 @@ This module joins the engine (which knows nothing of files) with data, run direc
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from ganforge.engine.backend_choice import choose_backend
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.options import Options, make_options, parse_spec
 from ganforge.plugins import Entry, Registry, load_plugins, strategy_hooks
-from ganforge.runs import load_checkpoint, read_manifest
 from ganforge.session import Outcome, Session
 from ganforge.strategy import Strategy
+from ganforge.trust import hashes, remember
 
 TYPICAL_STEPS = 2500
 
@@ -31,8 +32,18 @@ TYPICAL_STEPS = 2500
 class Training:
     """Everything resolved and built, ready to run. Make one with ``new`` or ``resume``."""
 
-    def __init__(self, config: TrainConfig, images: Images | None, progress: Any, run: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        images: Images | None,
+        progress: Any,
+        run: Path | None = None,
+        check: Callable[[Images], int | None] | None = None,
+    ) -> None:
         self.run_directory = run
+        self.lock: Any = None
+        self.stages: list[dict[str, Any]] = []
+        self.learning_rate_scale = 1.0
         backend = choose_backend(config.backend)
         registry = load_plugins(config.plugins)
         self.warnings: list[str] = registry.warnings()
@@ -42,7 +53,8 @@ class Training:
         self.images = images or self._load_images(progress)
         if not len(self.images.array):
             raise GANForgeError(f"there is not one image in {config.data}")
-        self._plan_length()
+        # A resumed run looks at the pictures before anything is built, and may fix how many steps an epoch has.
+        self._plan_length(check(self.images) if check else None)
         self._build()
 
     @classmethod
@@ -55,43 +67,26 @@ class Training:
             UsageError: a name, option or value will not do.
             GANForgeError: the data cannot be read, or the networks cannot be built.
         """
+        remember(config.plugins)
         return cls(config, None, progress)
 
     @classmethod
-    def resume(
-        cls,
-        run: Path,
-        epochs: int | None = None,
-        plugins: Sequence[str] = (),
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Training:
-        """Build a run again as it was at its last checkpoint, optionally with more epochs in all.
+    def resume(cls, run: Path, epochs: int | None = None, **changes: Any) -> Training:
+        """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
+
+        Args:
+            epochs: epochs in all, to train further.
+            changes: ``balance`` (strategies instead of the run's), ``backend``, ``data`` (where the pictures are
+                now), ``data_changed="ok"`` (accept others), ``on_nan``, ``plugins`` (files that a person gives), and
+                ``progress`` as for ``new``.
 
         Raises:
-            GANForgeError: there is no checkpoint, nothing is left to train, or the data changed.
+            GANForgeError: nothing is left to train, all checkpoints are damaged, the pictures changed, another
+                process trains this run, or it names plugin files that nobody gave on this machine.
         """
-        manifest = read_manifest(run)
-        saved = TrainConfig.of(manifest["config"])
-        checkpoint = load_checkpoint(run)
-        changes: dict[str, Any] = {"epochs": epochs} if epochs is not None else {}
-        if plugins:
-            changes["plugins"] = tuple(dict.fromkeys((*saved.plugins, *plugins)))
-        training = cls(saved.model_copy(update=changes), None, progress, run)
-        if training.images.fingerprint != manifest["data"]["fingerprint"]:
-            raise GANForgeError(
-                f"the pictures in {saved.data} are not those {run.name} was trained on; "
-                "put them back, or start a new run with ganforge train"
-            )
-        if checkpoint.step >= training.steps:
-            done = checkpoint.step // training.steps_per_epoch
-            raise GANForgeError(
-                f"{run.name} has finished its {done} epochs; to train further: "
-                f"ganforge resume {run.name} --epochs {2 * done}"
-            )
-        training.engine.set_state(checkpoint.arrays, checkpoint.state)
-        training.start_step = checkpoint.step
-        training.seconds_before = float(checkpoint.state.get("seconds", 0.0))
-        return training
+        from ganforge.resuming import resume_training
+
+        return resume_training(run, epochs=epochs, **changes)
 
     # ------------------------------------------------------------------ resolving
 
@@ -154,9 +149,9 @@ class Training:
             return named(self.source.value.load)(options=self.source_options, cache_dir=None, **common)
         return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
 
-    def _plan_length(self) -> None:
+    def _plan_length(self, steps_per_epoch: int | None) -> None:
         config = self.config
-        self.batches = Batches(self.images.array, config.batch_size, config.seed)
+        self.batches = Batches(self.images.array, config.batch_size, config.seed, steps_per_epoch=steps_per_epoch)
         self.steps_per_epoch = self.batches.steps_per_epoch
         epochs = config.epochs or -(-TYPICAL_STEPS // self.steps_per_epoch)
         snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
@@ -164,7 +159,7 @@ class Training:
             update={
                 "epochs": epochs,
                 "snapshot_every": snapshot_every,
-                "checkpoint_every": config.checkpoint_every or snapshot_every,
+                "checkpoint_every": config.checkpoint_every or f"{snapshot_every},10min",
             }
         )
         self.steps = epochs * self.steps_per_epoch
@@ -231,6 +226,32 @@ class Training:
         """Return where the run is at ``step``, from 0."""
         return Progress(step, self.steps, step // self.steps_per_epoch, self.config.epochs or 0)
 
+    def rescale_learning_rate(self, scale: float) -> None:
+        """Train on with the learning rate times ``scale``, for both networks and under every strategy."""
+        self.engine.planner.learning_rate *= scale / self.learning_rate_scale
+        self.learning_rate_scale = scale
+
+    def begin_stage(self, step: int, reason: str, **more: Any) -> None:
+        """Note in ``stages`` from which step on the run is trained in another way than before, and why."""
+        self.stages = [*self.stages, {"step": step, "reason": reason, **self._way(), **more}]
+
+    def changes(self) -> str:
+        """Say what differs from the last stage, such as ``epochs 250``; empty when nothing does."""
+        if not self.stages:
+            return "start"
+        before, now = self.stages[-1], self._way()
+        words = {"balance": f"balance {' + '.join(now['balance']) or 'none'}", "data": "other pictures"}
+        return ", ".join(words.get(name, f"{name} {now[name]}") for name in now if before.get(name) != now[name])
+
+    def _way(self) -> dict[str, Any]:
+        return {
+            "epochs": self.config.epochs,
+            "balance": list(self.config.balance),
+            "backend": self.config.backend,
+            "data": self.images.fingerprint,
+            "learning_rate_scale": self.learning_rate_scale,
+        }
+
     def first_plan(self) -> dict[str, float]:
         """Return the first step's scalars by their names in ``metrics.jsonl``."""
         return self.engine.planner.plan(self.progress(self.start_step), {}).flat()
@@ -259,10 +280,13 @@ class Training:
             "architecture": _entry(self.arch, self.arch_options),
             "loss": _entry(self.loss, self.loss_options),
             "strategies": [_entry(e, s.options) for e, s in zip(self.strategy_entries, self.strategies)],
-            "plugins": _plugin_files([self.arch, self.loss, *self.strategy_entries]),
+            "plugins": hashes(self.config.plugins),
+            "process": {"pid": os.getpid()},
+            "stages": self.stages,
             "data": {
                 "description": self.images.description,
                 "fingerprint": self.images.fingerprint,
+                "path": None if self.source else str(Path(self.config.data).expanduser().resolve()),
                 "count": len(self.images.array),
                 "skipped": [list(item) for item in self.images.skipped],
             },
@@ -297,8 +321,3 @@ def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:
 def _entry(entry: Entry, options: Options | None) -> dict[str, Any]:
     values = options.model_dump(mode="json") if options is not None else {}
     return {"name": entry.name, "package": entry.package, "version": entry.version, "options": values}
-
-
-def _plugin_files(entries: Sequence[Entry]) -> list[Mapping[str, str]]:
-    files = {e.plugin: e.sha256 for e in entries if e.sha256}
-    return [{"file": plugin, "sha256": digest} for plugin, digest in files.items()]

@@ -9,6 +9,7 @@ import tempfile
 import pytest
 
 os.environ["GANFORGE_CACHE_DIR"] = tempfile.mkdtemp(prefix="ganforge-test-cache-")
+os.environ["GANFORGE_STATE_DIR"] = tempfile.mkdtemp(prefix="ganforge-test-state-")
 os.environ.pop("GANFORGE_RUNS_DIR", None)
 os.environ["KERAS_BACKEND"] = "torch"
 

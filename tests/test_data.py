@@ -44,6 +44,11 @@ def save(path: Path, colour=RED, size=(20, 20), mode="RGB", **settings) -> Path:
     return path
 
 
+def entries(root: Path) -> list[Path]:
+    """The entries of a cache, without its lock files."""
+    return [path for path in root.iterdir() if path.suffix != ".lock"]
+
+
 def fill(root: Path, count: int) -> None:
     """Pictures whose colour tells which they are: grey level 5 * i."""
     for i in range(count):
@@ -387,7 +392,7 @@ def test_a_damaged_cache_is_made_again(photos, load, tmp_path):
     fill(photos, 3)
     load()
     for name, content in ((cache.ABOUT, b"{"), (cache.ARRAY, b"\x93NUMPY"), (cache.ABOUT, b'{"count": 7}')):
-        (entry,) = (tmp_path / "cache").iterdir()
+        (entry,) = entries(tmp_path / "cache")
         (entry / name).write_bytes(content)
         assert levels(load()) == [0, 1, 2]
 
@@ -397,7 +402,7 @@ def test_a_failure_leaves_no_entry(photos, load, tmp_path):
     (photos / "b.png").write_bytes(b"broken")
     with pytest.raises(GANForgeError):
         load()
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert entries(tmp_path / "cache") == []
 
 
 def test_the_slower_of_two_processes_takes_the_other_ones_entry(tmp_path):
@@ -624,7 +629,7 @@ def test_batch_sizes_that_cannot_be(array):
 def test_the_notes_of_an_entry_are_plain_json(photos, load, tmp_path):
     fill(photos, 2)
     load()
-    (entry,) = (tmp_path / "cache").iterdir()
+    (entry,) = entries(tmp_path / "cache")
     assert json.loads((entry / cache.ABOUT).read_text())["count"] == 2
 
 

@@ -141,6 +141,12 @@ def follow(training: Training, quiet: bool) -> int:
     display = None if quiet else Display(out, training)
     try:
         outcome = training.run([display] if display else [])
+    except KeyboardInterrupt:
+        if training.run_directory is None:
+            raise
+        name = run_name(training.run_directory, training.config.runs_dir)
+        click.echo(f"ganforge: stopped at once; go on from the last checkpoint: ganforge resume {name}", err=True)
+        return 130
     finally:
         if display:
             display.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ganforge import hookimpl
@@ -86,12 +87,17 @@ class Display:
         if epoch.epoch % every and epoch.epoch != epoch.epochs and epoch.epoch != 1:
             return
         m = epoch.metrics
-        self.out.print(
+        self._print(
             f"epoch {epoch.epoch}/{epoch.epochs}  D {m['d_loss']:.3f}  G {m['g_loss']:.3f}  "
             f"D(real) {m['d_real']:.2f}  D(fake) {m['d_fake']:.2f}  {m['images_per_second']:.0f} img/s  "
             f"{self._left(epoch.epoch * self.training.steps_per_epoch)} left"
         )
-        self.out.file.flush()
+
+    def _print(self, text: str) -> None:
+        # A closed pipe (`| head`), where rich asks to exit, or a lost terminal ends the telling, not the training.
+        with suppress(OSError, SystemExit):
+            self.out.print(text)
+            self.out.file.flush()
 
     def close(self) -> None:
         """Stop the live line, whatever happened."""

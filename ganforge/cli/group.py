@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import os
 import sys
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from ganforge import __version__
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, on_one_line
 
 COMMANDS = {
     "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
@@ -98,6 +99,7 @@ def main(args: list[str] | None = None) -> None:
         from ganforge.cli.bash_completion import install
 
         install()
+    _hear()
     try:
         code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
     except click.ClickException as error:
@@ -125,4 +127,17 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _say(message: str) -> None:
-    click.echo(f"ganforge: {message}", err=True)
+    click.echo(f"ganforge: {on_one_line(message)}", err=True)
+
+
+def _hear() -> None:
+    """Print what ``logging.getLogger("ganforge")`` says while it works, such as a return to a checkpoint."""
+    logger = logging.getLogger("ganforge")
+    if not any(isinstance(handler, _Speaker) for handler in logger.handlers):
+        logger.addHandler(_Speaker())
+        logger.propagate = False
+
+
+class _Speaker(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,17 +21,25 @@ EPILOG = """\b
 Examples:
   ganforge resume run_12
   ganforge resume latest --epochs 250
+  ganforge resume run_12 --epochs 250 --balance r1 --balance label-noise
 """
 
 
 @click.command("resume", epilog=EPILOG)
 @run_argument
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train on to N epochs in all.")
+@click.option(
+    "--balance", multiple=True, metavar="NAME[:OPTIONS]", help="Go on with these strategies instead, or with none."
+)
+@click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
+@click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
+@click.option("--data", metavar="FOLDER|ZIP", help="Where the pictures are now, if they were moved.")
+@click.option("--data-changed", type=click.Choice(["ok"]), help="Go on although the pictures are not the same.")
 @plugin_option
 @no_plugin_option
 @runs_dir_option
 @click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
-def command(run: str, epochs: int | None, plugins: tuple[str, ...], runs_dir: str, quiet: bool) -> int:
+def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
     """Carry a run on exactly where it stopped, or train it further with --epochs.
 
     RUN is a name such as run_12, a path, or `latest`.
@@ -40,12 +49,17 @@ def command(run: str, epochs: int | None, plugins: tuple[str, ...], runs_dir: st
     from ganforge.training import Training
 
     path = find_run(run, Path(runs_dir))
+    changes["balance"] = changes["balance"] or None
     with decoding(quiet) as progress:
-        training = Training.resume(path, epochs, plugins, progress)
+        training = Training.resume(path, progress=progress, **changes)
+    for warning in training.warnings:
+        click.echo(f"ganforge: {warning}", err=True)
     if not quiet:
         epoch = training.start_step / training.steps_per_epoch
         console().print(
             f"{run_name(path, runs_dir)} goes on from step {training.start_step:,} (epoch {epoch:.3g} of "
             f"{training.config.epochs})"
         )
+        if change := training.changes():
+            console().print(f"From here on: {change}", markup=False)
     return follow(training, quiet)

@@ -15,7 +15,7 @@ Examples:
   ganforge runs
   ganforge runs --json
 """
-STATES = {"finished": "green", "running": "cyan", "stopped": "yellow", "failed": "red"}
+STATES = {"finished": "green", "running": "cyan", "stopped": "yellow", "killed": "yellow", "failed": "red"}
 
 
 @click.command("runs", epilog=EPILOG)
@@ -24,14 +24,17 @@ STATES = {"finished": "green", "running": "cyan", "stopped": "yellow", "failed":
 def command(as_json: bool, runs_dir: str) -> None:
     """List the runs, the newest last."""
     from ganforge.errors import GANForgeError
-    from ganforge.runs import list_runs, read_manifest
+    from ganforge.runs import list_runs, read_manifest, run_state
 
     rows, damaged = [], []
     for run in list_runs(Path(runs_dir)):
         try:
-            rows.append(_row(run.name, read_manifest(run)))
-        except (GANForgeError, KeyError, TypeError) as error:
+            manifest = read_manifest(run)
+            rows.append({**_row(run.name, manifest), "state": run_state(run, manifest)})
+        except GANForgeError as error:
             damaged.append(f"{run.name}: {error}")
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            damaged.append(f"{run.name}: run.json is damaged: {error} is missing or wrong")
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows and not damaged:
@@ -53,7 +56,6 @@ def _row(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
         "epochs": progress["epochs"],
         "d_loss": metrics.get("d_loss"),
         "g_loss": metrics.get("g_loss"),
-        "state": manifest["state"],
     }
 
 

@@ -32,16 +32,16 @@ def command(run: str, open_it: bool, runs_dir: str) -> None:
     from rich.markup import escape
 
     from ganforge.errors import GANForgeError
-    from ganforge.runs import find_run, list_snapshots, read_manifest, read_metrics
+    from ganforge.runs import find_run, list_snapshots, read_manifest, read_metrics, run_state
 
     path = find_run(run, Path(runs_dir))
     manifest, metrics, snapshots = read_manifest(path), read_metrics(path), list_snapshots(path)
     out = console()
     try:
         made = manifest["created"][:16].replace("T", " ")
-        out.print(f"[bold]{escape(path.name)}[/]: {manifest['state']}, made {made} UTC")
+        out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, made {escape(made)} UTC")
         out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GANForgeError(f"{path / 'run.json'} is damaged: {error} is missing or wrong") from None
     if metrics:
         out.print("\n[bold]How it went[/]")
@@ -68,6 +68,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         return f"{entry['name']} ({options})" if options else entry["name"]
 
     config, progress, shape = m["config"], m["progress"], m["image_shape"]
+    stages = "\n".join(f"from step {stage['step']:,}: {stage['reason']}" for stage in m.get("stages", [])[1:])
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if k != "backend")
     skipped = f", {len(m['data']['skipped'])} unreadable skipped" if m["data"]["skipped"] else ""
     return [
@@ -85,6 +86,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
             f"{progress['epoch']} of {progress['epochs']} epochs, {progress['step']:,} steps of "
             f"{config['batch_size']}, {duration(m['seconds'])}",
         ),
+        *([("stages", stages)] if stages else []),
         ("seed", f"{config['seed']}, {config['precision']}, Adam {config['learning_rate']:g}"),
         ("versions", versions),
     ]

@@ -76,8 +76,13 @@ Examples:
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
-@click.option("--checkpoint-every", type=int, metavar="EPOCHS", help="Save all state so often. [default: as grids]")
+@click.option(
+    "--checkpoint-every",
+    metavar="EPOCHS|Nsteps|Nmin",
+    help="Save all state so often; several with commas. [default: as grids, and 10min]",
+)
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
+@click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
 @plugin_option
 @no_plugin_option
@@ -171,6 +176,7 @@ def describe(out: Any, training: Any) -> None:
     from rich.markup import escape
     from rich.panel import Panel
 
+    from ganforge.errors import on_one_line
     from ganforge.options import written
 
     def with_options(name: str, options: Any) -> str:
@@ -189,7 +195,7 @@ def describe(out: Any, training: Any) -> None:
         ("data", images.description),
     ]
     if images.skipped:
-        first = ", ".join(name for name, _ in images.skipped[:3])
+        first = on_one_line(", ".join(name for name, _ in images.skipped[:3]))
         more = f" and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
         rows.append(("skipped", f"{len(images.skipped)} unreadable: {first}{more} (all are listed in run.json)"))
     rows += [

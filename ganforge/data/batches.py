@@ -22,11 +22,15 @@ class Batches:
     """Shuffled batches of ``array``, uint8 (N, H, W, C), each image at most once an epoch.
 
     Nothing is remembered between calls, so a resumed run sees what one never stopped would see. The last
-    ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. Raises
+    ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. ``steps_per_epoch`` is
+    given where a run goes on with other images than it began with: an epoch keeps its steps, and begins its order
+    again when that ends sooner. Raises
     ``GANForgeError`` when ``batch_size`` is larger than N, ``UsageError`` when it or ``prefetch`` is below 1.
     """
 
-    def __init__(self, array: np.ndarray, batch_size: int, seed: int, prefetch: int = 4) -> None:
+    def __init__(
+        self, array: np.ndarray, batch_size: int, seed: int, prefetch: int = 4, steps_per_epoch: int | None = None
+    ) -> None:
         count = len(array)
         if batch_size < 1 or prefetch < 1:
             name, value = ("batch size", batch_size) if batch_size < 1 else ("prefetch", prefetch)
@@ -42,11 +46,12 @@ class Batches:
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self.batch_size = batch_size
         self.seed = seed
-        self.steps_per_epoch = count // batch_size
+        self.steps_per_epoch = steps_per_epoch or count // batch_size
 
     def indices(self, step: int) -> np.ndarray:
         """Return the images of ``step`` (from 0), int64 (batch_size,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
+        place %= len(self._array) // self.batch_size
         # Read and replaced as one tuple: the prefetch thread asks too.
         known, order = self._order
         if known != epoch:

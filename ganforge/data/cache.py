@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ import platformdirs
 from ganforge.errors import GANForgeError
 
 ARRAY, ABOUT = "images.npy", "about.json"
+log = logging.getLogger("ganforge")
 
 
 def cache_root(cache_dir: Path | str | None = None) -> Path:
@@ -53,12 +55,40 @@ def open_entry(root: Path, key: str) -> tuple[np.ndarray, dict[str, Any]] | None
         array = np.load(folder / ARRAY, mmap_mode="r")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError):
-        about, array = {}, None
-    if array is None or array.ndim != 4 or array.dtype != np.uint8 or about.get("count") != len(array):
+    except (OSError, ValueError, EOFError, RecursionError):
+        about, array = {}, np.empty(0)
+    whole = isinstance(about, dict) and array.ndim == 4 and array.dtype == np.uint8 and len(array) > 0
+    if not whole or about.get("count") != len(array):
         shutil.rmtree(folder, ignore_errors=True)  # damaged: make it again
         return None
     return array, about
+
+
+@contextmanager
+def building(root: Path, key: str) -> Iterator[None]:
+    """Hold the right to make entry ``key``; a second process waits here, and finds it made.
+
+    The lock is the operating system's and goes with its process, so a killed one blocks nobody; what it left
+    half made is removed.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(root / f".{key[:24]}.lock", thread_local=False)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.warning("another process is reading the same pictures into the cache; waiting for it")
+            lock.acquire(poll_interval=0.1)
+    except (OSError, NotImplementedError):
+        pass  # a disk without locks: at worst two make it, and one of the two stands
+    try:
+        if lock.is_locked:
+            for leftover in root.glob(f".{key[:24]}-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -68,7 +98,7 @@ def new_entry(root: Path, key: str) -> Iterator[Path]:
     When another process was quicker its entry stands and this one is discarded. Raises ``GANForgeError``
     when the disk is full.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f".{key[:16]}-", dir=root))
+    folder = Path(tempfile.mkdtemp(prefix=f".{key[:24]}-", dir=root))
     try:
         yield folder
         try:
@@ -116,6 +146,8 @@ class ArrayWriter:
         self._header()
         if self._file.tell() != self._start:
             raise RuntimeError("numpy's header changed its length")
+        self._file.flush()
+        os.fsync(self._file.fileno())  # else a power cut after the rename leaves pictures that are black
         self._file.close()
 
     def abandon(self) -> None:
@@ -126,4 +158,7 @@ class ArrayWriter:
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
     """Write an entry's notes, a JSON-able dict with at least ``count``."""
-    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    with open(folder / ABOUT, "w", encoding="utf-8") as file:
+        json.dump(about, file)
+        file.flush()
+        os.fsync(file.fileno())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganforge.data.cache import ArrayWriter, cache_root, new_entry, open_entry, write_about
+from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_about
 from ganforge.data.drawing import MARGIN, Colour, portrait
 from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
@@ -142,17 +142,20 @@ def load_critters(
     factors = draw_factors(count, seed)
     entry = open_entry(root, key)
     if entry is None:
-        pictures = np.empty((count, image_size, image_size, channels), np.uint8)
-        _draw(pictures, factors, progress)
-        with new_entry(root, key) as folder:
-            writer = ArrayWriter(folder, (image_size, image_size, channels))
-            for picture in pictures:
-                writer.write(picture)
-            writer.close()
-            write_about(folder, {"count": count})
-        entry = open_entry(root, key)
-        if entry is None:
-            raise GANForgeError(f"the picture cache in '{root}' was removed while it was being written")
+        with building(root, key):
+            entry = open_entry(root, key)  # another process may have drawn them while this one waited
+            if entry is None:
+                pictures = np.empty((count, image_size, image_size, channels), np.uint8)
+                _draw(pictures, factors, progress)
+                with new_entry(root, key) as folder:
+                    writer = ArrayWriter(folder, (image_size, image_size, channels))
+                    for picture in pictures:
+                        writer.write(picture)
+                    writer.close()
+                    write_about(folder, {"count": count})
+                entry = open_entry(root, key)
+    if entry is None:
+        raise GANForgeError(f"the picture cache in '{root}' was removed while it was being written")
     return Images(
         array=entry[0],
         fingerprint=fingerprint,

@@ -158,15 +158,17 @@ class _Zip:
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path)
         self._entries: dict[str, zipfile.ZipInfo] = {}
+        self.denied: list[tuple[str, str]] = []
         for info in self._zip.infolist():
-            parts = PurePosixPath(info.filename).parts
-            if not info.is_dir() and parts and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1]):
+            parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+            if ".." in parts:
+                self.denied.append((info.filename, "its name leads out of the zip"))
+            elif not info.is_dir() and parts and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1]):
                 self._entries[info.filename] = info
         self.files = sorted(
             (File(name, info.file_size, info.CRC) for name, info in self._entries.items()),
             key=lambda file: file.name,
         )
-        self.denied: list[tuple[str, str]] = []
 
     def read(self, file: File) -> bytes:
         info = self._entries[file.name]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,17 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from ganforge.data.cache import ArrayWriter, cache_root, drop_entry, new_entry, open_entry, write_about
-from ganforge.data.decode import Unreadable, decode
+from ganforge.data.cache import ArrayWriter, building, cache_root, drop_entry, new_entry, open_entry, write_about
+from ganforge.data.decode import LARGE, Unreadable, decode
 from ganforge.data.files import File, Files, TemporarilyUnreadable, find_files
 from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+_NOTES = {"count", "fingerprint", "skipped", "retry", "classes", "labels"}
 # Decoded pictures that may wait to be written, together.
 _BLOCK_BYTES = 2**26
+_LARGE_BYTES = 2**26
 
 
 def load_folder(
@@ -67,20 +71,24 @@ def load_folder(
         settings = [CACHE_VERSION, image_size, channels, fit]
         key = _key(files, [*settings, PIL.__version__, *([limit, seed] if wanted < len(files) else [])])
         where = cache_root(cache_dir)
-        entry = open_entry(where, key)
+        entry = _open(where, key)
         if entry is not None and entry[1]["retry"]:
             # What could not be read may have been put right since, without a trace in size or time.
             drop_entry(where, key)
             entry = None
-        if entry is not None and strict and entry[1]["skipped"]:
-            _refuse(root, *entry[1]["skipped"][0])
         if entry is None:
-            with new_entry(where, key) as folder:
-                about = _fill(folder, source, [files[i] for i in order], wanted, settings, strict, root, progress)
-                write_about(folder, about)
-            entry = open_entry(where, key)
-            if entry is None:
-                raise GANForgeError(f"the picture cache in '{where}' was removed while it was being written")
+            with building(where, key):
+                entry = _open(where, key)  # another process may have made it while this one waited
+                if entry is None:
+                    with new_entry(where, key) as folder:
+                        chosen = [files[i] for i in order]
+                        about = _fill(folder, source, chosen, wanted, settings, strict, root, progress)
+                        write_about(folder, about)
+                    entry = _open(where, key)
+        if entry is None:
+            raise GANForgeError(f"the picture cache in '{where}' was removed while it was being written")
+        if strict and entry[1]["skipped"]:
+            _refuse(root, *entry[1]["skipped"][0])
     finally:
         source.close()
     array, about = entry
@@ -94,6 +102,15 @@ def load_folder(
         labels=labels,
         classes=tuple(about["classes"]),
     )
+
+
+def _open(where: Path, key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Return an entry with all its notes, or None."""
+    entry = open_entry(where, key)
+    if entry is not None and not entry[1].keys() >= _NOTES:
+        drop_entry(where, key)
+        return None
+    return entry
 
 
 def _check(image_size: int, channels: int, fit: str, limit: int | None) -> None:
@@ -138,8 +155,10 @@ def _fill(
 
     def one(file: File) -> tuple[np.ndarray, bytes] | Unreadable:
         try:
-            content = source.read(file)
-            return decode(content, image_size, channels, fit), hashlib.sha256(content).digest()
+            # Large files one at a time: each may take half a gigabyte.
+            with LARGE if file.size > _LARGE_BYTES else nullcontext():
+                content = source.read(file)
+                return decode(content, image_size, channels, fit), hashlib.sha256(content).digest()
         except Unreadable as error:
             return error
 
@@ -151,6 +170,7 @@ def _fill(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
             for file, result in _in_order(workers, one, files, block, lambda: wanted - writer.count):
                 if isinstance(result, Unreadable):
                     if strict:

@@ -1,21 +1,28 @@
 """A run on disk: its directory, ``run.json``, metrics, snapshots and checkpoints."""
 
-from ganforge.runs.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoint, prune_checkpoints, save_checkpoint
 from ganforge.runs.directory import create_run, find_run, list_runs
-from ganforge.runs.manifest import read_manifest, update_manifest, write_manifest
+from ganforge.runs.lock import lock_run
+from ganforge.runs.manifest import read_config, read_manifest, run_state, update_manifest, write_manifest
 from ganforge.runs.metrics import MetricsWriter, read_metrics, truncate_metrics
-from ganforge.runs.snapshots import list_snapshots, snapshot_path
+from ganforge.runs.snapshots import drop_snapshots, list_snapshots, snapshot_path
 
 __all__ = [
     "Checkpoint",
     "MetricsWriter",
     "create_run",
+    "drop_snapshots",
     "find_run",
+    "has_checkpoints",
     "list_runs",
     "list_snapshots",
     "load_checkpoint",
+    "lock_run",
+    "prune_checkpoints",
+    "read_config",
     "read_manifest",
     "read_metrics",
+    "run_state",
     "save_checkpoint",
     "snapshot_path",
     "truncate_metrics",

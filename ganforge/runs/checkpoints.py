@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError
-from ganforge.runs.files import read_json, write_atomic, write_json
+from ganforge.runs.files import sync, write_atomic, write_json
 
 FORMAT = 1
 
@@ -32,7 +33,10 @@ class Checkpoint:
 def save_checkpoint(
     run: Path, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any], keep: int = 2
 ) -> Path:
-    """Save a checkpoint as ``checkpoints/step_N/`` and keep the ``keep`` newest."""
+    """Save a checkpoint as ``checkpoints/step_N/`` and keep the ``keep`` newest.
+
+    The new one is on the disk before an old one goes.
+    """
     from safetensors.numpy import save
 
     folder = run / "checkpoints"
@@ -41,53 +45,101 @@ def save_checkpoint(
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder / f".tmp-{os.getpid()}-{step}"
     temporary.mkdir()
-    weights = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    write_atomic(temporary / "weights.safetensors", weights)
-    digest = hashlib.sha256(weights).hexdigest()
-    # 0-d arrays lose their shape on the way through ascontiguousarray.
-    scalars = [name for name, array in arrays.items() if array.ndim == 0]
-    write_json(
-        temporary / "state.json",
-        {"format": FORMAT, "step": step, "sha256": digest, "scalars": scalars, "state": state},
-    )
     path = folder / f"step_{step:08d}"
-    if path.exists():
-        shutil.rmtree(path)
-    os.rename(temporary, path)
-    for old in _list(run)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    try:
+        weights = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        write_atomic(temporary / "weights.safetensors", weights)
+        # 0-d arrays lose their shape on the way through ascontiguousarray.
+        scalars = [name for name, array in arrays.items() if array.ndim == 0]
+        about = {"format": FORMAT, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "scalars": scalars}
+        write_json(temporary / "state.json", {**about, "state": state})
+        sync(temporary)
+        if path.exists():  # a damaged one, which training has reached again
+            shutil.rmtree(path)
+        os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # on a full disk its room is wanted
+        raise
+    sync(folder)
+    prune_checkpoints(run, step, keep)
     return path
 
 
+def prune_checkpoints(run: Path, step: int, keep: int) -> None:
+    """Keep the checkpoint of ``step`` and those before it, ``keep`` in all.
+
+    Later ones go too: they are damaged, or of a way that training has turned back from.
+    """
+    saved = _list(run)
+    kept = [path for path in saved if _step(path) <= step][-keep:]
+    for path in saved:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def load_checkpoint(run: Path) -> Checkpoint:
-    """Return the newest complete checkpoint. Raises ``GANForgeError`` when there is none."""
+    """Return the newest complete checkpoint.
+
+    Raises:
+        GANForgeError: there is none, or one is of a newer version or cannot be read now, which is no damage.
+    """
     skipped: list[str] = []
     for path in reversed(_list(run)):
         try:
             return _load(path, skipped)
-        except Exception as error:
-            skipped.append(f"{path.name}: {(str(error).splitlines() or [type(error).__name__])[0]}")
+        except (MemoryError, _Refused):
+            raise
+        except Exception as error:  # whatever a damaged file makes of its reader
+            skipped.append(f"{path.name}: {_reason(error)}")
     why = f"; damaged: {', '.join(skipped)}" if skipped else ""
     raise GANForgeError(f"{run.name} has no checkpoint to go on from{why}; start again with ganforge train")
+
+
+def has_checkpoints(run: Path) -> bool:
+    """Say whether a run has any checkpoint, damaged or not; it has none when it was killed before the first."""
+    return bool(_list(run))
+
+
+class _Refused(GANForgeError):
+    """A checkpoint that may be whole, and must not be passed over for the one before."""
 
 
 def _load(path: Path, skipped: list[str]) -> Checkpoint:
     from safetensors.numpy import load
 
-    about = read_json(path / "state.json")
+    try:
+        about = json.loads((path / "state.json").read_bytes())
+        content = (path / "weights.safetensors").read_bytes()
+    except FileNotFoundError as error:
+        raise GANForgeError(f"{Path(error.filename).name} is missing") from None
+    except OSError as error:
+        raise _Refused(f"{path} cannot be read: {error.strerror or error}") from None
+    if not isinstance(about, dict) or type(about.get("format")) is not int:
+        raise GANForgeError("state.json is damaged")
     if about["format"] > FORMAT:
-        raise GANForgeError("written by a newer version")
-    content = (path / "weights.safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != about["sha256"]:
+        raise _Refused(f"{path} was written by a newer version; upgrade ganforge")
+    step, state, scalars = about.get("step"), about.get("state"), about.get("scalars")
+    if step != _step(path) or not isinstance(state, dict) or not isinstance(scalars, list):
+        raise GANForgeError("state.json is damaged")
+    if hashlib.sha256(content).hexdigest() != about.get("sha256"):
         raise GANForgeError("the weights are not those that were saved")
     arrays = load(content)
-    for name in about["scalars"]:
+    for name in scalars:
         arrays[name] = arrays[name].reshape(())
-    return Checkpoint(about["step"], arrays, about["state"], path, skipped)
+    return Checkpoint(step, arrays, state, path, skipped)
+
+
+def _reason(error: Exception) -> str:
+    text = (str(error).splitlines() or [""])[0]
+    return text if isinstance(error, GANForgeError) else f"{type(error).__name__} {text}".strip()
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step_"))
 
 
 def _list(run: Path) -> list[Path]:
     folder = run / "checkpoints"
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if re.fullmatch(r"step_[0-9]+", path.name))
+    return sorted((path for path in folder.iterdir() if re.fullmatch(r"step_[0-9]{1,18}", path.name)), key=_step)

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
+import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ganforge.errors import GANForgeError, closest
+from ganforge.runs.manifest import write_manifest
 
 
-def create_run(runs_dir: Path) -> Path:
-    """Make and return the next free ``run_N``. Raises ``GANForgeError`` when the place cannot be written."""
+def create_run(runs_dir: Path, manifest: dict[str, Any] | None = None) -> Path:
+    """Make and return the next free ``run_N``; ``manifest`` and the id are its ``run.json`` from the first moment.
+
+    Raises ``GANForgeError`` when the place cannot be written.
+    """
     number = max((_number(path) for path in list_runs(runs_dir, complete=False)), default=0) + 1
+    new = None
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
+        _clear(runs_dir)
+        new = runs_dir / f".new-{uuid.uuid4().hex}"
+        new.mkdir()
+        (new / "snapshots").mkdir()
+        (new / "checkpoints").mkdir()
         while True:
             run = runs_dir / f"run_{number}"
+            if manifest is not None:
+                write_manifest(new, {"id": run.name, **manifest})
             try:
-                run.mkdir()  # the exclusive act: of two starts at once, one fails here and takes the next number
-                break
-            except FileExistsError:
+                # The exclusive act: a folder takes the name of none, or of an empty one. Of two starts at once, one
+                # fails here and takes the next number.
+                os.rename(new, run)
+                return run
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR) and not run.exists():
+                    raise
                 number += 1
-        (run / "snapshots").mkdir()
-        (run / "checkpoints").mkdir()
     except OSError as error:
         raise GANForgeError(
             f"the runs directory {runs_dir} cannot be written ({error.strerror}); choose another with --runs-dir"
         ) from None
-    return run
+    finally:
+        if new is not None:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def _clear(runs_dir: Path) -> None:
+    """Remove what starts that were killed left behind, an hour later: a younger one may be at work."""
+    for leftover in runs_dir.glob(".new-*"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > 3600:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def list_runs(runs_dir: Path, complete: bool = True) -> list[Path]:

@@ -1,9 +1,11 @@
-"""Files that are complete or absent, never half."""
+"""Files that are complete or absent, never half, and on the disk before anything relies on them."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,42 @@ def write_atomic(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before says more
+            temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or a folder's names, to the disk, where the system offers that."""
+    with suppress(OSError):  # Windows opens no folders, and some network disks have no fsync
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half written: hidden ``.….tmp`` files and folders. Nobody else may write."""
+    for leftover in folder.glob(".*"):
+        if leftover.name.startswith(".tmp-") or ".tmp" in leftover.suffixes:
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    leftover.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
-    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # A file name that is not UTF-8 holds lone surrogates; a backslash escape is how JSON writes them.
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises ``GANForgeError`` when it is damaged."""
     try:
         return json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise GANForgeError(f"{path} cannot be read: {(str(error).splitlines() or [''])[0]}") from None
+    except (ValueError, OSError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise GANForgeError(f"{path} cannot be read: {(reason.splitlines() or [''])[0]}") from None

@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, UsageError
 from ganforge.runs.files import read_json, write_json
+from ganforge.runs.lock import is_locked
+
+if TYPE_CHECKING:
+    from ganforge.config import TrainConfig
 
 FORMAT = 1
+# What readers count on, where it is there at all: a file may be damaged, or come from anywhere.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "state": str,
+    "created": str,
+    "updated": str,
+    "seconds": (int, float),
+    "config": dict,
+    "architecture": dict,
+    "loss": dict,
+    "strategies": list,
+    "plugins": list,
+    "stages": list,
+    "data": dict,
+    "image_shape": list,
+    "steps_per_epoch": int,
+    "networks": dict,
+    "parameters": dict,
+    "progress": dict,
+    "metrics": dict,
+    "versions": dict,
+}
+_LISTS_OF_OBJECTS = ("strategies", "plugins", "stages")
 
 
 def write_manifest(run: Path, manifest: dict[str, Any]) -> None:
@@ -31,8 +58,32 @@ def read_manifest(run: Path) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("config"), dict):
         raise GANForgeError(f"{path} is damaged: it has no config")
-    if not isinstance(manifest.get("format"), int) or manifest["format"] > FORMAT:
+    if type(manifest.get("format")) is not int or manifest["format"] > FORMAT:
         raise GANForgeError(
             f"{path} was written by a newer version (format {manifest.get('format')}); upgrade ganforge"
         )
+    for name, kind in _KINDS.items():
+        if name in manifest and (not isinstance(manifest[name], kind) or isinstance(manifest[name], bool)):
+            raise GANForgeError(f"{path} is damaged: its {name} is not what was written")
+    for name in _LISTS_OF_OBJECTS:
+        if not all(isinstance(item, dict) for item in manifest.get(name, [])):
+            raise GANForgeError(f"{path} is damaged: its {name} are not what was written")
     return manifest
+
+
+def read_config(run: Path) -> TrainConfig:
+    """Return a run's settings. Raises ``GANForgeError`` when ``run.json`` is damaged or holds what cannot be."""
+    from ganforge.config import TrainConfig
+
+    manifest = read_manifest(run)
+    try:
+        return TrainConfig.of(manifest["config"])
+    except UsageError as error:
+        # Nobody typed this: the exit code is that of a failure, not of wrong usage.
+        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None
+
+
+def run_state(run: Path, manifest: dict[str, Any]) -> str:
+    """Return ``running``, ``finished``, ``stopped`` or ``failed``; ``killed`` where it says running and nobody is."""
+    state = manifest.get("state", "?")
+    return "killed" if state == "running" and not is_locked(run) else state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,29 @@ NAME = "metrics.jsonl"
 
 
 class MetricsWriter:
-    """Appends lines; each is handed to the system as soon as it is written."""
+    """Appends lines; each is handed to the system as soon as it is written, in one piece."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by close)
+        # Unbuffered: nothing waits in memory for a kill to lose, or to fail again when the file is closed.
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by close)
 
     def write(self, line: dict[str, Any]) -> None:
         """Write one line. What is not a finite number becomes null, since JSON has no other word for it."""
-        self._file.write(json.dumps({k: _finite(v) for k, v in line.items()}) + "\n")
-        self._file.flush()
+        content = (json.dumps({k: finite(v) for k, v in line.items()}) + "\n").encode()
+        while content:  # a nearly full disk takes a part, and refuses the rest
+            content = content[self._file.write(content) :]
+
+    def sync(self) -> None:
+        """Bring all lines to the disk: a checkpoint stands for the lines before it."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return ``value``, or None for a float that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -37,30 +45,44 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Return the logged lines, oldest first; none when there is no file yet. A torn last line is left out.
 
     Raises:
-        GANForgeError: a line before the last is damaged.
+        GANForgeError: a line before the last is damaged, or the file cannot be read.
     """
+    lines, damaged = _parse(run)
+    if damaged:
+        raise GANForgeError(f"{run / NAME}: line {damaged[0]} is damaged; expected a JSON object with a step")
+    return lines
+
+
+def truncate_metrics(run: Path, last_step: int) -> list[int]:
+    """Drop the lines after ``last_step`` and damaged ones, so that training goes on from there.
+
+    Returns the numbers of damaged lines, a torn last one not counted: it was being written when the process ended.
+    """
+    lines, damaged = _parse(run)
+    kept = [line for line in lines if line["step"] <= last_step]
+    write_atomic(run / NAME, "".join(json.dumps(line) + "\n" for line in kept).encode())
+    return damaged
+
+
+def _parse(run: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return the good lines, and the numbers of those that are not."""
     try:
-        text = (run / NAME).read_text("utf-8", errors="replace")
+        text = (run / NAME).read_bytes().decode("utf-8", errors="replace")
     except FileNotFoundError:
-        return []
+        return [], []
+    except OSError as error:
+        raise GANForgeError(f"{run / NAME} cannot be read: {error.strerror}") from None
     lines = text.split("\n")
-    result = []
+    good, damaged = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-            if not isinstance(value, dict):
-                raise ValueError
-        except ValueError:
-            if number == len(lines):
-                break  # killed while writing it
-            raise GANForgeError(f"{run / NAME}: line {number} is damaged; expected one JSON object a line") from None
-        result.append(value)
-    return result
-
-
-def truncate_metrics(run: Path, last_step: int) -> None:
-    """Drop the lines after ``last_step`` and a torn one, so that training goes on from there."""
-    kept = [line for line in read_metrics(run) if line.get("step", 0) <= last_step]
-    write_atomic(run / NAME, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict) and type(value.get("step")) is int:
+            good.append(value)
+        elif number < len(lines):  # else it has no line end: killed while writing it
+            damaged.append(number)
+    return good, damaged

@@ -18,3 +18,10 @@ def list_snapshots(run: Path) -> list[tuple[int, Path]]:
         if match := re.fullmatch(r"epoch_([0-9]+)\.png", path.name):
             found.append((int(match[1]), path))
     return sorted(found)
+
+
+def drop_snapshots(run: Path, after: int) -> None:
+    """Remove the grids of epochs later than ``after``, which training is about to make again."""
+    for epoch, path in list_snapshots(run):
+        if epoch > after:
+            path.unlink()

@@ -1,0 +1,66 @@
+"""When a checkpoint is due: ``--checkpoint-every 6``, ``500steps``, ``10min``, or several, ``6,10min``."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from ganforge.errors import UsageError
+
+_UNITS = {
+    "": "epochs",
+    "epoch": "epochs",
+    "epochs": "epochs",
+    "step": "steps",
+    "steps": "steps",
+    "min": "minutes",
+    "minutes": "minutes",
+    "h": "hours",
+    "hours": "hours",
+}
+
+
+def parse_every(text: str | int) -> dict[str, int]:
+    """Return ``{"epochs": 6, "minutes": 10}`` of ``6,10min``. Hours become minutes.
+
+    Raises:
+        UsageError: it is not a number of epochs, steps, minutes or hours.
+    """
+    every: dict[str, int] = {}
+    for part in str(text).split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,9})\s*([a-z]*)\s*", part)
+        unit = _UNITS.get(match[2]) if match else None
+        if match is None or unit is None or int(match[1]) < 1:
+            raise UsageError(
+                f"--checkpoint-every {text} will not do; expected epochs (6), steps (500steps), minutes (10min), "
+                "or several of them (6,10min)"
+            )
+        number = int(match[1])
+        if unit == "hours":
+            unit, number = "minutes", 60 * number
+        if unit in every:
+            raise UsageError(f"--checkpoint-every {text} will not do; it says how many {unit} twice")
+        every[unit] = number
+    return every
+
+
+class Schedule:
+    """Says after each step whether a checkpoint is due; whichever comes first."""
+
+    def __init__(self, every: str | int, steps_per_epoch: int, clock: Callable[[], float] = time.monotonic) -> None:
+        parts = parse_every(every)
+        self._steps = [
+            parts[unit] * size for unit, size in (("steps", 1), ("epochs", steps_per_epoch)) if unit in parts
+        ]
+        self._seconds = 60.0 * parts["minutes"] if "minutes" in parts else float("inf")
+        self._clock = clock
+        self.saved()
+
+    def due(self, step: int) -> bool:
+        """Say whether one is due now that ``step`` steps are done."""
+        return any(step % steps == 0 for steps in self._steps) or self._clock() - self._since >= self._seconds
+
+    def saved(self) -> None:
+        """Begin to count minutes anew."""
+        self._since = self._clock()

@@ -1,0 +1,102 @@
+"""What may go wrong while a run is trained, and what is said and done then."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganforge.errors import GANForgeError
+
+# What a person should hear while it works: the command line prints it, a library's user sees it on stderr.
+log = logging.getLogger("ganforge")
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class NotFinite(GANForgeError):
+    """A loss or a weight is not a number any more; ``what`` names it, such as ``d_loss became nan``."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def require_finite_metrics(metrics: Mapping[str, float]) -> None:
+    """Raise ``NotFinite`` when one of a step's metrics is nan or infinite."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise NotFinite(f"{name} became {value}")
+
+
+def require_finite_weights(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise ``NotFinite`` when an array holds nan or infinity: it must never become a checkpoint."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iub" and not np.isfinite(array).all():
+            raise NotFinite(f"the weights '{name}' are no longer finite")
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C, SIGTERM or lost terminal into a request to stop; a second one acts as usual.
+
+    What the process was told to ignore (``nohup``) stays ignored.
+    """
+    stopping = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in known}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(signum: int, frame: Any) -> None:
+        stopping.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stopping
+    finally:
+        restore()
+
+
+def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError | None:
+    """Return what to say of a failure that is nobody's programming error, or None."""
+    saved = f"what was trained up to step {saved_step:,} is saved"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return GANForgeError(f"no space left for {run}; {saved}: make room, then ganforge resume {run.name}")
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
+        return GANForgeError(
+            f"{error.filename or run} can no longer be written ({error.strerror}); {saved}: put that right, then "
+            f"ganforge resume {run.name}"
+        )
+    if _out_of_memory(error):
+        return GANForgeError(
+            f"out of memory; {saved}: close other programs and ganforge resume {run.name}, or begin anew with a "
+            "smaller --batch-size, --image-size or network"
+        )
+    return None
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Python's and numpy's, and that of the three backends, which have no common class."""
+    if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError"):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED", "Out of memory")
+    )

@@ -1,0 +1,124 @@
+"""A run built again from what it left on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganforge.config import TrainConfig
+from ganforge.data.images import Images
+from ganforge.errors import GANForgeError, UsageError
+from ganforge.faults import log
+from ganforge.products import FINAL_FILES
+from ganforge.runs import (
+    Checkpoint,
+    has_checkpoints,
+    load_checkpoint,
+    lock_run,
+    read_config,
+    read_manifest,
+)
+from ganforge.training import Training
+from ganforge.trust import plugin_files, remember, require
+
+
+def resume_training(
+    run: Path,
+    *,
+    epochs: int | None = None,
+    balance: Sequence[str] | None = None,
+    backend: str | None = None,
+    data: str | None = None,
+    data_changed: str | None = None,
+    on_nan: str | None = None,
+    plugins: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Training:
+    """Build a run again as it was at its last checkpoint; see ``Training.resume``."""
+    if data_changed not in (None, "ok"):
+        raise UsageError(f"--data-changed {data_changed} will not do; expected ok")
+    read_manifest(run)  # before the lock, whose file would be made in what is no run directory
+    lock = lock_run(run)
+    try:
+        manifest, saved = read_manifest(run), read_config(run)
+        changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        changes["plugins"] = require(plugin_files(run, manifest, plugins))
+        changes.setdefault("data", _place_of_data(saved, manifest))
+        remember(plugins)
+        checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
+        settings = TrainConfig.of({**saved.model_dump(), **changes})
+
+        def check(images: Images) -> int | None:
+            return _check_data(images, settings, manifest, run, data_changed == "ok")
+
+        training = Training(settings, None, progress, run=run, check=check)
+        training.lock = lock
+        training.stages = manifest.get("stages", [])
+        training.rescale_learning_rate(_scale(training.stages))
+        _go_to(training, checkpoint, manifest)
+        return training
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str, Any]) -> None:
+    """Put the checkpoint's state back; without one the run was killed before the first, and begins at step 0."""
+    run = training.run_directory
+    assert run is not None
+    if checkpoint is None:
+        log.warning("%s was ended before its first checkpoint; it begins again", run.name)
+        return
+    for damaged in checkpoint.skipped:
+        log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
+    if checkpoint.step >= training.steps and _is_complete(run, manifest):
+        done = checkpoint.step // training.steps_per_epoch
+        raise GANForgeError(
+            f"{run.name} has finished its {done} epochs; to train further: "
+            f"ganforge resume {run.name} --epochs {2 * done}"
+        )
+    try:
+        training.engine.set_state(checkpoint.arrays, checkpoint.state)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise GANForgeError(f"{checkpoint.path} cannot be taken back: {type(error).__name__}: {error}") from error
+    training.start_step = checkpoint.step
+    seconds = checkpoint.state.get("seconds", 0.0)
+    training.seconds_before = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+
+
+def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
+    """A run killed after its last step, while its pictures were drawn, still has something to do."""
+    return manifest.get("state") == "finished" and all((run / name).is_file() for name in FINAL_FILES)
+
+
+def _place_of_data(saved: TrainConfig, manifest: dict[str, Any]) -> str:
+    """Return where the pictures are: as it was written, or, from another folder, the whole path."""
+    whole = manifest.get("data", {}).get("path")
+    if isinstance(whole, str) and not Path(saved.data).expanduser().exists() and Path(whole).exists():
+        return whole
+    return saved.data
+
+
+def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], run: Path, accept: bool) -> int | None:
+    """Refuse other pictures than the run began with, unless they are accepted; then an epoch keeps its steps."""
+    before = manifest.get("data", {})
+    if images.fingerprint == before.get("fingerprint"):
+        return None
+    if not accept:
+        raise GANForgeError(
+            f"the pictures in {config.data} ({len(images.array):,}) are not those {run.name} was trained on "
+            f"({before.get('count', '?')}); put them back, say where they are with --data, or go on with these: "
+            "--data-changed ok"
+        )
+    steps = manifest.get("steps_per_epoch")
+    if not isinstance(steps, int) or steps < 1:
+        raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch")
+    log.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
+    return steps
+
+
+def _scale(stages: list[dict[str, Any]]) -> float:
+    scale = stages[-1].get("learning_rate_scale", 1.0) if stages else 1.0
+    return float(scale) if isinstance(scale, (int, float)) and 0 < scale <= 1 else 1.0

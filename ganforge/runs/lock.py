@@ -1,0 +1,65 @@
+"""One process at a time trains a run.
+
+The lock is the operating system's (flock, or its like on Windows): it goes with the process that holds it, however
+that ends, so it is never stale and there is nothing to clean up by hand.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import GANForgeError
+
+NAME = ".lock"
+# A listing of runs holds a lock for an instant to see whether it is free.
+PATIENCE = 0.5
+
+
+def lock_run(run: Path) -> Any:
+    """Take a run's lock and return it; it has ``release()``.
+
+    Raises:
+        GANForgeError: another process trains this run, or the directory cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(run / NAME, thread_local=False)
+    try:
+        lock.acquire(timeout=PATIENCE, poll_interval=0.05)
+    except Timeout:
+        raise GANForgeError(
+            f"{run.name} is being trained by {_holder(run)}; wait until it ends, or stop that process first"
+        ) from None
+    except NotImplementedError:
+        pass  # a disk without locks: training there without one is better than not at all
+    except OSError as error:
+        raise GANForgeError(f"{run} cannot be written ({error.strerror or error}); training needs to") from None
+    return lock
+
+
+def is_locked(run: Path) -> bool:
+    """Say whether a process is training this run now."""
+    from filelock import FileLock
+
+    if not (run / NAME).is_file():
+        return False
+    lock = FileLock(run / NAME, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except (OSError, NotImplementedError) as error:  # filelock's Timeout is an OSError
+        return isinstance(error, TimeoutError)
+    lock.release()
+    return False
+
+
+def _holder(run: Path) -> str:
+    from ganforge.runs.manifest import read_manifest
+
+    process = {}
+    with suppress(GANForgeError):
+        process = read_manifest(run).get("process", {})
+    if isinstance(process, dict) and process.get("pid"):
+        return f"process {process['pid']} on {process.get('host', 'this machine')}"
+    return "another process"
