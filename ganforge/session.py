@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -228,6 +229,8 @@ class Session:
             "progress": self._progress(),
             "seconds": round(self._seconds(), 2),
         }
+        if peak := _peak_memory():
+            changes["peak_memory"] = peak
         if self.last:
             changes["metrics"] = self.last
         update_manifest(self.directory, **changes)
@@ -292,6 +295,16 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         yield stopping
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _peak_memory() -> int | None:
+    """Return the most memory this process has held, in bytes; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def save_generator(generator: Any, path: Path) -> None:

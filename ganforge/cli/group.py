@@ -19,6 +19,9 @@ COMMANDS = {
     "sample": "Draw new pictures from a trained generator, or a walk between them.",
     "runs": "List the runs.",
     "show": "Tell the whole story of one run.",
+    "diagnose": "Say in words what is wrong with a run, and what to try.",
+    "evaluate": "Measure what a run's generator makes: SWD, KID, modes, copies.",
+    "study": "Carry out all the runs of a study file, and compare them.",
     "plugins": "List what is installed, from which package, with every option.",
 }
 GROUP = "ganforge.commands"
