@@ -22,6 +22,8 @@ COMMANDS = {
     "diagnose": "Say in words what is wrong with a run, and what to try.",
     "evaluate": "Measure what a run's generator makes: SWD, KID, modes, copies.",
     "study": "Carry out all the runs of a study file, and compare them.",
+    "compare": "Put runs side by side, and say what their numbers say.",
+    "report": "Write one HTML page about a study or several runs.",
     "plugins": "List what is installed, from which package, with every option.",
 }
 GROUP = "ganforge.commands"

@@ -14,7 +14,8 @@ def features(images: np.ndarray) -> np.ndarray:
     Logarithms of them, so that no rare picture outweighs the rest. Four convolutions of 3 × 3 with ReLU, each
     followed by a mean over 2 × 2 (while 4 pixels are left); 16, 32, 64 and 128 channels, weights orthogonal and
     drawn once from a fixed seed. Nothing was trained, and nothing is downloaded. Such features see colour, edges and
-    textures and know nothing of cats: they compare generators of the same pictures, and their numbers have nothing to do with published ones.
+    textures and know nothing of cats: they compare generators of the same pictures, and their numbers have nothing
+    to do with published ones.
 
     Source: Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models", section 4.3 (random
     embeddings tell generators apart where a network trained on other pictures may not).

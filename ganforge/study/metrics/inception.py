@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,12 @@ def inception_scores(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[
             f"{weights} cannot be used: {reason}; expected a TorchScript file of a network from uint8 (B, 3, H, W) "
             "to features (B, D)"
         ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it keeps the features in memory: it is meant to
+        kid = KernelInceptionDistance(feature=network, subsets=20, subset_size=min(1000, len(real), len(fake)))
     fid = FrechetInceptionDistance(feature=network)
     # Double, since the root of a product of covariances loses digits.
     fid.set_dtype(torch.float64)
-    kid = KernelInceptionDistance(feature=network, subsets=20, subset_size=min(1000, len(real), len(fake)))
     for images, is_real in ((real, True), (fake, False)):
         for start in range(0, len(images), 64):
             batch = torch.from_numpy(np.array(images[start : start + 64])).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
