@@ -24,6 +24,7 @@ COMMANDS = {
     "study": "Carry out all the runs of a study file, and compare them.",
     "compare": "Put runs side by side, and say what their numbers say.",
     "report": "Write one HTML page about a study or several runs.",
+    "watch": "Serve a page with a run's live grid and curves, to this machine alone.",
     "plugins": "List what is installed, from which package, with every option.",
 }
 GROUP = "ganforge.commands"

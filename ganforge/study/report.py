@@ -162,9 +162,9 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         return ["No run is measured yet: ganforge evaluate RUN."]
     first = measured[0]
     notes = [
-        f"SWD and KID from {first['samples']:,} generated pictures; real against real, SWD is "
-        f"{first['swd']['floor']:.1f} and KID {first['kid']['floor']:.3f}. KID by {first['kid']['features']}, a fixed "
-        "network with random weights: its numbers compare these runs and have nothing to do with published ones.",
+        f"SWD and KID from {first['samples']:,} generated pictures; real against real, SWD "
+        f"is {first['swd']['floor']:.1f} and KID {first['kid']['floor']:.3f}. KID by {first['kid']['features']}, a "
+        "fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
         "Loss gap, D right and in balance: the second half of each run. In balance: D right between 55 % and 90 %.",
     ]
     if len(measured) < len(summaries):
