@@ -44,6 +44,7 @@ class TrainConfig(BaseModel):
     checkpoint_every: int | None = Field(None, ge=1)
     keep: int = Field(2, ge=1)
     log_every: int = Field(10, ge=1)
+    log: Literal["tensorboard"] | None = None
     plugins: tuple[str, ...] = ()
     runs_dir: str = "runs"
 

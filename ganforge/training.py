@@ -114,7 +114,11 @@ class Training:
             self.strategy_entries.append(entry)
             self.strategies.append(entry.value(options))
         _refuse_conflicts(self.strategies)
-        self.observers = [module for _, module in registry.observers]
+        self.observers: list[object] = [module for _, module in registry.observers]
+        if config.log == "tensorboard":
+            from ganforge.study.tensorboard import TensorBoard
+
+            self.observers.append(TensorBoard())
 
         self.source, self.source_options = resolve_source(config.data, registry)
 

@@ -188,3 +188,21 @@ def test_a_worker_resumes_what_was_cut_off(tmp_path):
     assert said[1]["step"] == 2  # the last checkpoint
     assert said[-1]["step"] == 4
     assert json.loads((run / "run.json").read_text())["state"] == "finished"
+
+
+def test_tensorboard_events_hold_losses_and_grids(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    import ganforge
+
+    settings = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 2}
+    arch = "fcgan:hidden=8,discriminator_hidden=8"
+    run = ganforge.train(arch, "noise-anneal", log="tensorboard", runs_dir=tmp_path, **settings)
+    run.resume(epochs=3)
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    losses = events.Scalars("losses/d_loss")
+    assert [event.step for event in losses] == [1, 2, 3, 4, 5, 6]
+    assert losses[-1].value == pytest.approx(run.metrics()[-1]["d_loss"])
+    assert "balance/noise-anneal/sigma" in events.Tags()["scalars"]
+    assert [event.step for event in events.Images("grid")] == [0, 2, 4, 6]

@@ -57,6 +57,7 @@ Examples:
 @click.option("--checkpoint-every", type=int, metavar="EPOCHS", help="Save all state so often. [default: as grids]")
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
+@click.option("--log", metavar="tensorboard", help="Write TensorBoard events too (extra: tensorboard).")
 @plugin_option
 @runs_dir_option
 @click.option("--config", "config_file", metavar="FILE.toml", help="Settings by the flags' names; flags win.")

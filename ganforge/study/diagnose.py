@@ -145,7 +145,7 @@ def _generator_wins(e: Evidence) -> Finding | None:
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
     if too_early(e) or e.loss not in DISTINCT_LOSSES:
         return None
-    if not (fake > real + FOOLED or fake > 1 - FOOLED):
+    if not (fake > real + FOOLED or fake > 1 - FOOLED) or _hindered(e):
         return None
     return Finding(
         "generator-wins",
@@ -156,11 +156,10 @@ def _generator_wins(e: Evidence) -> Finding | None:
     )
 
 
-def _blind(e: Evidence) -> Finding | None:
+def _hindered(e: Evidence) -> Finding | None:
+    """A discriminator that guesses, or worse, because of what a strategy does to it."""
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
-    if too_early(e) or e.loss not in DISTINCT_LOSSES:
-        return None
-    if not (abs(real - fake) < BLIND_GAP and accuracy < BLIND_ACCURACY):
+    if too_early(e) or e.loss not in DISTINCT_LOSSES or not accuracy < BLIND_ACCURACY:
         return None
     numbers = f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}"
     sigma, flip, weight = _noise(e), e.option("label-noise", "flip"), e.option("r1", "weight")
@@ -171,8 +170,7 @@ def _blind(e: Evidence) -> Finding | None:
             "it sees hardly more than noise on either side and guesses; convolutions, seeing few pixels at a time, "
             "suffer sooner than dense layers.",
             f"noise {sigma:.2f}, {numbers}",
-            _without(e, "input-noise", "noise-anneal")
-            | _with(e, f"noise-anneal:start={sigma / 3:.2g}", replace=True),
+            _without(e, "input-noise", "noise-anneal") | _with(e, f"noise-anneal:start={sigma / 3:.2g}"),
         )
     if flip >= MANY_FLIPS:
         return Finding(
@@ -180,7 +178,7 @@ def _blind(e: Evidence) -> Finding | None:
             "Too many wrong labels",
             "at one wrong label in two the labels say nothing about the pictures, and the discriminator guesses.",
             f"flipped {flip:.0%}, {numbers}",
-            _with(e, "label-noise:flip=0.05", replace=True),
+            _with(e, "label-noise:flip=0.05"),
         )
     if weight >= STRONG_R1:
         return Finding(
@@ -188,13 +186,22 @@ def _blind(e: Evidence) -> Finding | None:
             "The gradient penalty keeps the discriminator flat",
             "a discriminator that may not change its mind between two pictures has nothing to tell the generator.",
             f"R1 weight {weight:g}, {numbers}",
-            _with(e, f"r1:weight={weight / 50:.2g}", replace=True),
+            _with(e, f"r1:weight={weight / 50:.2g}"),
         )
+    return None
+
+
+def _blind(e: Evidence) -> Finding | None:
+    real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
+    if too_early(e) or e.loss not in DISTINCT_LOSSES or _hindered(e):
+        return None
+    if not (abs(real - fake) < BLIND_GAP and accuracy < BLIND_ACCURACY):
+        return None
     return Finding(
         "discriminator-blind",
         "The discriminator guesses",
         "it is right no more often than a coin; unless the pictures are already perfect, it is too weak or too slow.",
-        numbers,
+        f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}",
         _with(e, "stronger-discriminator") if "fcgan" in e.manifest["config"]["arch"] else _faster_d(e),
     )
 
@@ -270,6 +277,7 @@ RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
     _diverged,
     _diverging,
     _discriminator_wins,
+    _hindered,
     _generator_wins,
     _blind,
     _oscillation,
@@ -372,7 +380,7 @@ def _name(spec: str) -> str:
     return spec.partition(":")[0]
 
 
-def _with(e: Evidence, *specs: str, replace: bool = False) -> dict[str, Any]:
+def _with(e: Evidence, *specs: str) -> dict[str, Any]:
     """Return the run's strategies with ``specs`` added, each in place of one of its name; or of what it replaces."""
     names = {_name(spec) for spec in specs}
     clash = {"input-noise", "noise-anneal"} if names & {"input-noise", "noise-anneal"} else set()

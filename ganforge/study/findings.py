@@ -16,7 +16,7 @@ from typing import Any
 from ganforge.study.summary import COLUMNS, Column, Summary
 
 # Settings that change how a run is followed or numbered, not what it learns.
-BESIDE = ("seed", "runs_dir", "snapshot_every", "checkpoint_every", "keep", "log_every", "plugins", "backend")
+BESIDE = ("log", "seed", "runs_dir", "snapshot_every", "checkpoint_every", "keep", "log_every", "plugins", "backend")
 DIMENSIONS = ("arch", "balance", "loss", "learning_rate", "batch_size", "epochs", "limit", "precision", "image_size")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 SAME = 0.03  # a change smaller than this part is called none
