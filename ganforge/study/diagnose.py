@@ -25,7 +25,7 @@ FOOLED = 0.15  # G has won: D(fake) this far above D(real), or above 1 minus thi
 BLIND_GAP, BLIND_ACCURACY = 0.04, 0.535  # D tells nothing apart
 STRONG_NOISE, MANY_FLIPS, STRONG_R1 = 0.3, 0.3, 50.0  # what would explain that
 SWING_FAKE = 0.2  # deviation of D(fake) about its running mean
-EXPLODING, GROWTH = 25.0, 4.0  # a loss so large, and so much larger than in the quarter before
+EXPLODING, GROWTH, HUGE = 25.0, 4.0, 500.0  # a loss so large, and so much larger than before; or simply huge
 COLLAPSED_MEAN, COLLAPSED_NEAREST = 0.3, 0.2  # parts of the training pictures' own spread
 STILL = 0.5  # levels of 255 from one grid to the next
 COPIES, COPIES_OVER_REAL = 0.1, 3.0  # share of copies, and times that of the training pictures
@@ -115,7 +115,7 @@ def _diverging(e: Evidence) -> Finding | None:
         if len(values) < LEAST or len(earlier) < LEAST:
             continue
         now, before = float(np.median(values[-LEAST:])), float(np.median(earlier))
-        if now > EXPLODING and now > GROWTH * max(before, 1e-3):
+        if now > HUGE or (now > EXPLODING and now > GROWTH * max(before, 1e-3)):
             return Finding(
                 "diverging",
                 "A loss is running away",

@@ -60,6 +60,8 @@ def _families(groups: Sequence[Group], dimension: str) -> list[list[Group]]:
     """Return sets of groups that differ in ``dimension`` alone, each in the order of its number where it has one."""
     by_rest: dict[str, list[Group]] = {}
     for group in groups:
+        if dimension not in group.config:  # written by another version
+            continue
         rest = {k: v for k, v in group.config.items() if k != dimension}
         by_rest.setdefault(json.dumps(rest, sort_keys=True), []).append(group)
     families = []
