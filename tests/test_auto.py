@@ -30,7 +30,7 @@ def test_a_sure_discriminator_is_hindered_and_a_guessing_one_is_spurred_within_l
     assert [p["help"] for p in sure] == sorted(p["help"] for p in sure)
     assert sure[-1] == {"sigma": 0.4, "flip": 0.05, "help": 1.0, "discriminator_lr": 0.5}
     guessing = follow(Auto(), 0.5)
-    assert guessing[-1] == {"sigma": 0.1, "flip": 0.0, "help": -1.0, "discriminator_lr": 2.0}
+    assert guessing[-1] == {"sigma": 0.0, "flip": 0.0, "help": -1.0, "discriminator_lr": 2.0}
     # The first move comes with the first reading: before it, the plan is that of the start.
     assert sure[5]["sigma"] == pytest.approx(0.4 * 0.25)
 

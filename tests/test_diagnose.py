@@ -20,7 +20,7 @@ BASE = {
     "image_size": 16,
     "batch_size": 32,
     "log_every": 1,
-    "epochs": 40,
+    "epochs": 30,
     "snapshot_every": 10,
     "arch": "fcgan:hidden=16-32,discriminator_hidden=32,dropout=0",
 }
@@ -31,8 +31,8 @@ FAILING = {
     "labels-too-noisy": {"balance": "label-noise:flip=0.5,smooth=0"},
     "penalty-too-strong": {"balance": "r1:weight=100000"},
     "diverging": {"loss": "wasserstein:penalty=0", "learning_rate": 0.05},
-    "standing-still": {"learning_rate": 1e-8},
-    "discriminator-blind": {"arch": "dcgan:width=4,discriminator_width=4", "learning_rate": 1e-7},
+    "standing-still": {"arch": "fcgan:hidden=16,batch_norm=false,discriminator_hidden=8", "learning_rate": 1e-8},
+    "discriminator-blind": {"arch": "fcgan:hidden=16-32,discriminator_hidden=1,dropout=0.99"},
     "mode-collapse": {
         "arch": "fcgan:hidden=16,batch_norm=false,discriminator_hidden=32",
         "learning_rate": 3e-3,

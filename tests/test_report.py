@@ -174,6 +174,7 @@ def test_the_report_fits_a_phone(ganforge_cli, runs, tmp_path, width, options):
         frame.style.cssText = "width:{width}px;height:800px;border:0";
         document.body.append(frame);
         frame.contentDocument.write(document.documentElement.outerHTML.replace(/<script>[^]*?<\\/script>/g, ""));
+        frame.contentDocument.close();
         const body = frame.contentDocument;
         return {{ wide: body.documentElement.scrollWidth, inner: frame.contentWindow.innerWidth }};
     """

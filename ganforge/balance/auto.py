@@ -21,7 +21,7 @@ class Auto(Strategy):
 
     With a the running mean of the accuracy and e = (a - target) / 0.1, cut to [-1, 1] and 0 within 0.02 of the
     target, a help h in [-1, 1] follows h' = e / lag per step. Above 0 the discriminator is hindered: noise of
-    deviation noise · h, ``least`` at least, on every picture it sees, labels flipped with probability flip · h, and
+    deviation noise · h on every picture it sees, labels flipped with probability flip · h, and
     from h = 0.5 on its learning rate divided by up to ``rate``. Below 0 its learning rate is multiplied by
     1 + (rate - 1) |h|.
 
@@ -40,7 +40,6 @@ class Auto(Strategy):
     class Options(BaseOptions):
         target: float = Field(0.8, gt=0.5, lt=1, description="the discriminator's accuracy to keep to")
         noise: float = Field(0.4, ge=0, le=2, description="standard deviation of the noise at most")
-        least: float = Field(0.1, ge=0, le=2, description="and at least, until it fades out")
         flip: float = Field(0.05, ge=0, le=0.4, description="probability of a flipped label at most")
         rate: float = Field(2.0, ge=1, le=10, description="what its learning rate is divided or multiplied by")
         start: float = Field(0.25, ge=-1, le=1, description="the help at the first step")
@@ -60,7 +59,7 @@ class Auto(Strategy):
         o, hinder, spur = self.options, max(0.0, self.help), max(0.0, -self.help)
         left = min(1.0, (1.0 - progress.fraction) / o.fade) if o.fade else 1.0
         return {
-            "sigma": max(o.least, o.noise * hinder) * left,
+            "sigma": o.noise * hinder * left,
             "flip": o.flip * hinder * left,
             "help": self.help,
             "discriminator_lr": (1 + (o.rate - 1) * spur) / (1 + (o.rate - 1) * max(0.0, 2 * hinder - 1)),
