@@ -131,7 +131,8 @@ def test_a_few_pictures_repeated_are_a_collapse_even_when_they_differ():
     own = look_at([(1, pictures)])[0]
     lines = [line(i) for i in range(50)]
     few = look_at([(1, pictures), (2, np.repeat(pictures[:5], 20, 0))])
-    for grids, expected in ((look_at([(1, pictures)]), []), (few, ["mode-collapse"])):
+    one = look_at([(1, np.full_like(pictures, 9)), (2, pictures // 8)])
+    for grids, expected in ((look_at([(1, pictures)]), []), (few, ["mode-collapse"]), (one, [])):
         found = evidence(lines, grids=grids)
         found.manifest["data"]["spread"] = {"mean": own["mean"], "nearest": own["nearest"]}
         assert [f.kind for f in diagnose(found)] == expected

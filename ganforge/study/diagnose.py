@@ -27,6 +27,7 @@ STRONG_NOISE, MANY_FLIPS, STRONG_R1 = 0.3, 0.3, 50.0  # what would explain that
 SWING_FAKE = 0.2  # deviation of D(fake) about its running mean
 EXPLODING, GROWTH, HUGE = 25.0, 4.0, 500.0  # a loss so large, and so much larger than before; or simply huge
 COLLAPSED_MEAN, COLLAPSED_NEAREST = 0.3, 0.2  # parts of the training pictures' own spread
+GROWING = 1.1  # but not while they grow apart so fast from one grid to the next
 STILL = 0.5  # levels of 255 from one grid to the next
 COPIES, COPIES_OVER_REAL = 0.1, 3.0  # share of copies, and times that of the training pictures
 DISTINCT_LOSSES = ("bce", "hinge")  # those whose logits cross 0 where D changes its mind
@@ -228,9 +229,12 @@ def _oscillation(e: Evidence) -> Finding | None:
 def _collapse(e: Evidence) -> Finding | None:
     real = (e.manifest.get("data") or {}).get("spread")
     trained = [grid for grid in e.grids if grid["epoch"] > 0]
-    if not real or not trained or e.manifest["progress"]["step"] < 100:
+    if not real or len(trained) < 2 or e.manifest["progress"]["step"] < 100:
         return None
     last = trained[-1]
+    # All generators begin with one picture; those that are learning are on their way to more.
+    if last["mean"] > GROWING * trained[-2]["mean"] or last["nearest"] > GROWING * trained[-2]["nearest"]:
+        return None
     mean, nearest = last["mean"] / max(real["mean"], 1e-6), last["nearest"] / max(real["nearest"], 1e-6)
     if not (mean < COLLAPSED_MEAN or nearest < COLLAPSED_NEAREST):
         return None
