@@ -16,7 +16,8 @@ class TrainConfig(BaseModel):
 
     ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
     pictures are square. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
-    ``compile`` overrides what the backend does by default.
+    ``compile`` overrides what the backend does by default;
+    ``ema`` is the decay of the mean of the generator's weights that pictures are drawn from.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -39,6 +40,7 @@ class TrainConfig(BaseModel):
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     step: Literal["two-stage", "one-stage"] = "two-stage"
     compile: bool | None = None
+    ema: float | None = Field(None, gt=0, lt=1)
     backend: Literal["torch", "jax", "tensorflow"] | None = None
     snapshot_every: int | None = Field(None, ge=1)
     checkpoint_every: int | None = Field(None, ge=1)

@@ -150,8 +150,8 @@ class Session:
     def _pictures(self) -> np.ndarray:
         from ganforge.media.grids import to_uint8
 
-        self.engine.adapter.push_state()
-        return to_uint8(self.engine.generate(self.latents))
+        with self.engine.showing():
+            return to_uint8(self.engine.generate(self.latents))
 
     def _checkpoint(self) -> None:
         arrays, state = self.engine.get_state()
@@ -170,8 +170,8 @@ class Session:
             self.metrics.close()
         animation = None
         if outcome != "failed":
-            self.engine.adapter.push_state()
-            save_generator(self.training.generator, self.directory / "generator.keras")
+            with self.engine.showing():
+                save_generator(self.training.generator, self.directory / "generator.keras")
             self._draw_curves()
             animation = self._animate()
         self._tell("run_ended", run=self._info(), outcome=outcome)

@@ -207,6 +207,7 @@ class Training:
             seed=config.seed,
             step=config.step,
             compile=config.compile,
+            ema=config.ema,
         )
         self.engine.planner.plan(self.progress(0), {})  # two strategies in conflict are refused here, not later
 

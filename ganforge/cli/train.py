@@ -52,6 +52,14 @@ Examples:
 @click.option(
     "--compile/--no-compile", default=None, help="Compile the step. [default: yes on JAX and TensorFlow, no on torch]"
 )
+@click.option(
+    "--ema",
+    type=float,
+    is_flag=False,
+    flag_value=0.999,
+    metavar="[DECAY]",
+    help="Draw pictures from a running mean of the generator's weights. [alone: 0.999]",
+)
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
 @click.option("--checkpoint-every", type=int, metavar="EPOCHS", help="Save all state so often. [default: as grids]")
