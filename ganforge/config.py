@@ -17,7 +17,8 @@ class TrainConfig(BaseModel):
 
     ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
     pictures are square. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
-    ``compile`` overrides what the backend does by default.
+    ``compile`` overrides what the backend does by default;
+    ``ema`` is the decay of the mean of the generator's weights that pictures are drawn from.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -40,12 +41,14 @@ class TrainConfig(BaseModel):
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     step: Literal["two-stage", "one-stage"] = "two-stage"
     compile: bool | None = None
+    ema: float | None = Field(None, gt=0, lt=1)
     backend: Literal["torch", "jax", "tensorflow"] | None = None
     snapshot_every: int | None = Field(None, ge=1)
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
     on_nan: Literal["stop", "rollback"] = "stop"
     log_every: int = Field(10, ge=1)
+    log: Literal["tensorboard"] | None = None
     plugins: tuple[str, ...] = ()
     runs_dir: str = "runs"
 

@@ -31,8 +31,8 @@ def write_architecture(training: Training, run: Path) -> None:
 
 def write_products(training: Training, run: Path) -> Path:
     """Write ``FINAL_FILES`` of networks, metrics and snapshots as they are; return the animation's path."""
-    training.engine.adapter.push_state()
-    save_generator(training.generator, run / "generator.keras")
+    with training.engine.showing():
+        save_generator(training.generator, run / "generator.keras")
     draw_curves(training, run)
     return make_progression(run)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -214,8 +215,8 @@ class Session:
     def _pictures(self) -> np.ndarray:
         from ganforge.media.grids import to_uint8
 
-        self.engine.adapter.push_state()
-        return to_uint8(self.engine.generate(self.latents))
+        with self.engine.showing():
+            return to_uint8(self.engine.generate(self.latents))
 
     def _checkpoint(self) -> None:
         arrays, state = self.engine.get_state()
@@ -323,6 +324,8 @@ class Session:
             "progress": self._progress(),
             "seconds": round(self._seconds(), 2),
         }
+        if peak := _peak_memory():
+            changes["peak_memory"] = peak
         if self.last:
             changes["metrics"] = {name: finite(value) for name, value in self.last.items()}
         update_manifest(self.directory, **changes)
@@ -367,3 +370,13 @@ class _Rate:
         rate = steps * self.batch_size / max(now - self.since - self.away, 1e-9)
         self.step, self.since, self.away = step, now, 0.0
         return rate
+
+
+def _peak_memory() -> int | None:
+    """Return the most memory this process has held, in bytes; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -50,7 +50,7 @@ class Training:
         self.config = config = config.model_copy(update={"backend": backend})
         self._resolve(registry)
         self._fill_in()
-        self.images = images or self._load_images(progress)
+        self.images = images or load_images(self.config, self.source, self.source_options, progress)
         if not len(self.images.array):
             raise GANForgeError(f"there is not one image in {config.data}")
         # A resumed run looks at the pictures before anything is built, and may fix how many steps an epoch has.
@@ -109,19 +109,13 @@ class Training:
             self.strategy_entries.append(entry)
             self.strategies.append(entry.value(options))
         _refuse_conflicts(self.strategies)
-        self.observers = [module for _, module in registry.observers]
+        self.observers: list[object] = [module for _, module in registry.observers]
+        if config.log == "tensorboard":
+            from ganforge.study.tensorboard import TensorBoard
 
-        self.source: Entry | None = None
-        self.source_options: Options | None = None
-        from ganforge.data.sources import is_path
+            self.observers.append(TensorBoard())
 
-        if not is_path(config.data):
-            spec = parse_spec(config.data)
-            try:
-                self.source = registry.get("dataset", spec.name)
-            except UsageError as error:
-                raise UsageError(f"{error} For your own pictures, give a folder: --data ./{spec.name}") from None
-            self.source_options = make_options(f"dataset '{spec.name}'", self.source.value.options, spec.values)
+        self.source, self.source_options = resolve_source(config.data, registry)
 
     def _fill_in(self) -> None:
         """Fill in what was left to be chosen: by the data source, then by the architecture."""
@@ -137,17 +131,6 @@ class Training:
         }
         missing = {name: value for name, value in defaults.items() if getattr(config, name) is None}
         self.config = config.model_copy(update=missing)
-
-    def _load_images(self, progress: Any) -> Images:
-        from ganforge.data.folder import load_folder
-        from ganforge.engine.updates import named
-
-        config = self.config
-        common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
-        common |= {"limit": config.limit, "seed": config.seed}
-        if self.source is not None:
-            return named(self.source.value.load)(options=self.source_options, cache_dir=None, **common)
-        return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
 
     def _plan_length(self, steps_per_epoch: int | None) -> None:
         config = self.config
@@ -219,8 +202,16 @@ class Training:
             seed=config.seed,
             step=config.step,
             compile=config.compile,
+            ema=config.ema,
         )
         self.engine.planner.plan(self.progress(0), {})  # two strategies in conflict are refused here, not later
+
+    def _spread(self) -> dict[str, float]:
+        """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
+        from ganforge.study.metrics.spread import spread
+
+        order = np.random.default_rng(0).permutation(len(self.images.array))[:100]
+        return spread(np.asarray(self.images.array[np.sort(order)]))
 
     def progress(self, step: int) -> Progress:
         """Return where the run is at ``step``, from 0."""
@@ -289,6 +280,7 @@ class Training:
                 "path": None if self.source else str(Path(self.config.data).expanduser().resolve()),
                 "count": len(self.images.array),
                 "skipped": [list(item) for item in self.images.skipped],
+                "spread": self._spread(),
             },
             "image_shape": list(self.image_shape),
             "steps_per_epoch": self.steps_per_epoch,
@@ -303,6 +295,32 @@ class Training:
                 "numpy": np.__version__,
             },
         }
+
+
+def resolve_source(data: str, registry: Registry) -> tuple[Entry | None, Options | None]:
+    """Return the data source that ``--data`` names with its options, or two Nones for a folder or zip."""
+    from ganforge.data.sources import is_path
+
+    if is_path(data):
+        return None, None
+    spec = parse_spec(data)
+    try:
+        source = registry.get("dataset", spec.name)
+    except UsageError as error:
+        raise UsageError(f"{error} For your own pictures, give a folder: --data ./{spec.name}") from None
+    return source, make_options(f"dataset '{spec.name}'", source.value.options, spec.values)
+
+
+def load_images(config: TrainConfig, source: Entry | None, options: Options | None, progress: Any) -> Images:
+    """Return the pictures of a configuration whose sizes are filled in."""
+    from ganforge.data.folder import load_folder
+    from ganforge.engine.updates import named
+
+    common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
+    common |= {"limit": config.limit, "seed": config.seed}
+    if source is not None:
+        return named(source.value.load)(options=options, cache_dir=None, **common)
+    return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
 
 
 def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:

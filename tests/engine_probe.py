@@ -84,11 +84,18 @@ def networks(dropout=0.2, norm=True):
     return generator, discriminator
 
 
-def engine(loss="bce", strategies=(), precision="float32", step="two-stage", **network):
+def engine(loss="bce", strategies=(), precision="float32", step="two-stage", ema=None, **network):
     with dtype_policy(precision):
         generator, discriminator = networks(**network)
     built = REGISTRY.get("loss", loss).value
-    settings = {"strategies": strategies, "batch_size": BATCH, "latent_dim": LATENT, "seed": 5, "step": step}
+    settings = {
+        "strategies": strategies,
+        "batch_size": BATCH,
+        "latent_dim": LATENT,
+        "seed": 5,
+        "step": step,
+        "ema": ema,
+    }
     return Engine(generator, discriminator, built, **settings)
 
 
@@ -131,6 +138,32 @@ held = {name: array.copy() for name, array in held.items()}
 rest_of = engine(strategies=some())
 rest_of.set_state(held, json.loads(json.dumps(held_rest)))
 report["resumes"] = begun + train(rest_of, 3) == lines and same(rest_of.get_state()[0], arrays)
+
+
+def generator_weights(machine):
+    machine.adapter.push_state()
+    return [np.array(ops.convert_to_numpy(v.value)) for v in machine.generator.trainable_variables]
+
+
+averaged, plain = engine(ema=0.5), engine()
+means, zeros = generator_weights(averaged), np.zeros((2, LATENT), "float32")
+for step in range(4):
+    train(averaged, step, step + 1)
+    train(plain, step, step + 1)
+    move = 1 - min(0.5, (1 + step) / (10 + step))
+    means = [mean + move * (weight - mean) for mean, weight in zip(means, generator_weights(averaged))]
+own = generator_weights(averaged)
+with averaged.showing():
+    worn = [np.array(ops.convert_to_numpy(v.value)) for v in averaged.generator.trainable_variables]
+    shown = averaged.generate(zeros)
+report["ema"] = {
+    "error": max(float(np.abs(a - b).max()) for a, b in zip(worn, means)),
+    "moved": max(float(np.abs(a - b).max()) for a, b in zip(worn, own)),
+    "given_back": all(np.array_equal(a, b) for a, b in zip(generator_weights(averaged), own)),
+    "training_unchanged": all(np.array_equal(a, b) for a, b in zip(own, generator_weights(plain))),
+    "pictures_differ": not np.allclose(shown, plain.generate(zeros)),
+    "saved": any(name.startswith("generator_average") for name in averaged.get_state()[0]),
+}
 
 report["losses"] = {}
 for name in ("bce", "least-squares", "hinge", "wasserstein"):

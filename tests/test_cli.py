@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+COMMANDS = ("train", "resume", "gif", "sample", "runs", "show", "plugins")
+COMMANDS += ("diagnose", "evaluate", "study", "compare", "report", "watch")
 TINY = ("--data", "critters:count=48", "--image-size", 16, "--batch-size", 16, "--log-every", 1)
 SMALL = ("--arch", "dcgan:width=4,discriminator_width=4", *TINY)
 
@@ -334,7 +336,7 @@ def test_plugins_lists_everything_with_its_options(ganforge_cli):
 
 
 def test_every_command_has_help_with_examples(ganforge_cli):
-    for command in ("train", "resume", "gif", "sample", "runs", "show", "plugins"):
+    for command in COMMANDS:
         code, out, _ = ganforge_cli(command, "--help")
         assert code == 0
         assert f"ganforge {command}" in out.split("Examples:")[1]
@@ -342,7 +344,14 @@ def test_every_command_has_help_with_examples(ganforge_cli):
 
 def test_quick_commands_load_nothing_heavy_and_help_is_quick(tmp_path):
     heavy = ["keras", "torch", "jax", "tensorflow", "matplotlib"]
-    for args in (["--help"], ["train", "--help"], ["runs"], ["gif", "run_1"], ["show", "run_1"]):
+    for args in (
+        ["--help"],
+        ["train", "--help"],
+        ["runs"],
+        ["gif", "run_1"],
+        ["show", "run_1"],
+        ["compare", "run_1"],
+    ):
         code = (
             "import sys\nfrom ganforge.cli import main\n"
             f"try: main({args!r})\nexcept SystemExit: pass\n"

@@ -41,6 +41,14 @@ def test_the_same_seed_gives_the_same_numbers_bit_for_bit(report):
     assert report["repeats"]
 
 
+def test_the_average_of_the_generator_follows_its_weights_and_leaves_training_alone(report):
+    ema = report["ema"]
+    assert ema["error"] < 1e-6
+    assert ema["moved"] > 1e-5
+    for what in ("given_back", "training_unchanged", "pictures_differ", "saved"):
+        assert ema[what], what
+
+
 def test_a_resumed_run_equals_one_never_stopped(report):
     assert report["resumes"]
 

@@ -5,6 +5,7 @@ from ganforge import hookimpl
 
 @hookimpl
 def register_strategies(register):
+    from ganforge.balance.auto import Auto
     from ganforge.balance.generator_steps import GeneratorSteps
     from ganforge.balance.input_noise import InputNoise
     from ganforge.balance.label_noise import LabelNoise
@@ -13,5 +14,5 @@ def register_strategies(register):
     from ganforge.balance.stronger_discriminator import StrongerDiscriminator
     from ganforge.balance.unequal_lr import UnequalLR
 
-    for strategy in (NoiseAnneal, InputNoise, LabelNoise, UnequalLR, GeneratorSteps, StrongerDiscriminator, R1):
+    for strategy in (Auto, NoiseAnneal, InputNoise, LabelNoise, UnequalLR, GeneratorSteps, StrongerDiscriminator, R1):
         register(strategy)

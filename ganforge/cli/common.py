@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ganforge.session import Outcome
+    from ganforge.study.diagnose import Finding
     from ganforge.training import Training
 
 runs_dir_option = click.option(
@@ -136,11 +137,13 @@ def pairs(rows: list[tuple[str, Any]]) -> Any:
 def follow(training: Training, quiet: bool) -> int:
     """Run a training with its display, say what it left, and return the exit code."""
     from ganforge.cli.display import Display
+    from ganforge.study.watcher import Watcher
 
     out = console()
     display = None if quiet else Display(out, training)
+    observers = [display, Watcher(lambda finding: _warn(out, finding))] if display else []
     try:
-        outcome = training.run([display] if display else [])
+        outcome = training.run(observers)
     except KeyboardInterrupt:
         if training.run_directory is None:
             raise
@@ -152,6 +155,11 @@ def follow(training: Training, quiet: bool) -> int:
             display.close()
     conclude(out, training, outcome, quiet)
     return 130 if outcome.state == "stopped" else 0
+
+
+def _warn(out: Console, finding: Finding) -> None:
+    """Say, once, what is going wrong in the training that runs."""
+    out.print(f"[yellow]{finding.title}[/]: {finding.numbers}. More: [bold]ganforge diagnose latest[/]")
 
 
 def conclude(out: Console, training: Training, outcome: Outcome, quiet: bool) -> None:

@@ -15,6 +15,7 @@ EPILOG = """\b
 Examples:
   ganforge show run_12
   ganforge show latest --open
+  ganforge show run_12 --csv > metrics.csv
 """
 BARS = "▁▂▃▄▅▆▇█"
 FILES = ("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras", "metrics.jsonl")
@@ -23,8 +24,9 @@ FILES = ("losses.png", "progression.gif", "architecture.txt", "architecture.png"
 @click.command("show", epilog=EPILOG)
 @run_argument
 @click.option("--open", "open_it", is_flag=True, help="Open the last grid of pictures.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the logged lines as CSV instead.")
 @runs_dir_option
-def command(run: str, open_it: bool, runs_dir: str) -> None:
+def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     """Tell the whole story of one run: what it was, how it went, what it left.
 
     RUN is a name such as run_12, a path, or `latest`.
@@ -35,6 +37,9 @@ def command(run: str, open_it: bool, runs_dir: str) -> None:
     from ganforge.runs import find_run, list_snapshots, read_manifest, read_metrics, run_state
 
     path = find_run(run, Path(runs_dir))
+    if as_csv:
+        _print_csv(read_metrics(path))
+        return
     manifest, metrics, snapshots = read_manifest(path), read_metrics(path), list_snapshots(path)
     out = console()
     try:
@@ -58,6 +63,17 @@ def command(run: str, open_it: bool, runs_dir: str) -> None:
         if not snapshots:
             raise GANForgeError(f"{path.name} has no snapshots to open yet")
         click.launch(str(snapshots[-1][1]))
+
+
+def _print_csv(lines: list[dict[str, Any]]) -> None:
+    """Print a column for every name that was ever logged; what a line lacks, or was no number, stays empty."""
+    import csv
+    import sys
+
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
 
 
 def _story(m: dict[str, Any]) -> list[tuple[str, str]]:

@@ -74,6 +74,14 @@ Examples:
 @click.option(
     "--compile/--no-compile", default=None, help="Compile the step. [default: yes on JAX and TensorFlow, no on torch]"
 )
+@click.option(
+    "--ema",
+    type=float,
+    is_flag=False,
+    flag_value=0.999,
+    metavar="[DECAY]",
+    help="Draw pictures from a running mean of the generator's weights. [alone: 0.999]",
+)
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
 @click.option(
@@ -84,6 +92,7 @@ Examples:
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
+@click.option("--log", metavar="tensorboard", help="Write TensorBoard events too (extra: tensorboard).")
 @plugin_option
 @no_plugin_option
 @runs_dir_option

@@ -76,9 +76,14 @@ def draw_critters(
             " expected at least 1, at least 8 pixels, and 1 or 3 channels"
         )
     factors = draw_factors(count, seed)
-    pictures = np.empty((count, image_size, image_size, channels), np.uint8)
+    return render_critters(factors, image_size, channels), factors
+
+
+def render_critters(factors: dict[str, np.ndarray], image_size: int = 32, channels: int = 3) -> np.ndarray:
+    """Return the pictures of given factors, as ``draw_factors`` names them: uint8 (count, size, size, channels)."""
+    pictures = np.empty((len(factors["species"]), image_size, image_size, channels), np.uint8)
     _draw(pictures, factors, None)
-    return pictures, factors
+    return pictures
 
 
 def _draw(pictures: np.ndarray, factors: dict[str, np.ndarray], progress: Callable[[int, int], None] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from ganforge.api_types import Progress
+from ganforge.engine.average import Average
 from ganforge.engine.backends import make_adapter
 from ganforge.engine.controls import Plan, Planner
 from ganforge.engine.randomness import step_key
@@ -41,6 +43,7 @@ class Engine:
         strategies: in the order they compose.
         batch_size: real images a step; as many fakes are made.
         learning_rate: Adam's, for both networks, before the strategies' multipliers.
+        ema: decay of a running mean of the generator's weights, which pictures are then drawn from; None for none.
         compile: compile the step; None is the backend's own choice (JAX and TensorFlow do, torch does not).
         step: ``two-stage``, the paper's, or ``one-stage``: both networks from one pass through the discriminator.
 
@@ -64,6 +67,7 @@ class Engine:
         seed: int = 0,
         step: str = "two-stage",
         compile: bool | None = None,
+        ema: float | None = None,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
@@ -74,6 +78,7 @@ class Engine:
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
             optimizer.build(model.trainable_variables)
         self.signals: dict[str, float] = {}
+        self.average = Average(generator, ema) if ema else None
         self.adapter = make_adapter([v for _, v in self.variables()], compile)
         updates = Updates(
             self.adapter,
@@ -86,6 +91,7 @@ class Engine:
             self.planner,
             batch_size,
             latent_dim,
+            self.average,
         )
         if step == "one-stage" and not loss.one_stage:
             raise UsageError(
@@ -102,6 +108,13 @@ class Engine:
         self._discriminator_only = self.adapter.compile(updates.discriminator_only, "discriminator_only")
         self._generator_only = self.adapter.compile(updates.generator_only, "generator_only")
         self.generate: Callable[[np.ndarray], np.ndarray] = self.adapter.inference(generator)
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Have the generator's Keras variables hold, for a while, the weights that pictures are drawn from."""
+        self.adapter.push_state()
+        with self.average.worn() if self.average else nullcontext():
+            yield
 
     def steps(self, batches: Any, progress: Callable[[int], Progress], start: int, stop: int) -> Iterator[Step]:
         """Yield each finished step from ``start`` up to ``stop``: the loop of the paper's algorithm 1.
@@ -127,6 +140,7 @@ class Engine:
             "discriminator": self.discriminator,
             "generator_optimizer": self.optimizers[0],
             "discriminator_optimizer": self.optimizers[1],
+            **({"generator_average": self.average} if self.average else {}),
         }
         return [
             (f"{owner}/{i:03d}/{variable.path}", variable)

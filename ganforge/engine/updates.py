@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ganforge.engine.average import Average
 from ganforge.engine.controls import Planner
 from ganforge.engine.randomness import Random
 from ganforge.options import Options
@@ -39,12 +40,14 @@ class Updates:
         planner: Planner,
         batch_size: int,
         latent_dim: int,
+        average: Average | None = None,
     ) -> None:
         self.adapter, self.planner = adapter, planner
         self.generator, self.discriminator = generator, discriminator
         self.make, self.judge = adapter.forward(generator), adapter.forward(discriminator)
         self.judge_for_penalties = adapter.forward(discriminator, differentiable_twice=True)
         self.generator_optimizer, self.discriminator_optimizer = optimizers
+        self.average = average
         self.loss_name, self.loss_options = loss.name, loss_options
         self.discriminator_loss, self.generator_loss = named(loss.discriminator), named(loss.generator)
         self.loss_penalty = named(loss.penalty) if loss.penalty else None
@@ -115,6 +118,8 @@ class Updates:
     def _move_generator(self, pull: Callable, at_fakes: Any, vector: Any) -> None:
         variables = self.generator.trainable_variables
         self.adapter.apply(self.generator_optimizer, pull(at_fakes), variables, vector[0])
+        if self.average is not None:
+            self.average.follow()
 
     # ------------------------------------------------------------------ what they are made of
 

@@ -1,0 +1,102 @@
+"""``auto``: noise, wrong labels and learning rates steered by how often the discriminator is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+from pydantic import Field
+
+from ganforge import Options as BaseOptions
+from ganforge import Strategy, hookimpl
+
+# Full error: the accuracy is this far from its target. Within DEAD of the target nothing moves.
+FULL, DEAD = 0.1, 0.02
+# Weight of a new reading in the running mean of the accuracy.
+NEW = 0.25
+
+
+class Auto(Strategy):
+    """An integral controller that keeps the discriminator's accuracy near a target.
+
+    With a the running mean of the accuracy and e = (a - target) / 0.1, cut to [-1, 1] and 0 within 0.02 of the
+    target, a help h in [-1, 1] follows h' = e / lag per step. Above 0 the discriminator is hindered: noise of
+    deviation noise · h on every picture it sees, labels flipped with probability flip · h, and
+    from h = 0.5 on its learning rate divided by up to ``rate``. Below 0 its learning rate is multiplied by
+    1 + (rate - 1) |h|.
+
+    The accuracy reaches the plan some steps late and smoothed, so ``lag`` must be long against both: with 200 steps
+    for the whole way, a delay of 10 and a mean over some 40, it settles without swinging. What is left of the noise
+    leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp.
+
+    Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 (augmentation
+    steered by the discriminator's overfitting, target 0.6 in r = E[sign D(x)], an accuracy of 0.8); Wang et al. 2023,
+    "Diffusion-GAN" (the same with noise).
+    """
+
+    name = "auto"
+    conflicts = ("input-noise", "noise-anneal", "label-noise", "unequal-lr")
+
+    class Options(BaseOptions):
+        target: float = Field(0.8, gt=0.5, lt=1, description="the discriminator's accuracy to keep to")
+        noise: float = Field(0.4, ge=0, le=2, description="standard deviation of the noise at most")
+        flip: float = Field(0.05, ge=0, le=0.4, description="probability of a flipped label at most")
+        rate: float = Field(2.0, ge=1, le=10, description="what its learning rate is divided or multiplied by")
+        start: float = Field(0.25, ge=-1, le=1, description="the help at the first step")
+        lag: float = Field(200.0, ge=20, description="steps from no help to all of it at full error")
+        fade: float = Field(0.2, ge=0, le=1, description="last part of training over which the noise fades out")
+
+    def __init__(self, options: BaseOptions | None = None) -> None:
+        super().__init__(options)
+        self.help = float(self.options.start)
+        self.accuracy: float | None = None
+        self.read: list[float] = []
+        self.read_at = 0
+
+    @hookimpl
+    def plan_step(self, progress: Any, signals: Any) -> dict[str, float]:
+        self._listen(progress.step, signals)
+        o, hinder, spur = self.options, max(0.0, self.help), max(0.0, -self.help)
+        left = min(1.0, (1.0 - progress.fraction) / o.fade) if o.fade else 1.0
+        return {
+            "sigma": o.noise * hinder * left,
+            "flip": o.flip * hinder * left,
+            "help": self.help,
+            "discriminator_lr": (1 + (o.rate - 1) * spur) / (1 + (o.rate - 1) * max(0.0, 2 * hinder - 1)),
+        }
+
+    def _listen(self, step: int, signals: Any) -> None:
+        """Take in a reading that was not seen before, and let the help follow it."""
+        if "d_accuracy" not in signals:
+            return
+        reading = [float(signals[name]) for name in ("d_accuracy", "d_real", "d_fake")]
+        if reading == self.read:
+            return
+        passed, self.read, self.read_at = step - self.read_at, reading, step
+        # What diverged is no reading.
+        if not 0.0 <= reading[0] <= 1.0:
+            return
+        before = reading[0] if self.accuracy is None else self.accuracy
+        self.accuracy = before + NEW * (reading[0] - before)
+        error = self.accuracy - self.options.target
+        if abs(error) > DEAD:
+            move = max(-1.0, min(1.0, error / FULL)) * passed / self.options.lag
+            # However seldom it is logged, one reading moves a tenth of the way at most.
+            self.help = max(-1.0, min(1.0, self.help + max(-0.1, min(0.1, move))))
+
+    @hookimpl
+    def discriminator_images(self, images: Any, controls: Any, random: Any) -> Any:
+        return images + controls["sigma"] * random.normal(ops.shape(images))
+
+    @hookimpl
+    def discriminator_labels(self, labels: Any, controls: Any, random: Any) -> Any:
+        flipped = random.bernoulli(ops.shape(labels), controls["flip"])
+        return labels + flipped * (1.0 - 2.0 * labels)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"help": self.help, "accuracy": self.accuracy, "read": self.read, "read_at": self.read_at}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.help = float(state.get("help", self.options.start))
+        self.accuracy = state.get("accuracy")
+        self.read, self.read_at = list(state.get("read", [])), int(state.get("read_at", 0))

@@ -1,0 +1,77 @@
+"""``ganforge compare``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganforge.cli.common import console, runs_dir_option
+
+EPILOG = """\b
+Examples:
+  ganforge compare run_3 run_7
+  ganforge compare seed-quick
+  ganforge compare run_3 run_7 --json
+"""
+
+
+@click.command("compare", epilog=EPILOG)
+@click.argument("names", metavar="STUDY|RUN...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@runs_dir_option
+def command(names: tuple[str, ...], as_json: bool, runs_dir: str) -> None:
+    """Put runs side by side: their metrics, balance, parameters and time, and what these say.
+
+    RUN is a name such as run_12, a path, or `latest`; STUDY a study's name or file. `ganforge evaluate` measures.
+    """
+    from ganforge.study.summary import columns_of, resolve, summarise
+
+    chosen = resolve(names, Path(runs_dir))
+    if as_json:
+        summaries = [summarise(name, run) for name, run in chosen]
+        columns = columns_of(summaries)
+        rows = [{"name": s.name, "run": s.run.name, **{c.key: c.get(s) for c in columns}} for s in summaries]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    print_comparison(console(), chosen)
+
+
+def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
+    """Print the table, the best of each column bold, and the findings."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ganforge.study.findings import findings
+    from ganforge.study.summary import best, columns_of, summarise
+
+    summaries = [summarise(name, run) for name, run in chosen]
+    # What is wide and rarely asked is in --json and in the report.
+    columns = [c for c in columns_of(summaries) if c.key not in ("flops", "memory", "copies", "balanced")]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run", overflow="fold", min_width=14)
+    if any(s.name != s.run.name for s in summaries):
+        table.add_column("", no_wrap=True)
+    for column in columns:
+        table.add_column(column.title, justify="right", overflow="fold")
+    for summary in summaries:
+        cells = [escape(summary.name)]
+        if any(s.name != s.run.name for s in summaries):
+            cells.append(summary.run.name)
+        for column in columns:
+            value, top = column.get(summary), best(column, summaries)
+            text = column.text(value)
+            cells.append(f"[bold green]{text}[/]" if top is not None and value == top else text)
+        table.add_row(*cells)
+    out.print(table)
+    for sentence in findings(summaries):
+        out.print(f"• {sentence}", markup=False)
+    missing = [s.run.name for s in summaries if s.evaluation is None]
+    if missing:
+        out.print(
+            f"Not measured yet: ganforge evaluate {missing[0]}"
+            + (f" (and {len(missing) - 1} more)" * (len(missing) > 1))
+        )

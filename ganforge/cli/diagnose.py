@@ -1,0 +1,70 @@
+"""``ganforge diagnose``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ganforge.cli.common import console, run_argument, run_name, runs_dir_option
+
+EPILOG = """\b
+Examples:
+  ganforge diagnose run_12
+  ganforge diagnose latest --json
+"""
+
+
+@click.command("diagnose", epilog=EPILOG)
+@run_argument
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+@runs_dir_option
+def command(run: str, as_json: bool, runs_dir: str) -> None:
+    """Say in words what is wrong with a run, from its numbers, and what to try next.
+
+    RUN is a name such as run_12, a path, or `latest`. A running one may be asked too.
+    """
+    from rich.markup import escape
+
+    from ganforge.runs import find_run
+    from ganforge.study.diagnose import command as to_try
+    from ganforge.study.diagnose import diagnose, gather, too_early
+
+    path = find_run(run, Path(runs_dir))
+    evidence = gather(path)
+    findings = diagnose(evidence)
+    if as_json:
+        click.echo(json.dumps([{**asdict(f), "command": to_try(evidence, f)} for f in findings], indent=2))
+        return
+    out = console()
+    progress = evidence.manifest["progress"]
+    out.print(f"[bold]{escape(path.name)}[/] at step {progress['step']:,} of {progress['steps']:,}")
+    for finding in findings:
+        out.print(f"\n[yellow]{finding.title}[/] ({finding.kind})")
+        out.print(f"  {finding.numbers}: {finding.why}", markup=False)
+        out.print("  Try:")
+        out.print(f"  {to_try(evidence, finding)}", markup=False, soft_wrap=True)
+    if not findings:
+        if too_early(evidence):
+            out.print(f"Too early to say: {len(evidence.lines)} lines are logged (--log-every logs more often).")
+        else:
+            out.print("[green]Nothing wrong that the numbers show.[/]")
+            out.print(_healthy(evidence), markup=False)
+    if evidence.evaluation is None:
+        out.print(
+            f"\nWhether it repeats training pictures is known after: ganforge evaluate {run_name(path, runs_dir)}"
+        )
+
+
+def _healthy(evidence: object) -> str:
+    from ganforge.study.metrics.gap import gap
+
+    numbers = gap(evidence.lines)  # type: ignore[attr-defined]
+    if "d_accuracy" not in numbers:
+        return ""
+    return (
+        f"In the second half the discriminator was right {numbers['d_accuracy']:.0%} of the time, "
+        f"in balance {numbers['balanced']:.0%} of it; gap between the losses {numbers.get('loss_gap', 0):.2f}."
+    )

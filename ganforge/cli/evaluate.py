@@ -1,0 +1,116 @@
+"""``ganforge evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganforge.cli.common import (
+    console,
+    duration,
+    pairs,
+    plugin_option,
+    run_argument,
+    run_name,
+    runs_dir_option,
+    say_path,
+)
+
+EPILOG = """\b
+Examples:
+  ganforge evaluate run_12
+  ganforge evaluate latest --samples 5000 --json
+  ganforge evaluate run_12 --inception inception-2015-12-05.pt
+"""
+
+
+@click.command("evaluate", epilog=EPILOG)
+@run_argument
+@click.option(
+    "--samples", type=click.IntRange(16), default=2048, show_default=True, metavar="N", help="Pictures to measure on."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the pictures drawn.")
+@click.option(
+    "--inception",
+    type=click.Path(path_type=Path),
+    metavar="FILE.pt",
+    help="Published FID and KID too, by this TorchScript network (extra: fid).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print evaluation.json.")
+@plugin_option
+@runs_dir_option
+def command(
+    run: str, samples: int, seed: int, inception: Path | None, as_json: bool, plugins: tuple[str, ...], runs_dir: str
+) -> None:
+    """Measure what a run's generator makes, and store it in the run as evaluation.json.
+
+    RUN is a name such as run_12, a path, or `latest`. Nothing is downloaded.
+    """
+    from ganforge.api import Run
+    from ganforge.study.evaluate import evaluate
+
+    opened, out = Run(run, runs_dir, plugins=plugins), console()
+    say = None if as_json else lambda what: out.print(f"[dim]measuring {what} …[/]")
+    result = evaluate(opened, samples, seed, inception, say)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    out.print(f"\n[bold]{opened.id}[/] at step {result['step']:,}, {result['samples']:,} pictures")
+    out.print(pairs(rows(result)))
+    out.print(
+        f"\nStored in {say_path(opened.path / 'evaluation.json')}; the pictures nearest to copies, above the "
+        f"training pictures they are near to: {say_path(opened.path / 'nearest.png')}\n"
+        f"Next: [bold]ganforge compare {run_name(opened.path, runs_dir)} …[/]"
+    )
+
+
+def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return an evaluation as names and words."""
+    levels = ", ".join(f"{side} px {e['swd'][side]:.1f}" for side in e["swd"] if side.isdigit())
+    kid, copies, gap, cost = e["kid"], e["memorising"], e["gap"], e["cost"]
+    table = [
+        ("SWD", f"{e['swd']['mean']:.1f} ×10⁻³ ({levels}); real against real {e['swd']['floor']:.1f}"),
+        (
+            "KID",
+            f"{kid['value']:.4f} ± {kid['error']:.4f} by {kid['features']}; real against real {kid['floor']:.4f}",
+        ),
+        (
+            "diversity",
+            f"{e['spread']['mean']:.0f} levels between pictures (real {e['spread']['real_mean']:.0f}), "
+            f"{e['spread']['nearest']:.0f} to the nearest (real {e['spread']['real_nearest']:.0f})",
+        ),
+        (
+            "copies",
+            f"{copies['share']:.1%} of pictures (training pictures among themselves {copies['real_share']:.1%})",
+        ),
+    ]
+    if "critters" in e:
+        c = e["critters"]
+        table.append(
+            (
+                "modes",
+                f"{c['modes']} of {c['of']} covered (a perfect generator: {c['expected']:.0f}), precision "
+                f"{c['precision']:.1%}; the reader is right on {c['reader']['mode']:.1%} of real critters",
+            )
+        )
+    if "inception" in e:
+        i = e["inception"]
+        table.append(("FID", f"{i['fid']:.2f}, KID {i['kid']:.4f} ± {i['kid_error']:.4f} by {i['weights']}"))
+    if "loss_gap" in gap:
+        balanced = f", in balance {gap['balanced']:.0%} of the second half" if "balanced" in gap else ""
+        accuracy = f", D right {gap['d_accuracy']:.0%}" if "d_accuracy" in gap else ""
+        table.append(("balance", f"gap between the losses {gap['loss_gap']:.2f}{accuracy}{balanced}"))
+    flops = cost["flops"]
+    memory = f", {cost['peak_memory'] / 1e9:.2f} GB at most" if "peak_memory" in cost else ""
+    table += [
+        (
+            "cost",
+            f"G {cost['parameters']['generator']:,} parameters, {flops['generator'] / 1e6:.1f} MFLOP a picture; "
+            f"D {cost['parameters']['discriminator']:,}, {flops['discriminator'] / 1e6:.1f}",
+        ),
+        ("time", f"{duration(cost['seconds'] or 0)}{memory}"),
+    ]
+    return table

@@ -1,0 +1,43 @@
+"""``ganforge report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganforge.cli.common import console, runs_dir_option, say_path
+
+EPILOG = """\b
+Examples:
+  ganforge report seed-quick
+  ganforge report run_3 run_7 --output noise.html --open
+"""
+
+
+@click.command("report", epilog=EPILOG)
+@click.argument("names", metavar="STUDY|RUN...", nargs=-1, required=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE.html", help="[default: in the runs directory]"
+)
+@click.option("--title", help="[default: the names]")
+@click.option("--frames", type=click.IntRange(2), default=12, show_default=True, help="Grids of each run, at most.")
+@click.option("--open", "open_it", is_flag=True, help="Open it.")
+@runs_dir_option
+def command(
+    names: tuple[str, ...], output: Path | None, title: str | None, frames: int, open_it: bool, runs_dir: str
+) -> None:
+    """Write one HTML page about a study or several runs, which needs nothing beside it and no network.
+
+    Curves, grids over the epochs, a table of metrics, both networks, and what the numbers say.
+    """
+    from ganforge.study.report import write_report
+    from ganforge.study.summary import resolve, summarise
+
+    chosen = resolve(names, Path(runs_dir))
+    label = title or (Path(names[0]).stem if len(names) == 1 else ", ".join(names))
+    path = output or Path(runs_dir) / f"{Path(names[0]).stem if len(names) == 1 else 'report'}.html"
+    write_report([summarise(name, run) for name, run in chosen], path, label, frames)
+    console().print(f"{say_path(path)}  ({path.stat().st_size / 1e6:.1f} MB)", markup=False)
+    if open_it:
+        click.launch(str(path))

@@ -1,0 +1,44 @@
+"""``ganforge watch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ganforge.cli.common import console, runs_dir_option
+
+EPILOG = """\b
+Examples:
+  ganforge watch
+  ganforge watch run_12 --port 8000 --open
+"""
+
+
+@click.command("watch", epilog=EPILOG)
+@click.argument("run", metavar="[RUN]", default="latest")
+@click.option("--port", type=click.IntRange(0, 65535), default=8420, show_default=True, help="0 takes a free one.")
+@click.option("--open", "open_it", is_flag=True, help="Open it.")
+@runs_dir_option
+def command(run: str, port: int, open_it: bool, runs_dir: str) -> None:
+    """Serve a page with the live grid and curves of a run, to this machine alone.
+
+    RUN is a name such as run_12, a path, or `latest` (the default). Ctrl-C ends it; the run goes on.
+    """
+    from ganforge.runs import find_run
+    from ganforge.study.watch import serve
+
+    path = find_run(run, Path(runs_dir))
+    server = serve(path, port)
+    url = f"http://{server.server_address[0]}:{server.server_address[1]}/"
+    out = console()
+    out.print(f"{path.name}: {url}  (Ctrl-C ends it)", markup=False)
+    out.file.flush()
+    if open_it:
+        click.launch(url)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        out.print("The page is closed.")
+    finally:
+        server.server_close()

@@ -1,0 +1,133 @@
+"""``evaluation.json``: a finished or stopped run's metrics, computed from pictures that its generator makes now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganforge.errors import GANForgeError
+from ganforge.runs import read_metrics
+from ganforge.runs.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from ganforge.api import Run
+
+NAME, FORMAT, SAMPLES = "evaluation.json", 1, 2048
+
+
+def evaluate(
+    run: Run,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    inception: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Measure a run, store the result as ``evaluation.json`` in it and return it.
+
+    Args:
+        samples: pictures drawn from the generator, and training pictures beside them (fewer where there are fewer).
+        seed: of the latents and of the choice of training pictures.
+        inception: a network for published FID and KID, see ``ganforge.study.metrics.inception``.
+        progress: told in a word what is being measured.
+
+    Raises:
+        GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used.
+    """
+    from ganforge.study.metrics.cost import cost
+    from ganforge.study.metrics.critters import critter_coverage
+    from ganforge.study.metrics.features import NAME as FEATURES
+    from ganforge.study.metrics.features import features
+    from ganforge.study.metrics.gap import gap
+    from ganforge.study.metrics.kid import kid
+    from ganforge.study.metrics.memorising import memorising
+    from ganforge.study.metrics.spread import spread
+    from ganforge.study.metrics.swd import swd
+
+    say = progress or (lambda what: None)
+    manifest = run.manifest
+    say("pictures")
+    training = training_images(run)
+    fake = run.sample(samples, seed=seed)
+    chosen = training[np.random.default_rng([seed, 2]).permutation(len(training))[: 2 * samples]]
+    real = chosen[:samples]
+    # What so many pictures can resolve: training pictures against others of them.
+    half = len(chosen) // 2
+
+    result: dict[str, Any] = {
+        "format": FORMAT,
+        "step": manifest["progress"]["step"],
+        "samples": len(fake),
+        "real": len(real),
+        "seed": seed,
+    }
+    say("sliced Wasserstein distance")
+    result["swd"] = {**swd(real, fake), "floor": swd(chosen[:half], chosen[half:])["mean"]}
+    say("kernel distance")
+    seen = features(chosen)
+    value, error = kid(seen[: len(real)], features(fake))
+    floor = kid(seen[:half], seen[half:])[0]
+    result["kid"] = {"value": value, "error": error, "floor": floor, "features": FEATURES}
+    say("diversity and memorising")
+    mine, theirs = spread(fake[:200]), spread(real[:200])
+    result["spread"] = {**mine, "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
+    result["memorising"] = memorising(fake, training)
+    if manifest["config"]["data"].partition(":")[0] == "critters":
+        say("modes of the critters")
+        result["critters"] = critter_coverage(fake)
+    result["gap"] = gap(read_metrics(run.path))
+    result["cost"] = cost(manifest)
+    if inception is not None:
+        say("FID")
+        result["inception"] = inception_scores_of(real, fake, inception)
+    write_json(run.path / NAME, result)
+    draw_nearest(run.path / "nearest.png", fake, training)
+    return result
+
+
+def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[str, Any]:
+    """Return FID and KID by the network in ``weights``; see ``ganforge.study.metrics.inception``."""
+    from ganforge.study.metrics.inception import inception_scores
+
+    if not weights.is_file():
+        raise GANForgeError(f"--inception {weights}: there is no such file; expected a TorchScript network")
+    return inception_scores(real, fake, weights)
+
+
+def read_evaluation(run: Path) -> dict[str, Any] | None:
+    """Return what ``evaluate`` stored, or None; a damaged or newer file counts as none."""
+    try:
+        value = read_json(run / NAME)
+    except GANForgeError:
+        return None
+    return value if isinstance(value, dict) and value.get("format") == FORMAT else None
+
+
+def training_images(run: Run) -> np.ndarray:
+    """Return the pictures a run was trained on, uint8 (N, H, W, C), from the cache where they are there.
+
+    Raises:
+        GANForgeError: they cannot be read, or are not those any more.
+    """
+    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.plugins import load_plugins
+    from ganforge.training import load_images, resolve_source
+
+    config, manifest = run.config, run.manifest
+    choose_backend(None)
+    images = load_images(config, *resolve_source(config.data, load_plugins(config.plugins)), None)
+    if images.fingerprint != manifest["data"]["fingerprint"]:
+        raise GANForgeError(f"the pictures in {config.data} are not those {run.id} was trained on; put them back")
+    return np.asarray(images.array)
+
+
+def draw_nearest(path: Path, fake: np.ndarray, training: np.ndarray, count: int = 10) -> None:
+    """Save the ``count`` pictures nearest to a copy, and below each the training picture it is nearest to."""
+    from ganforge.media.grids import make_grid, save_png
+    from ganforge.study.metrics.memorising import nearest
+
+    index, ratio = nearest(fake, training)
+    worst = np.argsort(ratio)[:count]
+    save_png(make_grid(np.concatenate([fake[worst], training[index[worst]]]), len(worst)), path)

@@ -1,0 +1,1 @@
+"""What a run is worth, in numbers that need no download: one short file a metric."""

@@ -1,0 +1,144 @@
+"""A study file: the runs it asks for, each with every setting of ``ganforge train``."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganforge.config import TrainConfig
+from ganforge.errors import UsageError, closest
+
+SECTIONS = ("name", "description", "common", "run", "grid")
+# Settings that take a list of texts in one run, so that only a list of lists or of texts in a grid varies them.
+LISTS = ("balance", "plugins")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a study: its name, its settings by the names of ``TrainConfig``, and the epochs of its stages."""
+
+    name: str
+    settings: dict[str, Any]
+    stages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: its name, what it is about and its runs in order."""
+
+    name: str
+    description: str = ""
+    entries: list[Entry] = field(default_factory=list)
+
+
+def read_study(path: Path, **overrides: Any) -> Study:
+    """Read a study file; ``overrides`` (such as ``data``) win over what stands in it.
+
+    ::
+
+        name = "noise"                      # else the file's name
+        [common]                            # settings of every run: the flags of train, dashes or underscores
+        epochs = 50
+        [[run]]                             # one run
+        name = "plain"
+        [[grid]]                            # every combination of what is given as a list
+        arch = ["fcgan-3", "dcgan-3"]
+        balance = ["input-noise:sigma=0.1", ["input-noise:sigma=0.2", "label-noise"]]
+        seed = [0, 1]
+
+    In a run, ``stages = [100, 250]`` trains to 100 epochs and then, resumed, to 250.
+
+    Raises:
+        UsageError: the file cannot be read, or a name or value will not do; says in which run.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"the study {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the study {path} is not TOML: {error}") from None
+    for name in values:
+        if name not in SECTIONS:
+            raise UsageError(
+                f"the study {path} has '{name}'; expected {', '.join(SECTIONS)}.{closest(name, SECTIONS)}"
+            )
+    common = _settings(values.get("common", {}), f"{path}, [common]")
+    entries: list[Entry] = []
+    for i, table in enumerate(_tables(values, "run", path), 1):
+        entries.append(_entry(dict(table), common, overrides, f"{path}, run {i}"))
+    for i, table in enumerate(_tables(values, "grid", path), 1):
+        entries += _grid(dict(table), common, overrides, f"{path}, grid {i}")
+    if not entries:
+        raise UsageError(f"the study {path} asks for no runs; expected [[run]] or [[grid]] tables")
+    names = [entry.name for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"the study {path} has two runs named '{name}'; give each a name of its own")
+    title = str(values.get("name", path.stem))
+    if not re.fullmatch(r"[\w.-]+", title):
+        raise UsageError(f"the study {path} is named '{title}'; expected letters, digits, dashes and underscores")
+    return Study(title, str(values.get("description", "")), entries)
+
+
+def _tables(values: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
+    tables = values.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"the study {path}: '{name}' will not do; expected [[{name}]] tables")
+    return tables
+
+
+def _grid(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, Any], where: str) -> list[Entry]:
+    """Return a run for each combination; a name, if given, stands before what varies."""
+    prefix = table.pop("name", "")
+    varied = {key: value for key, value in table.items() if isinstance(value, list) and key != "stages"}
+    for key, value in varied.items():
+        if not value:
+            raise UsageError(f"{where}: {key} is an empty list; expected at least one value")
+    entries = []
+    for values in itertools.product(*varied.values()):
+        chosen = dict(zip(varied, values))
+        words = [prefix] if prefix else []
+        # Only what differs within the grid is in the name.
+        words += [_word(key, value) for key, value in chosen.items() if len(varied[key]) > 1]
+        name = " ".join(words) or " ".join(_word(key, value) for key, value in chosen.items())
+        entries.append(_entry({**table, **chosen, "name": name}, common, overrides, where))
+    return entries
+
+
+def _word(key: str, value: Any) -> str:
+    text = " + ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if key in ("arch", "balance", "loss") else f"{key.replace('_', '-')}={text}"
+
+
+def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, Any], where: str) -> Entry:
+    name, stages = table.pop("name", None), table.pop("stages", ())
+    settings = {**common, **_settings(table, where), **overrides}
+    if name is None:
+        name = " ".join(str(settings[key]) for key in ("arch", "balance") if key in settings) or "run"
+    if stages:
+        if not (isinstance(stages, list) and all(isinstance(n, int) and n > 0 for n in stages)) or stages != sorted(
+            set(stages)
+        ):
+            raise UsageError(f"{where}: stages = {stages} will not do; expected epochs that grow, such as [100, 250]")
+        settings["epochs"] = stages[0]
+    try:
+        TrainConfig.of(settings)
+    except UsageError as error:
+        raise UsageError(f"{where} ('{name}'): {error}") from None
+    return Entry(str(name), settings, tuple(stages))
+
+
+def _settings(table: Any, where: str) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} will not do; expected a table of settings")
+    settings = {key.replace("-", "_"): value for key, value in table.items()}
+    if "plugin" in settings:
+        settings["plugins"] = settings.pop("plugin")
+    for key in LISTS:
+        if isinstance(settings.get(key), str):
+            settings[key] = [settings[key]]
+    return settings

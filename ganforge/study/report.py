@@ -1,0 +1,177 @@
+"""One self-contained HTML file about several runs: no network, no framework, nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganforge import __version__
+from ganforge.errors import GANForgeError
+from ganforge.runs import list_snapshots
+from ganforge.runs.files import write_atomic
+from ganforge.study.diagnose import cells, diagnose, gather
+from ganforge.study.findings import findings
+from ganforge.study.summary import Summary, columns_of
+
+CURVES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
+POINTS, SHOWN, COLUMNS_OF_GRID = 300, 36, 6
+
+
+def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: int = 12) -> None:
+    """Write the report, whole or not at all; ``frames`` grids of each run at most.
+
+    Raises:
+        GANForgeError: the place cannot be written.
+    """
+    html = render("report.html", title=title, data=report_data(summaries, title, frames))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, html.encode())
+    except OSError as error:
+        raise GANForgeError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def render(template: str, title: str, data: Any) -> str:
+    """Return a page with its style, scripts and data inside it."""
+    pages = resources.files("ganforge.study") / "page"
+    # "</" would end the script element from within a text.
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
+    parts = {
+        "{{title}}": title.replace("&", "&amp;").replace("<", "&lt;"),
+        "/*{{style}}*/": (pages / "style.css").read_text("utf-8"),
+        "/*{{chart}}*/": (pages / "chart.js").read_text("utf-8"),
+        "{{data}}": text,
+    }
+    html = (pages / template).read_text("utf-8")
+    for mark, part in parts.items():
+        html = html.replace(mark, part)
+    return html
+
+
+def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> dict[str, Any]:
+    """Return everything the page shows, JSON-able."""
+    columns = columns_of(summaries)
+    diagrams: dict[str, dict[str, Any]] = {}
+    runs = []
+    for summary in summaries:
+        config = summary.manifest["config"]
+        found = diagnose(gather(summary.run))
+        runs.append(
+            {
+                "name": summary.name,
+                "id": summary.run.name,
+                "state": summary.manifest["state"],
+                "arch": config["arch"],
+                "balance": summary.balance,
+                "loss": config["loss"],
+                "seed": config["seed"],
+                "epochs": summary.manifest["progress"]["epoch"],
+                "numbers": {column.key: column.get(summary) for column in columns},
+                "texts": {column.key: column.text(column.get(summary)) for column in columns},
+                "curves": curves(summary.lines),
+                "frames": _frames(summary.run, summary.manifest["image_shape"][0], frames),
+                "diagram": _diagram(summary, diagrams),
+                "diagnoses": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in found],
+            }
+        )
+    about = summaries[0].manifest
+    return {
+        "title": title,
+        "version": __version__,
+        "data": about["data"]["description"],
+        "columns": [{"key": c.key, "title": c.title, "better": c.better} for c in columns],
+        "findings": findings(summaries),
+        "runs": runs,
+        "diagrams": list(diagrams.values()),
+        "notes": _notes(summaries),
+    }
+
+
+def curves(lines: Sequence[dict[str, Any]], points: int = POINTS) -> dict[str, list[float | None]]:
+    """Return the curves by name, means over at most ``points`` equal parts; the x-axis is ``epoch``."""
+    if not lines:
+        return {}
+    from ganforge.study.metrics.gap import column
+
+    parts = np.array_split(np.arange(len(lines)), min(points, len(lines)))
+    planned = sorted({k for k in lines[-1] if "/" in k and not k.endswith("/penalty")})
+    result: dict[str, list[float | None]] = {}
+    for name in ("epoch", *CURVES, *planned):
+        values = column(lines, name)
+        if np.isfinite(values).any():
+            means = [_mean(values[part]) for part in parts]
+            result[name] = [None if m is None else float(f"{m:.5g}") for m in means]
+    return result
+
+
+def _mean(values: np.ndarray) -> float | None:
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else None
+
+
+def _frames(run: Path, side: int, count: int) -> list[dict[str, Any]]:
+    """Return some of the grids, the first and last among them, as pictures of 36 latents inside the page."""
+    from ganforge.media.grids import make_grid
+
+    snapshots = list_snapshots(run)
+    chosen = np.unique(np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int))
+    result = []
+    for i in chosen:
+        epoch, path = snapshots[i]
+        grid = make_grid(cells(path, side)[:SHOWN], COLUMNS_OF_GRID, pad=1)
+        result.append({"epoch": epoch, "src": _inline(grid)})
+    return result
+
+
+def _inline(picture: np.ndarray, lossless: bool = False) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
+    image.save(buffer, "webp", quality=85, lossless=lossless)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _diagram(summary: Summary, diagrams: dict[str, dict[str, Any]]) -> int | None:
+    """Return the place of a run's diagram among those of the page; runs of one architecture share it."""
+    from PIL import Image
+
+    path = summary.run / "architecture.png"
+    if not path.is_file():
+        return None
+    # Layers' names carry counters of the process that built them.
+    layers = {
+        role: [[row["kind"], row["output_shape"], row["parameters"], row["detail"]] for row in rows]
+        for role, rows in summary.manifest["networks"].items()
+    }
+    key = hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()
+    if key not in diagrams:
+        with Image.open(path) as picture:
+            drawn = np.asarray(picture.convert("RGB"))
+        diagrams[key] = {"arch": summary.manifest["config"]["arch"], "src": _inline(drawn, lossless=True)}
+    return list(diagrams).index(key)
+
+
+def _notes(summaries: Sequence[Summary]) -> list[str]:
+    """Return what a reader must know to read the numbers."""
+    measured = [s.evaluation for s in summaries if s.evaluation]
+    if not measured:
+        return ["No run is measured yet: ganforge evaluate RUN."]
+    first = measured[0]
+    notes = [
+        f"SWD and KID from {first['samples']:,} generated pictures; real against real, SWD "
+        f"is {first['swd']['floor']:.1f} and KID {first['kid']['floor']:.3f}. KID by {first['kid']['features']}, a "
+        "fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
+        "Loss gap, D right and in balance: the second half of each run. In balance: D right between 55 % and 90 %.",
+    ]
+    if len(measured) < len(summaries):
+        notes.append(f"{len(summaries) - len(measured)} of {len(summaries)} runs are not measured.")
+    return notes

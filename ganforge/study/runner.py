@@ -1,0 +1,206 @@
+"""Carrying out a study: each run in a process of its own, so many at a time; what is done stays done."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import GANForgeError
+from ganforge.runs import read_manifest
+from ganforge.runs.files import read_json, write_json
+from ganforge.study.evaluate import SAMPLES, read_evaluation
+from ganforge.study.plan import Entry, Study
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+@dataclass
+class Row:
+    """How one run of the study is: ``state`` is waiting, running, measuring, done, stopped or failed."""
+
+    entry: Entry
+    state: str = "waiting"
+    run: Path | None = None
+    step: int = 0
+    steps: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
+class Runner:
+    """Runs a study's entries in ``runs_dir``, ``jobs`` at a time; ``rows`` says at any moment how it stands.
+
+    Which run belongs to which entry stands in ``NAME.study.json`` beside the runs, with the settings it was made
+    with: an entry whose settings changed gets a new run. ``evaluate``: measure each run when it is done.
+    """
+
+    def __init__(
+        self, study: Study, runs_dir: Path, jobs: int = 1, evaluate: bool = True, samples: int = SAMPLES
+    ) -> None:
+        self.study, self.runs_dir, self.jobs = study, runs_dir, jobs
+        self.evaluate, self.samples = evaluate, samples
+        self.index = study_path(study.name, runs_dir)
+        self.known = _read_index(self.index)
+        self.rows = [Row(entry) for entry in study.entries]
+        self._lock = threading.Lock()
+        self._queue = list(self.rows)
+        self._children: set[subprocess.Popen[str]] = set()
+        self.stopping = False
+        for row in self.rows:
+            self._look(row)
+
+    def run(self, changed: Callable[[], None] | None = None) -> bool:
+        """Do what is left; ``changed`` is called on this thread, often. Returns whether every run is done.
+
+        Ctrl-C asks the running ones to save, waits for them and raises ``KeyboardInterrupt``.
+        """
+        self.runs_dir.mkdir(parents=True, exist_ok=True)
+        self._save_index()
+        self._queue = [row for row in self.rows if row.state != "done"]
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(self.jobs, len(self._queue)))]
+        for thread in threads:
+            thread.start()
+        interrupted = False
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join(0.25)
+                    if changed:
+                        changed()
+            except KeyboardInterrupt:
+                # The terminal told the children too; from here on they save and end.
+                if interrupted:
+                    for child in list(self._children):
+                        child.kill()
+                interrupted = self.stopping = True
+        if changed:
+            changed()
+        if interrupted:
+            raise KeyboardInterrupt
+        return all(row.state == "done" for row in self.rows)
+
+    # ------------------------------------------------------------------ one run
+
+    def _look(self, row: Row) -> None:
+        """Find the run that an earlier go made for this entry, and whether anything is left to do."""
+        known = self.known.get(row.entry.name)
+        if not known or known["settings"] != _comparable(row.entry):
+            return
+        run = self.runs_dir / known["run"]
+        try:
+            manifest = read_manifest(run)
+            progress, state = manifest["progress"], manifest["state"]
+        except (GANForgeError, KeyError):
+            return
+        row.run, row.step, row.steps = run, progress["step"], progress["steps"]
+        row.metrics = dict(manifest.get("metrics") or {})
+        target = row.entry.stages[-1] if row.entry.stages else progress["epochs"]
+        finished = state == "finished" and progress["epoch"] >= target
+        evaluation = read_evaluation(run)
+        measured = not self.evaluate or (evaluation is not None and evaluation["step"] == progress["step"])
+        row.state = "done" if finished and measured else "waiting"
+
+    def _work(self) -> None:
+        while not self.stopping:
+            with self._lock:
+                if not self._queue:
+                    return
+                row = self._queue.pop(0)
+            try:
+                self._carry_out(row)
+            except Exception as error:
+                row.state, row.error = "failed", f"{type(error).__name__}: {error}"
+
+    def _carry_out(self, row: Row) -> None:
+        row.state, row.error = "running", ""
+        run = row.run if row.run and any((row.run / "checkpoints").glob("step_*")) else None
+        task = {
+            "settings": {**row.entry.settings, "runs_dir": str(self.runs_dir)},
+            "stages": list(row.entry.stages),
+            "run": str(run) if run else None,
+            "evaluate": self.evaluate,
+            "samples": self.samples,
+        }
+        child = subprocess.Popen(
+            [sys.executable, "-m", "ganforge.study.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment(self.jobs),
+        )
+        self._children.add(child)
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(json.dumps(task))
+            child.stdin.close()
+            for line in child.stdout:
+                self._hear(row, json.loads(line))
+            code = child.wait()
+        finally:
+            self._children.discard(child)
+        if code == 0:
+            row.state = "done"
+        elif code in (130, -2):
+            row.state = "stopped"
+        else:
+            row.state = "failed"
+            row.error = row.error or f"the process ended with {code}" + (" (out of memory?)" if code == -9 else "")
+
+    def _hear(self, row: Row, said: dict[str, Any]) -> None:
+        if "run" in said and (row.run is None or row.run != Path(said["run"])):
+            row.run = Path(said["run"])
+            with self._lock:
+                self.known[row.entry.name] = {"run": row.run.name, "settings": _comparable(row.entry)}
+                self._save_index()
+        row.step, row.steps = said.get("step", row.step), said.get("steps", row.steps)
+        row.error = said.get("error", row.error)
+        row.state = said.get("doing", row.state)
+        row.metrics.update({k: v for k, v in said.items() if isinstance(v, float)})
+
+    def _save_index(self) -> None:
+        about = {"name": self.study.name, "description": self.study.description, "entries": self.known}
+        write_json(self.index, {"format": 1, **about})
+
+
+def environment(jobs: int) -> dict[str, str]:
+    """Return the environment of a child: the cores shared out among ``jobs``, unless the person set a number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // jobs))
+    return {**os.environ, **{name: os.environ.get(name, threads) for name in THREADS}}
+
+
+def study_path(name: str, runs_dir: Path) -> Path:
+    """Return where a study keeps which run is which."""
+    return runs_dir / f"{name}.study.json"
+
+
+def study_runs(name: str, runs_dir: Path) -> list[tuple[str, Path]] | None:
+    """Return (entry, run directory) of a study carried out in ``runs_dir``, or None when there is none so named."""
+    path = study_path(name, runs_dir)
+    if not path.is_file():
+        return None
+    runs = [(entry, runs_dir / about["run"]) for entry, about in _read_index(path).items()]
+    return [(entry, run) for entry, run in runs if (run / "run.json").is_file()]
+
+
+def _read_index(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    entries = read_json(path).get("entries")
+    if not isinstance(entries, dict):
+        raise GANForgeError(f"{path} is damaged; move it away, and the study starts anew")
+    return entries
+
+
+def _comparable(entry: Entry) -> dict[str, Any]:
+    """Return what makes an entry the same run: its settings as JSON gives them back."""
+    return json.loads(json.dumps({**entry.settings, "stages": list(entry.stages)}))

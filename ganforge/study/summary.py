@@ -1,0 +1,137 @@
+"""Runs side by side: the numbers of each, in columns, for the terminal and the report."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import GANForgeError
+from ganforge.runs import find_run, read_manifest, read_metrics
+from ganforge.study.evaluate import read_evaluation
+from ganforge.study.metrics.cost import cost
+from ganforge.study.metrics.gap import gap
+from ganforge.study.runner import study_runs
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run: what it is called here, where it is, ``run.json``, its logged lines and what was measured."""
+
+    name: str
+    run: Path
+    manifest: dict[str, Any]
+    lines: list[dict[str, Any]]
+    evaluation: dict[str, Any] | None
+    gap: dict[str, float]
+    cost: dict[str, Any]
+
+    @property
+    def balance(self) -> str:
+        return " + ".join(text for text in self.manifest["config"]["balance"] if text != "none") or "none"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of a run: its title, how it is written, and whether ``low``, ``high`` or neither is better."""
+
+    key: str
+    title: str
+    get: Callable[[Summary], float | None]
+    form: str = "{:.2f}"
+    better: str = ""
+    noun: str = ""
+
+    def text(self, value: float | None) -> str:
+        if value is None:
+            return "–"
+        if self.form == "si":
+            return f"{value / 1e6:.1f}M" if value >= 1e6 else f"{value / 1e3:.0f}k"
+        return self.form.format(value)
+
+
+def _measured(*path: str) -> Callable[[Summary], float | None]:
+    def get(summary: Summary) -> float | None:
+        value: Any = summary.evaluation
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value if isinstance(value, (int, float)) else None
+
+    return get
+
+
+def _gap(name: str) -> Callable[[Summary], float | None]:
+    return lambda summary: summary.gap.get(name)
+
+
+COLUMNS = (
+    Column("swd", "SWD ×10³", _measured("swd", "mean"), "{:.1f}", "low", "the sliced Wasserstein distance"),
+    Column("kid", "KID", _measured("kid", "value"), "{:.3f}", "low", "the kernel distance"),
+    Column("fid", "FID", _measured("inception", "fid"), "{:.1f}", "low", "the Fréchet distance"),
+    Column("modes", "modes", _measured("critters", "modes"), "{:.0f}", "high", "the number of modes covered"),
+    Column("precision", "precision", _measured("critters", "precision"), "{:.2f}", "high", "the precision"),
+    Column("copies", "copies", _measured("memorising", "share"), "{:.3f}", "low"),
+    Column("gap", "loss gap", _gap("loss_gap"), "{:.2f}", "", "the gap between the losses"),
+    Column("accuracy", "D right", _gap("d_accuracy"), "{:.2f}"),
+    Column("balanced", "in balance", _gap("balanced"), "{:.2f}", "high"),
+    Column("parameters", "G parameters", lambda s: s.manifest["parameters"]["generator"], "si"),
+    Column("flops", "MFLOP", lambda s: s.cost["training_flops"] / 1e6, "{:,.0f}"),
+    Column("seconds", "seconds", lambda s: s.manifest.get("seconds"), "{:,.0f}"),
+    Column(
+        "memory", "GB", lambda s: s.manifest["peak_memory"] / 1e9 if "peak_memory" in s.manifest else None, "{:.2f}"
+    ),
+)
+
+
+def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
+    """Return (name, run directory) of what was asked for: studies by name or file, and runs.
+
+    Raises:
+        GANForgeError: there is no such study or run.
+    """
+    chosen: list[tuple[str, Path]] = []
+    for name in names:
+        if name.endswith(".toml"):
+            runs = study_runs(_study_name(Path(name)), runs_dir)
+            if not runs:
+                raise GANForgeError(f"no run of {name} is in {runs_dir} yet; carry it out: ganforge study {name}")
+        else:
+            runs = study_runs(name, runs_dir)
+            if runs is None:
+                run = find_run(name, runs_dir)
+                runs = [(run.name, run)]
+        chosen += [(label, run) for label, run in runs if run not in [path for _, path in chosen]]
+    if not chosen:
+        raise GANForgeError("there is no run to compare yet")
+    return chosen
+
+
+def _study_name(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text("utf-8")).get("name", path.stem))
+    except (OSError, ValueError):
+        return path.stem
+
+
+def summarise(name: str, run: Path) -> Summary:
+    """Read everything about a run. Raises ``GANForgeError`` when ``run.json`` is missing or damaged."""
+    manifest, lines = read_manifest(run), read_metrics(run)
+    try:
+        return Summary(name, run, manifest, lines, read_evaluation(run), gap(lines), cost(manifest))
+    except (KeyError, TypeError) as error:
+        raise GANForgeError(f"{run / 'run.json'} is damaged: {error} is missing or wrong") from None
+
+
+def columns_of(summaries: Sequence[Summary]) -> list[Column]:
+    """Return the columns in which some run has a number."""
+    return [column for column in COLUMNS if any(column.get(s) is not None for s in summaries)]
+
+
+def best(column: Column, summaries: Sequence[Summary]) -> float | None:
+    """Return the best number of a column, None where none is better than another."""
+    values = [value for s in summaries if (value := column.get(s)) is not None]
+    if not column.better or len(set(values)) < 2:
+        return None
+    return min(values) if column.better == "low" else max(values)

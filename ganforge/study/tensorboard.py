@@ -1,0 +1,53 @@
+"""TensorBoard events of a run, beside what every run leaves: ``--log tensorboard``, the extra ``tensorboard``."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from ganforge import hookimpl
+from ganforge.errors import GANForgeError
+
+LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
+
+
+class TensorBoard:
+    """An observer that writes logged scalars and grids to ``tensorboard/`` in the run directory.
+
+    Raises:
+        GANForgeError: the extra is not installed.
+    """
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise GANForgeError("--log tensorboard needs the tensorboard extra: pip install 'ganforge[tensorboard]'")
+        self.writer: Any = None
+
+    @hookimpl
+    def run_started(self, run: Any) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # What a run cut off wrote after its checkpoint is hidden: it is written again.
+        purge = run.start_step + 1 if run.start_step else None
+        self.writer = SummaryWriter(run.directory / "tensorboard", purge_step=purge)
+        self.steps_per_epoch = run.steps_per_epoch
+
+    @hookimpl
+    def step_ended(self, step: Any) -> None:
+        for name, value in step.metrics.items():
+            if name in ("step", "epoch", "seconds") or value is None:
+                continue
+            group = "balance" if "/" in name else "losses" if name in LOSSES else "training"
+            self.writer.add_scalar(f"{group}/{name}", value, step.progress.step + 1)
+
+    @hookimpl
+    def snapshot_taken(self, snapshot: Any) -> None:
+        from ganforge.media.grids import make_grid
+
+        grid = make_grid(snapshot.images, 10)
+        self.writer.add_image("grid", grid, snapshot.epoch * self.steps_per_epoch, dataformats="HWC")
+
+    @hookimpl
+    def run_ended(self) -> None:
+        if self.writer is not None:
+            self.writer.close()

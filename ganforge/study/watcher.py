@@ -1,0 +1,64 @@
+"""The diagnosis while a run trains: an observer that speaks once it is sure, and once of each thing."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ganforge import hookimpl
+from ganforge.errors import GANForgeError
+from ganforge.study.diagnose import LEAST, Evidence, Finding, diagnose, look_at
+
+# Looked at every CHECK logged lines, once START of the run and FIRST lines are behind; sure after TIMES in a row.
+CHECK, START, FIRST, TIMES = 5, 0.15, 30, 4
+URGENT = ("diverged", "diverging")
+
+
+class Watcher:
+    """Calls ``say(finding)`` for what is wrong with the running training."""
+
+    def __init__(self, say: Callable[[Finding], None]) -> None:
+        self.say = say
+        self.manifest: dict[str, Any] | None = None
+        self.lines: list[dict[str, Any]] = []
+        self.grids: deque[tuple[int, Any]] = deque(maxlen=4)
+        self.seen: dict[str, int] = {}
+        self.said: set[str] = set()
+
+    @hookimpl
+    def run_started(self, run: Any) -> None:
+        from ganforge.runs import read_manifest, read_metrics
+
+        self.steps = run.steps
+        try:
+            self.manifest = read_manifest(run.directory)
+            self.lines = read_metrics(run.directory)
+        except GANForgeError:
+            self.manifest = None
+
+    @hookimpl
+    def step_ended(self, step: Any) -> None:
+        if not step.metrics or self.manifest is None:
+            return
+        line = {k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in step.metrics.items()}
+        self.lines.append(line)
+        if len(self.lines) % CHECK == 0 or None in line.values():
+            self._check(step.progress)
+
+    @hookimpl
+    def snapshot_taken(self, snapshot: Any) -> None:
+        self.grids.append((snapshot.epoch, snapshot.images))
+
+    def _check(self, progress: Any) -> None:
+        assert self.manifest is not None
+        now = {**self.manifest, "progress": {**self.manifest["progress"], "step": progress.step + 1}}
+        early = len(self.lines) < FIRST or (progress.step + 1) < START * progress.steps
+        found = {f.kind: f for f in diagnose(Evidence(now, self.lines, look_at(self.grids)))}
+        self.seen = {kind: self.seen.get(kind, 0) + 1 for kind in found}
+        for kind, finding in found.items():
+            sure = kind == "diverged" or (self.seen[kind] >= TIMES and not early)
+            if sure and kind not in self.said and len(self.lines) >= (1 if kind in URGENT else LEAST):
+                self.said.add(kind)
+                self.say(finding)

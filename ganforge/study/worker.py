@@ -1,0 +1,96 @@
+"""One run of a study in a process of its own: ``python -m ganforge.study.worker``.
+
+It reads one JSON object from its standard input, trains (or resumes) and evaluates, and writes one JSON object a line
+about how far it is. Its parent survives whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ganforge import hookimpl
+
+
+class Reporter:
+    """An observer that writes down where the run is, at most a few times a second."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.said = stream, 0.0
+        self.metrics: dict[str, float] = {}
+
+    def tell(self, **what: Any) -> None:
+        self.stream.write(json.dumps(what) + "\n")
+        self.stream.flush()
+
+    @hookimpl
+    def run_started(self, run: Any) -> None:
+        self.tell(run=str(run.directory), step=run.start_step, steps=run.steps)
+
+    @hookimpl
+    def step_ended(self, step: Any) -> None:
+        if step.metrics:
+            self.metrics = {
+                k: step.metrics.get(k) for k in ("d_loss", "g_loss", "d_real", "d_fake", "images_per_second")
+            }
+        done, now = step.progress.step + 1, time.perf_counter()
+        if now - self.said > 0.5 or done == step.progress.steps:
+            self.said = now
+            self.tell(step=done, steps=step.progress.steps, **self.metrics)
+
+
+def main() -> int:
+    """Do what standard input asks for; the exit code is that of ``ganforge train``."""
+    from ganforge.errors import GANForgeError
+
+    task = json.load(sys.stdin)
+    # What libraries print must not be taken for a report.
+    stream, sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8"), sys.stderr
+    reporter = Reporter(stream)
+    try:
+        return _work(task, reporter)
+    except GANForgeError as error:
+        reporter.tell(error=str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        reporter.tell(error=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        return 1
+
+
+def _work(task: dict[str, Any], reporter: Reporter) -> int:
+    from ganforge.config import TrainConfig
+    from ganforge.runs import read_manifest
+    from ganforge.training import Training
+
+    run = Path(task["run"]) if task["run"] else None
+    # None stands for a new run, or for what is left of one that was cut off.
+    for epochs in task["stages"] or [None]:
+        if run is None:
+            outcome = Training.new(TrainConfig.of(task["settings"])).run([reporter])
+        else:
+            progress = read_manifest(run)["progress"]
+            if progress["step"] >= progress["steps"] and (epochs or 0) <= progress["epochs"]:
+                continue
+            reporter.tell(run=str(run))
+            further = epochs if epochs and epochs > progress["epochs"] else None
+            outcome = Training.resume(run, further).run([reporter])
+        run = outcome.run
+        if outcome.state == "stopped":
+            return 130
+    if task["evaluate"]:
+        from ganforge.api import Run
+        from ganforge.study.evaluate import evaluate
+
+        reporter.tell(run=str(run), doing="measuring")
+        evaluate(Run(run), samples=task["samples"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""The closed loop: which way it steers, within its limits, without swinging, and across a resume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ganforge.api_types import Progress
+from ganforge.balance.auto import Auto
+from ganforge.errors import UsageError
+
+
+def plan(auto, step, accuracy, steps=2000, **other):
+    signals = {} if accuracy is None else {"d_accuracy": accuracy, "d_real": 0.5 + step / 1e6, "d_fake": 0.5, **other}
+    return auto.plan_step(Progress(step, steps, 0, 1), signals)
+
+
+def follow(auto, accuracy, start=0, stop=600, every=10):
+    """Let a fixed accuracy, or a function of the plan, reach the plan every tenth step, ten steps late."""
+    seen, plans = None, []
+    for step in range(start, stop):
+        plans.append(plan(auto, step, seen))
+        if step % every == every - 1:
+            seen = accuracy(plans[-1]) if callable(accuracy) else accuracy
+    return plans
+
+
+def test_a_sure_discriminator_is_hindered_and_a_guessing_one_is_spurred_within_limits():
+    sure = follow(Auto(), 1.0)
+    assert [p["help"] for p in sure] == sorted(p["help"] for p in sure)
+    assert sure[-1] == {"sigma": 0.4, "flip": 0.05, "help": 1.0, "discriminator_lr": 0.5}
+    guessing = follow(Auto(), 0.5)
+    assert guessing[-1] == {"sigma": 0.0, "flip": 0.0, "help": -1.0, "discriminator_lr": 2.0}
+    # The first move comes with the first reading: before it, the plan is that of the start.
+    assert sure[5]["sigma"] == pytest.approx(0.4 * 0.25)
+
+
+def test_near_the_target_nothing_moves_and_a_reading_counts_once():
+    auto = Auto()
+    follow(auto, 0.81)
+    assert auto.help == 0.25
+    auto = Auto()
+    for step in range(50):
+        auto.plan_step(Progress(step, 100, 0, 1), {"d_accuracy": 1.0, "d_real": 0.9, "d_fake": 0.1})
+    assert auto.help == pytest.approx(0.25)  # one reading at step 0 moves by no steps
+    before = auto.help
+    plan(auto, 60, float("nan"))
+    assert auto.help == before
+
+
+@pytest.mark.parametrize("every", [1, 10, 50])
+def test_it_settles_on_the_target_without_swinging(every):
+    random = np.random.default_rng(0)
+    level = [0.95]
+
+    def discriminator(planned):
+        # One whose accuracy falls with noise, follows slowly, and is measured on 64 pictures.
+        level[0] += 0.1 * (0.95 - 0.4 * planned["sigma"] / 0.4 - level[0])
+        return float(np.clip(level[0] + random.normal(0, 0.03), 0, 1))
+
+    plans = follow(Auto(Auto.Options(lag=max(200, 10 * every))), discriminator, stop=1500 + 60 * every, every=every)
+    tail = [p["help"] for p in plans[-800:]]
+    assert np.mean(tail) == pytest.approx(0.375, abs=0.12)  # where the accuracy is 0.8
+    assert np.ptp(tail) < (0.35 if every < 50 else 0.5)
+    assert abs(level[0] - 0.8) < 0.08
+
+
+def test_the_noise_is_gone_at_the_end():
+    auto = Auto(Auto.Options(start=1.0))
+    assert plan(auto, 1599, None)["sigma"] == pytest.approx(0.4)
+    assert plan(auto, 1799, None)["sigma"] == pytest.approx(0.2, abs=1e-3)
+    assert plan(auto, 1999, None)["sigma"] == 0
+    assert plan(Auto(Auto.Options(start=1.0, fade=0)), 1999, None)["sigma"] == pytest.approx(0.4)
+
+
+def test_its_memory_is_saved():
+    whole, first = Auto(), Auto()
+    plans = follow(whole, 0.95, stop=400)
+    begun = follow(first, 0.95, stop=200)
+    second = Auto()
+    second.set_state(first.get_state())
+    seen = {"d_accuracy": 0.95, "d_real": 0.5, "d_fake": 0.5}
+    assert begun == plans[:200]
+    # The reading that the checkpoint keeps has been taken in already.
+    assert second.plan_step(Progress(200, 2000, 0, 1), {**seen, "d_real": first.read[1]})["help"] == first.help
+    assert second.get_state() == {**first.get_state()}
+
+
+def test_a_resumed_run_equals_one_never_stopped(tmp_path):
+    import ganforge
+    from ganforge import hookimpl
+
+    class Stop:
+        @hookimpl
+        def step_ended(self, step):
+            if step.progress.step == 6:
+                raise RuntimeError
+
+    settings = {"data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 3}
+    settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "balance": "auto:lag=20", "runs_dir": tmp_path}
+    whole = ganforge.train(**settings)
+    with pytest.raises(RuntimeError):
+        ganforge.train(observers=[Stop()], **settings)
+    resumed = ganforge.Run(tmp_path / "run_2").resume()
+    timing = ("images_per_second", "seconds")
+    strip = [
+        [{k: v for k, v in line.items() if k not in timing} for line in run.metrics()] for run in (whole, resumed)
+    ]
+    assert strip[0] == strip[1]
+    assert len({line["auto/help"] for line in strip[0]}) > 3
+    with pytest.raises(UsageError, match="'auto' and 'input-noise'"):
+        ganforge.train(**{**settings, "balance": ("auto", "input-noise")})

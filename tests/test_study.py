@@ -1,0 +1,208 @@
+"""Studies: what a file asks for, what is skipped and resumed, and that one failure stops nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganforge.errors import UsageError
+from ganforge.runs import update_manifest
+from ganforge.study.plan import read_study
+from ganforge.study.runner import Runner, environment, study_runs
+
+TINY = """
+[common]
+arch = "fcgan:hidden=8,discriminator_hidden=8"
+data = "critters:count=32"
+image-size = 16
+batch-size = 16
+log-every = 1
+"""
+
+
+def written(folder: Path, text: str, name: str = "noise.toml") -> Path:
+    (folder / name).write_text(text, "utf-8")
+    return folder / name
+
+
+def test_a_grid_is_every_combination_named_by_what_differs(tmp_path):
+    study = read_study(
+        written(
+            tmp_path,
+            TINY
+            + """
+[[run]]
+name = "deep"
+stages = [2, 4]
+[[grid]]
+name = "sigma"
+epochs = 3
+balance = ["input-noise:sigma=0.1", ["input-noise:sigma=0.2", "r1"]]
+seed = [0, 1]
+""",
+        )
+    )
+    assert study.name == "noise"
+    assert [entry.name for entry in study.entries] == [
+        "deep",
+        "sigma input-noise:sigma=0.1 seed=0",
+        "sigma input-noise:sigma=0.1 seed=1",
+        "sigma input-noise:sigma=0.2 + r1 seed=0",
+        "sigma input-noise:sigma=0.2 + r1 seed=1",
+    ]
+    deep, first, *_, last = study.entries
+    assert (deep.stages, deep.settings["epochs"]) == ((2, 4), 2)
+    assert first.settings["balance"] == ["input-noise:sigma=0.1"]
+    assert last.settings == {
+        "arch": "fcgan:hidden=8,discriminator_hidden=8",
+        "data": "critters:count=32",
+        "image_size": 16,
+        "batch_size": 16,
+        "log_every": 1,
+        "epochs": 3,
+        "balance": ["input-noise:sigma=0.2", "r1"],
+        "seed": 1,
+    }
+    assert read_study(tmp_path / "noise.toml", data="photos").entries[0].settings["data"] == "photos"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "asks for no runs"),
+        ("[[run]]\nepoch = 3", "Did you mean 'epochs'?"),
+        ("[[run]]\nepochs = 0", "--epochs 0 will not do"),
+        ("[[runs]]\nepochs = 1", "Did you mean 'run'?"),
+        ("[[grid]]\nseed = []", "seed is an empty list"),
+        ("[[run]]\nstages = [4, 2]", "expected epochs that grow"),
+        ("[[run]]\n[[run]]", "two runs named"),
+        ("[run]\nseed = 1", "expected [[run]] tables"),
+        ("name = 'a/b'\n[[run]]", "expected letters, digits"),
+        ("[[run", "is not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(tmp_path, ganforge_cli, text, words):
+    with pytest.raises(UsageError) as error:
+        read_study(written(tmp_path, text))
+    assert words in str(error.value)
+    code, _, err = ganforge_cli("study", "noise.toml")
+    assert code == 2
+    assert words in err
+
+
+def test_the_examples_ask_for_what_the_report_did():
+    folder = Path(__file__).parent.parent / "examples" / "studies"
+    full, quick = read_study(folder / "seed.toml"), read_study(folder / "seed-quick.toml")
+    narrow = ":width=24,discriminator_width=16"
+    assert [e.name for e in full.entries] == [e.name.replace(narrow, "") for e in quick.entries]
+    assert len(full.entries) == 13
+    settings = {e.name: e.settings for e in full.entries}
+    assert {s["batch_size"] for s in settings.values()} == {256}
+    assert {s["limit"] for s in settings.values()} == {10000}
+    assert {s["image_size"] for s in settings.values()} == {64}
+    assert sorted({s["epochs"] for n, s in settings.items() if "fcgan" in s["arch"]}) == [150]
+    assert [e.stages for e in full.entries if e.stages] == [(125, 250)]
+
+
+def test_cores_are_shared_out_unless_the_person_chose(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert environment(2)["OMP_NUM_THREADS"] == "4"
+    assert environment(16)["MKL_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert environment(2)["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_study_from_start_to_end(tmp_path, ganforge_cli):
+    text = TINY + (
+        "[[run]]\nname = 'good'\nstages = [1, 2]\n"
+        "[[run]]\nname = 'bad'\narch = 'nothing'\nepochs = 1\n"
+        "[[run]]\nname = 'also good'\nepochs = 1\nbalance = 'auto'\n"
+    )
+    written(tmp_path, text)
+    code, out, err = ganforge_cli("study", "noise.toml", "--jobs", 2, "--samples", 32)
+    assert code == 1
+    assert "ganforge: bad: there is no architecture 'nothing'" in err
+    runs = dict(study_runs("noise", tmp_path / "runs"))
+    assert set(runs) == {"good", "also good"}
+    progress = {n: json.loads((r / "run.json").read_text())["progress"]["epoch"] for n, r in runs.items()}
+    assert progress == {"good": 2, "also good": 1}
+    assert all((run / "evaluation.json").is_file() for run in runs.values())
+    assert "good: done" in out
+
+    # One of them is as if the machine had been switched off in its first epoch.
+    study = read_study(tmp_path / "noise.toml")
+    before = {run: (run / "metrics.jsonl").stat().st_mtime_ns for run in runs.values()}
+    (runs["also good"] / "evaluation.json").unlink()
+    rows = {row.entry.name: row for row in Runner(study, tmp_path / "runs").rows}
+    assert [rows[n].state for n in ("good", "bad", "also good")] == ["done", "waiting", "waiting"]
+    assert Runner(study, tmp_path / "runs", evaluate=False).rows[2].state == "done"
+    update_manifest(runs["good"], state="running")
+    assert Runner(study, tmp_path / "runs").rows[0].state == "waiting"
+    update_manifest(runs["good"], state="finished")
+    code, out, _ = ganforge_cli("study", "noise.toml", "--samples", 32)
+    assert code == 1
+    assert (runs["also good"] / "evaluation.json").is_file()
+    assert before == {run: (run / "metrics.jsonl").stat().st_mtime_ns for run in runs.values()}
+    assert not (tmp_path / "runs" / "run_3").exists()
+
+    # Other settings are another run; the old one stays.
+    written(tmp_path, text.replace("stages = [1, 2]", "stages = [1, 3]"))
+    assert Runner(read_study(tmp_path / "noise.toml"), tmp_path / "runs").rows[0].run is None
+
+    code, out, _ = ganforge_cli("compare", "noise")
+    assert code == 0
+    assert "also good" in out
+    code, out, _ = ganforge_cli("study", "noise.toml", "--dry-run")
+    assert code == 0
+    assert "3 runs, 1 done" in out
+
+
+def test_a_worker_resumes_what_was_cut_off(tmp_path):
+    import ganforge
+    from ganforge import hookimpl
+
+    class Stop:
+        @hookimpl
+        def step_ended(self, step):
+            if step.progress.step == 2:
+                raise RuntimeError("switched off")
+
+    settings = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 2}
+    settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "runs_dir": str(tmp_path / "runs")}
+    with pytest.raises(RuntimeError):
+        ganforge.train(observers=[Stop()], **settings)
+    run = tmp_path / "runs" / "run_1"
+    task = {"settings": settings, "stages": [], "run": str(run), "evaluate": False, "samples": 16}
+    done = subprocess.run(
+        [sys.executable, "-m", "ganforge.study.worker"], input=json.dumps(task), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert said[0] == {"run": str(run)}
+    assert said[1]["step"] == 2  # the last checkpoint
+    assert said[-1]["step"] == 4
+    assert json.loads((run / "run.json").read_text())["state"] == "finished"
+
+
+def test_tensorboard_events_hold_losses_and_grids(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    import ganforge
+
+    settings = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 2}
+    arch = "fcgan:hidden=8,discriminator_hidden=8"
+    run = ganforge.train(arch, "noise-anneal", log="tensorboard", runs_dir=tmp_path, **settings)
+    run.resume(epochs=3)
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    losses = events.Scalars("losses/d_loss")
+    assert [event.step for event in losses] == [1, 2, 3, 4, 5, 6]
+    assert losses[-1].value == pytest.approx(run.metrics()[-1]["d_loss"])
+    assert "balance/noise-anneal/sigma" in events.Tags()["scalars"]
+    assert [event.step for event in events.Images("grid")] == [0, 2, 4, 6]
