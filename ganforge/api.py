@@ -127,10 +127,12 @@ class Run:
             files = plugin_files(self.path, self.manifest, self._plugins)
             load_plugins(files.load)  # an architecture may bring layers of its own
             import keras
+            from keras.src.saving.serialization_lib import SafeModeScope
 
             try:
-                with quietly():
-                    # Safe mode, whatever the process has set: a file from elsewhere must not bring code of its own.
+                # A file from elsewhere must not bring code of its own. The scope holds even where the process has
+                # called enable_unsafe_deserialization(), which load_model's argument does not.
+                with quietly(), SafeModeScope(True):
                     self._generator = keras.models.load_model(path, compile=False, safe_mode=True)
             except Exception as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

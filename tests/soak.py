@@ -141,6 +141,11 @@ class Spawned:
         return subprocess.Popen(command, env=environment).pid
 
 
+def ended(run: Path) -> bool:
+    """Say whether a run has reached its end."""
+    return json.loads((run / "run.json").read_text())["state"] == "finished"
+
+
 def outcome(pid: int) -> int:
     """Wait for a worker: its exit code, or minus the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -202,6 +207,8 @@ def survive(
     kills, runs_dir = 0, Path(settings["runs_dir"])
     while True:
         runs = sorted(runs_dir.glob("run_*"))
+        if runs and ended(runs[0]):  # killed between its last file and its exit
+            return runs[0], kills
         before, after = None, None
         if kills < most:
             if chance.random() < 0.5:
