@@ -19,7 +19,7 @@ def follow(auto, accuracy, start=0, stop=600, every=10):
     """Let a fixed accuracy, or a function of the plan, reach the plan every tenth step, ten steps late."""
     seen, plans = None, []
     for step in range(start, stop):
-        plans.append(plan(auto, step, seen))
+        plans.append(plan(auto, step, seen, steps=100_000))  # far from where the noise fades out
         if step % every == every - 1:
             seen = accuracy(plans[-1]) if callable(accuracy) else accuracy
     return plans

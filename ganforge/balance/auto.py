@@ -27,7 +27,8 @@ class Auto(Strategy):
 
     The accuracy reaches the plan some steps late and smoothed, so ``lag`` must be long against both: with 200 steps
     for the whole way, a delay of 10 and a mean over some 40, it settles without swinging. What is left of the noise
-    leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp.
+    leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp;
+    the loop goes on through the learning rate.
 
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 (augmentation
     steered by the discriminator's overfitting, target 0.6 in r = E[sign D(x)], an accuracy of 0.8); Wang et al. 2023,
