@@ -1,4 +1,4 @@
-"""Conditional architectures: subfolders are classes, the networks are told, and a picture is drawn of a class by name."""
+"""Conditional architectures: subfolders are classes, the networks are told, a picture is drawn of a class by name."""
 
 from __future__ import annotations
 
