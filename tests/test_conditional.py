@@ -47,6 +47,10 @@ def test_each_class_is_learned_from_its_own_folder_and_drawn_by_name(ganforge_cl
         "ganforge: run_1 has no class 'drak'; expected dark, light. Did you mean 'dark'?",
     )
     assert ganforge_cli("resume", "run_1", "--epochs", 41)[0] == 0
+    (two_classes / "dark").rename(two_classes / "night")
+    code, _, err = ganforge_cli("resume", "run_1", "--epochs", 42, "--data-changed", "ok")
+    assert code == 1
+    assert "are of the classes light, night, and run_1 was trained on dark, light" in err
 
 
 def test_pictures_without_classes_are_one_line(ganforge_cli, two_classes):
