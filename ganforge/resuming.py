@@ -114,9 +114,10 @@ def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], r
         )
     classes = before.get("classes") or list(images.classes)
     if list(images.classes) != classes:
+        now = ", ".join(images.classes) or "(none)"
         raise GANForgeError(
-            f"the pictures in {config.data} are of the classes {', '.join(images.classes) or '(none)'}, and {run.name} "
-            f"was trained on {', '.join(classes)}; sort them into subfolders of these names"
+            f"the pictures in {config.data} are of the classes {now}, and {run.name} was trained on "
+            f"{', '.join(classes)}; sort them into subfolders of these names"
         )
     steps = manifest.get("steps_per_epoch")
     if not isinstance(steps, int) or steps < 1:

@@ -97,8 +97,10 @@ def conditional_discriminator(image_shape, options, classes):
 
 
 def classless(image_shape, latent_dim, options, classes):
-    inner = generator(image_shape, latent_dim, options)
-    return keras.Model([inner.input, keras.Input((), dtype="int32")], inner.output, name="generator")
+    latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
+    nothing = layers.Rescaling(0.0)(layers.Embedding(classes, latent_dim)(labels))
+    x = layers.Dense(int(np.prod(image_shape)), activation="tanh", dtype="float32")(layers.Add()([latents, nothing]))
+    return keras.Model([latents, labels], layers.Reshape(image_shape)(x), name="generator")
 
 
 class Unbounded(Options):
