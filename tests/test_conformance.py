@@ -32,6 +32,7 @@ SOUND = [
             "generator-steps",
             "stronger-discriminator",
             "r1",
+            "auto",
         )
     ),
     *(Subject("loss", name) for name in ("bce", "least-squares", "hinge", "wasserstein")),
