@@ -140,13 +140,21 @@ class Run:
                 raise GANForgeError(f"{path} cannot be opened: {reason}{hint}") from error
         return self._generator
 
-    def sample(self, n: int = 1, seed: int = 0) -> np.ndarray:
-        """Return ``n`` new pictures, uint8 (n, H, W, C); the same seed gives the same ones."""
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes a conditional generator was trained on, in the order of their labels; else none."""
+        return tuple(self.manifest["data"].get("classes", ()))
+
+    def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> np.ndarray:
+        """Return ``n`` new pictures, uint8 (n, H, W, C); the same seed gives the same ones.
+
+        ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn.
+        """
         from ganforge.engine.randomness import fixed_latents
 
-        return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"))
+        return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
 
-    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0) -> np.ndarray:
+    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> np.ndarray:
         """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began.
 
         Four stations, spherical interpolation between them (White 2016).
@@ -163,11 +171,15 @@ class Run:
         for frame in range(frames):
             leg, t = divmod(frame * stations / frames, 1.0)
             walk.append([spherical(a, b, t) for a, b in zip(ends[int(leg)], ends[int(leg) + 1])])
-        pictures = self.decode(np.asarray(walk, dtype=np.float32).reshape(frames * n, latent_dim))
+        pictures = self.decode(np.asarray(walk, dtype=np.float32).reshape(frames * n, latent_dim), class_name, n)
         return pictures.reshape(frames, n, *pictures.shape[1:])
 
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C)."""
+    def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> np.ndarray:
+        """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C).
+
+        Classes take turns with the latents where ``class_name`` is not given, from the first one again after each
+        ``period`` latents.
+        """
         import numpy as np
 
         from ganforge.engine.backends import make_adapter
@@ -175,8 +187,28 @@ class Run:
 
         model = self.generator()
         generate = make_adapter(model.variables).inference(model)
-        parts = [generate(latents[i : i + 64]) for i in range(0, len(latents), 64)]
+        inputs = [latents, *self._labels(len(latents), class_name, period)]
+        parts = [generate(*(x[i : i + 64] for x in inputs)) for i in range(0, len(latents), 64)]
         return to_uint8(np.concatenate(parts))
+
+    def _labels(self, n: int, class_name: str | None, period: int | None) -> list[np.ndarray]:
+        """Return what the generator takes besides latents: class labels where it is conditional, else nothing."""
+        import numpy as np
+
+        from ganforge.errors import UsageError, closest
+
+        classes = self.classes
+        if not classes:
+            if class_name is not None:
+                raise UsageError(f"{self.id} knows no classes: its architecture takes no labels")
+            return []
+        if class_name is None:
+            return [(np.arange(n) % (period or n) % len(classes)).astype(np.int32)]
+        if class_name not in classes:
+            raise UsageError(
+                f"{self.id} has no class '{class_name}'; expected {', '.join(classes)}.{closest(class_name, classes)}"
+            )
+        return [np.full(n, classes.index(class_name), np.int32)]
 
     def make_gif(self, output: str | Path | None = None, *, every: int = 1, **settings: Any) -> Path:
         """Make an animation of what the same latents became; the suffix decides gif, webp, png or mp4.

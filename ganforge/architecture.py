@@ -23,6 +23,9 @@ class Architecture:
         summary: one line for ``ganforge plugins``.
         defaults: recommended training settings, used where the person gives none. Known keys: ``latent_dim``,
             ``learning_rate``, ``beta_1``, ``batch_size``.
+        conditional: the networks take class labels as well. Then both functions get ``classes``, the number of
+            classes, as a last argument, and the models map [(B, latent_dim), (B,) int32] to images and
+            [(B, H, W, C), (B,) int32] to logits; labels are 0 … classes - 1. Since hook API version 1.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Architecture:
     options: type[Options] = Options
     summary: str = ""
     defaults: dict[str, Any] = field(default_factory=dict)
+    conditional: bool = False
 
 
 def conv_size(size: int, kernel: int, stride: int, padding: int) -> int:

@@ -112,6 +112,13 @@ def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], r
             f"({before.get('count', '?')}); put them back, say where they are with --data, or go on with these: "
             "--data-changed ok"
         )
+    classes = before.get("classes") or list(images.classes)
+    if list(images.classes) != classes:
+        now = ", ".join(images.classes) or "(none)"
+        raise GANForgeError(
+            f"the pictures in {config.data} are of the classes {now}, and {run.name} was trained on "
+            f"{', '.join(classes)}; sort them into subfolders of these names"
+        )
     steps = manifest.get("steps_per_epoch")
     if not isinstance(steps, int) or steps < 1:
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch")

@@ -215,8 +215,11 @@ class Session:
     def _pictures(self) -> np.ndarray:
         from ganforge.media.grids import to_uint8
 
+        classes = len(self.training.classes)
+        # A row of the grid is of one class, the rows in turn.
+        labels = [(np.arange(GRID * GRID) // GRID % classes).astype(np.int32)] if classes else []
         with self.engine.showing():
-            return to_uint8(self.engine.generate(self.latents))
+            return to_uint8(self.engine.generate(self.latents, *labels))
 
     def _checkpoint(self) -> None:
         arrays, state = self.engine.get_state()

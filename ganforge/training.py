@@ -134,7 +134,10 @@ class Training:
 
     def _plan_length(self, steps_per_epoch: int | None) -> None:
         config = self.config
-        self.batches = Batches(self.images.array, config.batch_size, config.seed, steps_per_epoch=steps_per_epoch)
+        labels = self._labels() if self.arch.value.conditional else None
+        self.batches = Batches(
+            self.images.array, config.batch_size, config.seed, steps_per_epoch=steps_per_epoch, labels=labels
+        )
         self.steps_per_epoch = self.batches.steps_per_epoch
         epochs = config.epochs or -(-TYPICAL_STEPS // self.steps_per_epoch)
         snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
@@ -148,6 +151,20 @@ class Training:
         self.steps = epochs * self.steps_per_epoch
         self.start_step = 0
         self.seconds_before = 0.0
+
+    def _labels(self) -> np.ndarray:
+        """Return the pictures' class labels, for an architecture that takes them."""
+        if self.images.labels is None or len(self.images.classes) < 2:
+            raise UsageError(
+                f"architecture '{self.arch.name}' takes class labels, and {self.config.data} has none; sort the "
+                "pictures into subfolders, one for each class, or choose an architecture that takes none"
+            )
+        return np.asarray(self.images.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, for an architecture that takes labels; else none."""
+        return self.images.classes if self.arch.value.conditional else ()
 
     def _build(self) -> None:
         from ganforge.engine.engine import Engine
@@ -180,6 +197,7 @@ class Training:
             make_options(owner, arch.options, settings.discriminator_options),
             config.seed,
             config.precision,
+            len(self.classes),
         )
         self.networks = {
             "generator": summarize(self.generator),
@@ -200,6 +218,7 @@ class Training:
             learning_rate=settings.learning_rate,
             beta_1=config.beta_1,
             seed=config.seed,
+            frequencies=self._frequencies(),
             step=config.step,
             compile=config.compile,
             ema=config.ema,
@@ -212,6 +231,11 @@ class Training:
 
         order = np.random.default_rng(0).permutation(len(self.images.array))[:100]
         return spread(np.asarray(self.images.array[np.sort(order)]))
+
+    def _frequencies(self) -> np.ndarray | None:
+        if not self.classes:
+            return None
+        return np.bincount(self._labels(), minlength=len(self.classes)) / len(self.images)
 
     def progress(self, step: int) -> Progress:
         """Return where the run is at ``step``, from 0."""
@@ -279,6 +303,7 @@ class Training:
                 "fingerprint": self.images.fingerprint,
                 "path": None if self.source else str(Path(self.config.data).expanduser().resolve()),
                 "count": len(self.images.array),
+                "classes": list(self.classes),
                 "skipped": [list(item) for item in self.images.skipped],
                 "spread": self._spread(),
             },

@@ -82,6 +82,27 @@ def fixed_size(image_shape, options):
     )
 
 
+def conditional_generator(image_shape, latent_dim, options, classes):
+    latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
+    x = layers.Concatenate()([latents, layers.Embedding(classes, options.width)(labels)])
+    x = layers.Dense(int(np.prod(image_shape)), activation="tanh", dtype="float32")(x)
+    return keras.Model([latents, labels], layers.Reshape(image_shape)(x), name="generator")
+
+
+def conditional_discriminator(image_shape, options, classes):
+    images, labels = keras.Input(image_shape), keras.Input((), dtype="int32")
+    x = layers.Concatenate()([layers.Flatten()(images), layers.Embedding(classes, options.width)(labels)])
+    x = layers.LeakyReLU(0.2)(layers.Dense(8)(x))
+    return keras.Model([images, labels], layers.Dense(1, dtype="float32")(x), name="discriminator")
+
+
+def classless(image_shape, latent_dim, options, classes):
+    latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
+    nothing = layers.Rescaling(0.0)(layers.Embedding(classes, latent_dim)(labels))
+    x = layers.Dense(int(np.prod(image_shape)), activation="tanh", dtype="float32")(layers.Add()([latents, nothing]))
+    return keras.Model([latents, labels], layers.Reshape(image_shape)(x), name="generator")
+
+
 class Unbounded(Options):
     width: int = Field(4, description="units")
 
@@ -92,6 +113,8 @@ def register_architectures(register):
         register(Architecture(name, generator=g, discriminator=d, options=options, summary="Faulty", **more))
 
     add("sound")
+    add("sound-conditional", conditional_generator, conditional_discriminator, conditional=True)
+    add("classless", classless, conditional_discriminator, conditional=True)
     add("probabilities", d=lambda image_shape, options: discriminator(image_shape, options, "sigmoid"))
     add("zero-to-one", g=lambda shape, latent_dim, options: generator(shape, latent_dim, options, "sigmoid"))
     add("out-of-range", g=lambda shape, latent_dim, options: generator(shape, latent_dim, options, None))

@@ -21,6 +21,7 @@ SOUND = [
     Subject("architecture", "dcgan:width=4,discriminator_width=4"),
     Subject("architecture", "dcgan-1:width=4,discriminator_width=4"),
     Subject("architecture", "dcgan-4:width=2,discriminator_width=2"),
+    Subject("architecture", "dcgan-conditional:width=2,discriminator_width=2"),
     *(
         Subject("strategy", name)
         for name in (
@@ -31,6 +32,7 @@ SOUND = [
             "generator-steps",
             "stronger-discriminator",
             "r1",
+            "auto",
         )
     ),
     *(Subject("loss", name) for name in ("bce", "least-squares", "hinge", "wasserstein")),
@@ -40,6 +42,7 @@ SOUND = [
     Subject("strategy", "diffaugment"),
     *(Subject(kind, CHECKED[kind].format(name=f"new-{kind}")) for kind in KINDS),
     Subject("architecture", "sound"),
+    Subject("architecture", "sound-conditional"),
     Subject("strategy", "sound-strategy"),
     Subject("loss", "sound-loss"),
     Subject("dataset", "sound-data"),
@@ -48,6 +51,7 @@ SOUND = [
 # for most of a minute on JAX; the engine's own tests have them.)
 COMPILED = [
     Subject("architecture", "fcgan:hidden=8,discriminator_hidden=8"),
+    Subject("architecture", "sound-conditional"),
     Subject("strategy", "diffaugment"),
     Subject("loss", "wasserstein"),
     Subject("strategy", "deciding"),
@@ -56,6 +60,7 @@ FAULTS = {
     ("architecture", "probabilities"): ("logits", "without an activation"),
     ("architecture", "zero-to-one"): ("images-in-range", "tanh"),
     ("architecture", "out-of-range"): ("images-in-range", "tanh"),
+    ("architecture", "classless"): ("classes-matter", "the same for every class"),
     ("architecture", "deaf"): ("honours-options", "option width changed neither network"),
     ("architecture", "unbounded"): ("honours-options", "give the option a bound"),
     ("architecture", "unused-weight"): ("moves-every-weight", "never moved"),

@@ -128,7 +128,10 @@ def fields(kind: type) -> str:
     if not dataclasses.is_dataclass(kind):
         return ""
     names = [field.name for field in dataclasses.fields(kind)]
-    return f"```python\n{kind.__name__}({', '.join(names)})\n```\n\n"
+    call = f"{kind.__name__}({', '.join(names)})"
+    if len(call) > 118:  # as the formatter has it, which looks into the blocks of Markdown too
+        call = f"{kind.__name__}(\n" + "".join(f"    {name},\n" for name in names) + ")"
+    return f"```python\n{call}\n```\n\n"
 
 
 def methods(kind: type) -> str:

@@ -15,6 +15,7 @@ Examples:
   ganforge sample run_12
   ganforge sample run_12 -n 16 --grid 4x4 --seed 3 --output cats.png
   ganforge sample run_12 -n 500 --output cats/
+  ganforge sample run_12 --class cat
   ganforge sample run_12 --interpolate --output walk.gif
 """
 
@@ -28,6 +29,7 @@ Examples:
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same pictures."
 )
+@click.option("--class", "class_name", metavar="NAME", help="Of this class alone, from a conditional generator.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE|DIR", help="A grid, or a picture each.")
 @click.option("--interpolate", is_flag=True, help="Animate a walk between latents that ends where it began.")
 @click.option("--frames", type=click.IntRange(2), default=64, show_default=True, help="Frames of the walk.")
@@ -69,7 +71,7 @@ def _pictures(run: Any, flags: dict[str, Any], count: int, columns: int, rows: i
     from ganforge.media.grids import make_grid, save_png
 
     output = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
-    pictures = run.sample(count, flags["seed"])
+    pictures = run.sample(count, flags["seed"], flags["class_name"])
     try:
         if output.is_dir() or not output.suffix:
             output.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,7 @@ def _walk(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) 
     from ganforge.media.grids import make_grid
 
     output = flags["output"] or run.path / f"walk_seed_{flags['seed']}.gif"
-    walk = run.interpolate(flags["frames"], count, flags["seed"])
+    walk = run.interpolate(flags["frames"], count, flags["seed"], flags["class_name"])
     frames = [make_grid(pictures, columns, rows) for pictures in walk]
     scale = 1 if frames[0].shape[1] >= 200 else 2
     make_animation(frames, [""] * len(frames), output, fps=flags["fps"], scale=scale, hold=0, caption=False)

@@ -7,6 +7,7 @@ import mmap
 import queue
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ _RESIDENT_BYTES, _AROUND_BYTES = 2**27, 2**16
 class Batches:
     """Shuffled batches of ``array``, uint8 (N, H, W, C), each image at most once an epoch.
 
+    With ``labels``, int32 (N,), every batch is a tuple of images and their labels.
+
     Nothing is remembered between calls, so a resumed run sees what one never stopped would see. The last
     ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. ``steps_per_epoch`` is
     given where a run goes on with other images than it began with: an epoch keeps its steps, and begins its order
@@ -29,7 +32,13 @@ class Batches:
     """
 
     def __init__(
-        self, array: np.ndarray, batch_size: int, seed: int, prefetch: int = 4, steps_per_epoch: int | None = None
+        self,
+        array: np.ndarray,
+        batch_size: int,
+        seed: int,
+        prefetch: int = 4,
+        steps_per_epoch: int | None = None,
+        labels: np.ndarray | None = None,
     ) -> None:
         count = len(array)
         if batch_size < 1 or prefetch < 1:
@@ -42,6 +51,7 @@ class Batches:
         self._array = np.asarray(array)
         self._map: mmap.mmap | None = getattr(array, "_mmap", None)
         self._resident = 0
+        self._labels = labels
         self._prefetch = prefetch
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self.batch_size = batch_size
@@ -59,11 +69,11 @@ class Batches:
             self._order = (epoch, order)
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
-    def batch(self, step: int) -> np.ndarray:
+    def batch(self, step: int) -> Any:
         """Return the batch of ``step`` (from 0), uint8 (batch_size, H, W, C), contiguous."""
         return self._take(self.indices(step))
 
-    def extra(self, step: int, k: int) -> np.ndarray:
+    def extra(self, step: int, k: int) -> Any:
         """Return the ``k``-th extra batch of ``step``, for further discriminator updates; shape as ``batch``.
 
         Drawn from all images without repetition, independently of the epoch's order.
@@ -71,7 +81,7 @@ class Batches:
         chosen = self._random(_EXTRA_STREAM, step, k).choice(len(self._array), self.batch_size, replace=False)
         return self._take(chosen)
 
-    def _take(self, indices: np.ndarray) -> np.ndarray:
+    def _take(self, indices: np.ndarray) -> Any:
         batch = np.take(self._array, indices, axis=0)
         self._resident += batch.nbytes + len(batch) * _AROUND_BYTES
         if self._map is not None and self._resident > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
@@ -79,14 +89,14 @@ class Batches:
             # not grow with the data, and the next read is hardly slower.
             self._map.madvise(mmap.MADV_DONTNEED)
             self._resident = 0
-        return batch
+        return batch if self._labels is None else (batch, self._labels[indices].astype(np.int32))
 
-    def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, np.ndarray]]:
+    def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, Any]]:
         """Yield (step, batch) for ``start_step`` up to, not including, ``stop_step``; one thread works ahead.
 
         An exception in the thread is raised here. Closing the generator ends the thread.
         """
-        ready: queue.Queue[tuple[int, np.ndarray] | BaseException | None] = queue.Queue(self._prefetch)
+        ready: queue.Queue[tuple[int, Any] | BaseException | None] = queue.Queue(self._prefetch)
         stop = threading.Event()
 
         def work() -> None:

@@ -41,6 +41,7 @@ class Engine:
         generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
         discriminator: (B, H, W, C) -> (B, 1) logits.
         strategies: in the order they compose.
+        frequencies: how often each class is, for networks that take class labels, float (classes,), with sum 1.
         batch_size: real images a step; as many fakes are made.
         learning_rate: Adam's, for both networks, before the strategies' multipliers.
         ema: decay of a running mean of the generator's weights, which pictures are then drawn from; None for none.
@@ -65,6 +66,7 @@ class Engine:
         learning_rate: float = 2e-4,
         beta_1: float = 0.5,
         seed: int = 0,
+        frequencies: np.ndarray | None = None,
         step: str = "two-stage",
         compile: bool | None = None,
         ema: float | None = None,
@@ -92,6 +94,7 @@ class Engine:
             batch_size,
             latent_dim,
             self.average,
+            frequencies,
         )
         if step == "one-stage" and not loss.one_stage:
             raise UsageError(
@@ -107,7 +110,7 @@ class Engine:
         self._both = self.adapter.compile(main, "both")
         self._discriminator_only = self.adapter.compile(updates.discriminator_only, "discriminator_only")
         self._generator_only = self.adapter.compile(updates.generator_only, "generator_only")
-        self.generate: Callable[[np.ndarray], np.ndarray] = self.adapter.inference(generator)
+        self.generate: Callable[..., np.ndarray] = self.adapter.inference(generator)
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -119,14 +122,15 @@ class Engine:
     def steps(self, batches: Any, progress: Callable[[int], Progress], start: int, stop: int) -> Iterator[Step]:
         """Yield each finished step from ``start`` up to ``stop``: the loop of the paper's algorithm 1.
 
-        ``batches`` gives uint8 images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra update's.
+        ``batches`` gives uint8 images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra update's; for
+        networks that take class labels, (images, labels).
         """
         for step, real in batches.iterate(start, stop):
             plan = self.planner.plan(progress(step), self.signals)
             vector = self.planner.vector(plan)
             for k in range(1, plan.counts["discriminator_steps"]):
-                self._discriminator_only(batches.extra(step, k), vector, step_key(self.seed, step, 2 * k))
-            metrics = self._both(real, vector, step_key(self.seed, step, 0))
+                self._discriminator_only(*_parts(batches.extra(step, k)), vector, step_key(self.seed, step, 2 * k))
+            metrics = self._both(*_parts(real), vector, step_key(self.seed, step, 0))
             for k in range(1, plan.counts["generator_steps"]):
                 self._generator_only(vector, step_key(self.seed, step, 2 * k + 1))
             yield Step(progress(step), plan, metrics)
@@ -177,6 +181,10 @@ class Engine:
         self.signals = dict(rest.get("signals", {}))
         for strategy in self.strategies:
             strategy.set_state(rest.get("strategies", {}).get(strategy.name, {}))
+
+
+def _parts(real: Any) -> tuple[Any, ...]:
+    return real if isinstance(real, tuple) else (real,)
 
 
 def _position(name: str) -> str:

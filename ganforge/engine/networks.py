@@ -23,16 +23,20 @@ def build_networks(
     discriminator_options: Options,
     seed: int,
     precision: str = "float32",
+    classes: int = 0,
 ) -> tuple[keras.Model, keras.Model]:
     """Return the generator and the discriminator, weights drawn from ``seed``.
+
+    ``classes`` is how many there are, for a conditional architecture.
 
     Raises:
         GANForgeError: the architecture returned something else than it promises; says which and what came.
     """
+    more = (classes,) if architecture.conditional else ()
     with seeded(seed), dtype_policy(precision):
         try:
-            generator = architecture.generator(image_shape, latent_dim, generator_options)
-            discriminator = architecture.discriminator(image_shape, discriminator_options)
+            generator = architecture.generator(image_shape, latent_dim, generator_options, *more)
+            discriminator = architecture.discriminator(image_shape, discriminator_options, *more)
         except UsageError:
             raise
         except Exception as error:
@@ -40,8 +44,8 @@ def build_networks(
                 f"architecture '{architecture.name}' failed to build for {image_shape}: "
                 f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
             ) from error
-    _check(architecture.name, "generator", generator, (latent_dim,), tuple(image_shape))
-    _check(architecture.name, "discriminator", discriminator, tuple(image_shape), (1,))
+    _check(architecture, "generator", generator, (latent_dim,), tuple(image_shape))
+    _check(architecture, "discriminator", discriminator, tuple(image_shape), (1,))
     return generator, discriminator
 
 
@@ -72,13 +76,17 @@ def dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _check(name: str, role: str, model: Any, takes: tuple[int, ...], gives: tuple[int, ...]) -> None:
+def _check(architecture: Architecture, role: str, model: Any, takes: tuple[int, ...], gives: tuple[int, ...]) -> None:
+    name = architecture.name
     if not isinstance(model, keras.Model):
         raise GANForgeError(
             f"architecture '{name}': its {role} returned {type(model).__name__}; expected a keras.Model"
         )
     try:
-        output = tuple(model.compute_output_shape((2, *takes)))
+        if architecture.conditional:
+            output = tuple(model.compute_output_shape([(2, *takes), (2,)]))
+        else:
+            output = tuple(model.compute_output_shape((2, *takes)))
         if not model.built:
             model.build((None, *takes))
     except Exception as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ganforge.engine.average import Average
@@ -25,7 +26,9 @@ class Updates:
     """One discriminator update, one generator update, and both on the same fakes.
 
     ``real`` is uint8 (B, H, W, C), ``vector`` the planner's scalars and ``key`` two uint32 words. Every update
-    returns a dict of 0-d float32 tensors.
+    returns a dict of 0-d float32 tensors. Conditional networks have int32 (B,) class labels as well, which follow
+    ``real``: the fakes of an update are of the same classes. A generator's extra update has no real pictures; its
+    classes are drawn as often as ``frequencies`` says.
     """
 
     def __init__(
@@ -41,7 +44,9 @@ class Updates:
         batch_size: int,
         latent_dim: int,
         average: Average | None = None,
+        frequencies: Any = None,
     ) -> None:
+        self.frequencies, self.classes = frequencies, None
         self.adapter, self.planner = adapter, planner
         self.generator, self.discriminator = generator, discriminator
         self.make, self.judge = adapter.forward(generator), adapter.forward(discriminator)
@@ -57,19 +62,21 @@ class Updates:
 
     # ------------------------------------------------------------------ the updates
 
-    def both(self, real: Any, vector: Any, key: Any) -> dict[str, Any]:
+    def both(self, real: Any, *rest: Any) -> dict[str, Any]:
         """Make fakes once; the discriminator learns from them, then the generator from the same ones."""
+        vector, key = self._begin(*rest)
         fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
         metrics = self._learn_discriminator(as_images(real), ops.stop_gradient(fakes), vector, key)
         return metrics | self._learn_generator(fakes, pull, vector, key)
 
-    def one_stage(self, real: Any, vector: Any, key: Any) -> dict[str, Any]:
+    def one_stage(self, real: Any, *rest: Any) -> dict[str, Any]:
         """Let both learn from one forward and one backward through the discriminator, at the same time.
 
         Each fake's logit depends on that fake alone, so the gradient of the discriminator's loss at fake i is
         a_i J_i with a_i = dL_D / dlogit_i, and the generator's is b_i J_i with b_i = dL_G / dlogit_i. The first
         times b_i / a_i is the second. The generator learns through the discriminator as it was *before* its update.
         """
+        vector, key = self._begin(*rest)
         fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
         objective = self._discriminator_objective(as_images(real), vector, key)
         variables = self.discriminator.trainable_variables
@@ -87,14 +94,36 @@ class Updates:
         self._move_generator(pull, ops.stop_gradient(ratio) * at_fakes, vector)
         return metrics | {"g_loss": ops.stop_gradient(self._generator_loss(logits[1]))}
 
-    def discriminator_only(self, real: Any, vector: Any, key: Any) -> dict[str, Any]:
+    def discriminator_only(self, real: Any, *rest: Any) -> dict[str, Any]:
         """Make an extra discriminator update, on fresh latents."""
+        vector, key = self._begin(*rest)
         return self._learn_discriminator(as_images(real), ops.stop_gradient(self.fakes(key)), vector, key)
 
     def generator_only(self, vector: Any, key: Any) -> dict[str, Any]:
         """Make an extra generator update, on fresh latents."""
+        self._begin(self._draw_classes(key), vector, key)
         fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
         return self._learn_generator(fakes, pull, vector, key)
+
+    def _begin(self, *rest: Any) -> tuple[Any, Any]:
+        """Take the update's class labels, if its networks have any, and return (vector, key)."""
+        *classes, vector, key = rest
+        self.classes = classes[0] if classes else None
+        return vector, key
+
+    def _draw_classes(self, key: Any) -> Any:
+        if self.frequencies is None:
+            return None
+        draw = Random(self.adapter, key, "classes").uniform((self.batch_size, 1))
+        limits = ops.convert_to_tensor(np.cumsum(self.frequencies)[None, :-1].astype("float32"))
+        return ops.sum(ops.cast(draw >= limits, "int32"), axis=1)
+
+    def _of_classes(self, x: Any) -> Any:
+        """Return what a network takes: ``x`` alone, or with its pictures' classes, again for each further batch."""
+        if self.classes is None:
+            return x
+        times = x.shape[0] // self.batch_size
+        return [x, self.classes if times == 1 else ops.concatenate([self.classes] * times)]
 
     def _learn_discriminator(self, real: Any, fakes: Any, vector: Any, key: Any) -> dict[str, Any]:
         """Real 1, fake 0."""
@@ -158,7 +187,7 @@ class Updates:
     def fakes(self, key: Any) -> Any:
         """Return (B, H, W, C) float32 images in [-1, 1] from fresh latents."""
         latents = Random(self.adapter, key, "latents").normal((self.batch_size, self.latent_dim))
-        return ops.cast(self.make(latents), "float32")
+        return ops.cast(self.make(self._of_classes(latents)), "float32")
 
     def seen(self, images: Any, real: bool, vector: Any, key: Any, stream: str) -> Any:
         """Return what the discriminator sees instead of ``images``."""
@@ -186,7 +215,7 @@ class Updates:
         return logits[: self.batch_size], logits[self.batch_size :]
 
     def _judge(self, images: Any) -> Any:
-        return ops.cast(self.judge(images), "float32")
+        return ops.cast(self.judge(self._of_classes(images)), "float32")
 
     def labels(self, real: bool, vector: Any, key: Any) -> Any:
         """Return what the discriminator is told: (B, 1), 1 for real and 0 for fake before the strategies."""
@@ -208,7 +237,7 @@ class Updates:
         def through(stream: str) -> Callable[[Any], Any]:
             def logits(images: Any) -> Any:
                 seen = self.seen(images, True, vector, key, stream)
-                return ops.cast(self.judge_for_penalties(seen), "float32")
+                return ops.cast(self.judge_for_penalties(self._of_classes(seen)), "float32")
 
             return logits
 

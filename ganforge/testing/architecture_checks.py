@@ -11,7 +11,7 @@ import numpy as np
 
 from ganforge.errors import UsageError
 from ganforge.testing.common_checks import below, candidates, changed
-from ganforge.testing.framework import Advice, Nonconformity, check
+from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
 KNOWN_DEFAULTS = {"latent_dim": int, "learning_rate": float, "beta_1": float, "batch_size": int}
 SIZES = ((8, 3), (16, 3), (28, 1), (32, 3), (48, 3), (64, 1))
@@ -82,6 +82,26 @@ def latents_matter(case: Any) -> None:
     pictures = outputs(generator, some_latents(4, case.latent_dim))
     if float(np.abs(pictures[1:] - pictures[:1]).max()) < 1e-6:
         raise Nonconformity("every latent gives the same picture", "let the latents reach the generator's output")
+
+
+@check("architecture")
+def classes_matter(case: Any) -> None:
+    """A conditional architecture's pictures and verdicts depend on it."""
+    from ganforge.testing.cases import outputs, refill, some_latents, some_pictures
+
+    if not case.value.conditional:
+        raise Skip("it takes no class labels")
+    for model, given, what in zip(
+        case.build(case.size),
+        (some_latents(1, case.latent_dim), some_pictures(1, case.size)),
+        ("pictures", "verdicts"),
+    ):
+        refill(model)
+        same = outputs(model, np.repeat(given, 2, axis=0))  # once of the first class, once of the second
+        if float(np.abs(same[1] - same[0]).max()) < 1e-6:
+            raise Nonconformity(
+                f"the {what} are the same for every class", f"let the labels reach the {model.name}'s output"
+            )
 
 
 @check("architecture")
@@ -313,7 +333,8 @@ def works_in_bfloat16(case: Any) -> None:
 def _spec(case: Any, model: Any) -> Any:
     import keras
 
-    return keras.KerasTensor((2, *model.input_shape[1:]), dtype="float32")
+    specs = [keras.KerasTensor((2, *given.shape[1:]), dtype=given.dtype) for given in model.inputs]
+    return specs if len(specs) > 1 else specs[0]
 
 
 def _finite(case: Any, penalty: bool, precision: str) -> bool:

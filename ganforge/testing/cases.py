@@ -25,6 +25,7 @@ from ganforge.strategy import Strategy
 
 STEPS = 20
 BATCH, LATENT, SIDE = 4, 8, 8
+CLASSES = 3
 SIZES = (16, 32, 64, 8, 28, 128)
 
 
@@ -96,7 +97,7 @@ class ArchitectureCase(Case):
         """Return the generator and the discriminator, held to their shapes."""
         chosen = options or self.options
         shape = (size, size, channels)
-        return build_networks(self.value, shape, self.latent_dim, chosen, chosen, seed, precision)
+        return build_networks(self.value, shape, self.latent_dim, chosen, chosen, seed, precision, CLASSES)
 
     @cached_property
     def networks(self) -> tuple[Any, Any]:
@@ -114,6 +115,7 @@ class ArchitectureCase(Case):
             latent_dim=self.latent_dim,
             learning_rate=1e-3,
             seed=1,
+            frequencies=np.full(CLASSES, 1 / CLASSES) if self.value.conditional else None,
         )
 
     @cached_property
@@ -143,16 +145,18 @@ class Trained:
 class Batches:
     """Random pictures, uint8, a function of the step."""
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, side: int, labelled: bool = False) -> None:
+        self.labelled = labelled
         self.pictures = np.random.default_rng(0).integers(0, 256, (2 * BATCH, side, side, 3), dtype=np.uint8)
 
     def iterate(self, start: int, stop: int) -> Any:
         for step in range(start, stop):
             yield step, self.extra(step, 0)
 
-    def extra(self, step: int, k: int) -> np.ndarray:
+    def extra(self, step: int, k: int) -> Any:
         first = (step + k) % (BATCH + 1)
-        return self.pictures[first : first + BATCH].copy()
+        pictures = self.pictures[first : first + BATCH].copy()
+        return (pictures, _labels(BATCH)) if self.labelled else pictures
 
 
 def small_networks(precision: str = "float32") -> tuple[Any, Any]:
@@ -197,7 +201,8 @@ def small_engine(
 def run(engine: Engine, start: int, stop: int, side: int = SIDE, total: int = STEPS) -> list[dict[str, float]]:
     """Train from one step to another, every step measured, and return the metrics."""
     lines = []
-    for step in engine.steps(Batches(side), lambda s: Progress(s, total, s // 5, -(-total // 5)), start, stop):
+    batches = Batches(side, labelled=len(engine.generator.inputs) > 1)
+    for step in engine.steps(batches, lambda s: Progress(s, total, s // 5, -(-total // 5)), start, stop):
         engine.signals = step.read()
         lines.append(engine.signals)
     return lines
@@ -248,8 +253,15 @@ def refill(model: Any, seed: int = 0, scale: float = 1.0) -> None:
 
 def outputs(model: Any, inputs: np.ndarray) -> np.ndarray:
     """Return a network's outputs in inference, float32 numpy."""
-    result = model(keras.ops.convert_to_tensor(inputs), training=False)
+    given = keras.ops.convert_to_tensor(inputs)
+    if len(model.inputs) > 1:
+        given = [given, keras.ops.convert_to_tensor(_labels(len(inputs)))]
+    result = model(given, training=False)
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.stop_gradient(result), "float32")))
+
+
+def _labels(count: int) -> np.ndarray:
+    return (np.arange(count) % CLASSES).astype(np.int32)
 
 
 def some_latents(count: int, latent_dim: int, seed: int = 0) -> np.ndarray:

@@ -46,11 +46,15 @@ def _depth(image_size: int, wanted: int | None) -> int:
 
 def generator(image_shape, latent_dim, options):
     """(B, latent_dim) -> (B, H, W, C) in [-1, 1]: project, then double the side with every transposed convolution."""
+    inputs = keras.Input((latent_dim,))
+    return keras.Model(inputs, _grow(inputs, image_shape, options), name="generator")
+
+
+def _grow(inputs, image_shape, options):
     size, _, channels = image_shape
     depth = _depth(size, options.layers)
     plan = plan_upsampling(size, depth, options.kernel)
     widths = [options.width * 2**n for n in reversed(range(depth))]
-    inputs = keras.Input((latent_dim,))
     x = layers.Dense(plan.start**2 * widths[0], use_bias=not options.batch_norm, kernel_initializer=_normal())(inputs)
     x = layers.Reshape((plan.start, plan.start, widths[0]))(x)
     for width in [*widths[1:], channels]:
@@ -65,7 +69,7 @@ def generator(image_shape, latent_dim, options):
             kernel_initializer=_normal(),
         )(x)
     # The picture itself in float32 whatever the layers compute in: it has 256 levels, bfloat16 only 8 bits.
-    return keras.Model(inputs, layers.Activation("tanh", dtype="float32")(x), name="generator")
+    return layers.Activation("tanh", dtype="float32")(x)
 
 
 def discriminator(image_shape, options):
@@ -92,6 +96,28 @@ def discriminator(image_shape, options):
     return keras.Model(inputs, x, name="discriminator")
 
 
+def conditional_generator(image_shape, latent_dim, options, classes):
+    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): the class is embedded and stands beside the latent."""
+    latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
+    known = layers.Embedding(classes, 32, embeddings_initializer=initializers.RandomNormal(0.0, 1.0))(labels)
+    x = _grow(layers.Concatenate()([latents, known]), image_shape, options)
+    return keras.Model([latents, labels], x, name="generator")
+
+
+def conditional_discriminator(image_shape, options, classes):
+    """[(B, H, W, C), (B,) labels] -> (B, 1) logits: w · h + v_class · h for the features h.
+
+    Source: Miyato & Koyama 2018, "cGANs with Projection Discriminator".
+    """
+    plain = discriminator(image_shape, options)
+    features, labels = plain.layers[-2].output, keras.Input((), dtype="int32")
+    directions = layers.Embedding(classes, features.shape[-1], embeddings_initializer=_normal())(labels)
+    fitting = layers.Dot(1, dtype="float32")([features, directions])
+    return keras.Model(
+        [plain.input, labels], layers.Add(dtype="float32")([plain.output, fitting]), name="discriminator"
+    )
+
+
 def _variant(depth: int) -> type[Options]:
     class Variant(DCGANOptions):
         layers: int | None = Field(depth, ge=1, le=8, description=DCGANOptions.model_fields["layers"].description)
@@ -106,6 +132,17 @@ DEFAULTS = {"latent_dim": 100, "learning_rate": 5e-4, "beta_1": 0.5, "batch_size
 def register_architectures(register):
     common = {"generator": generator, "discriminator": discriminator, "defaults": DEFAULTS}
     register(Architecture("dcgan", options=DCGANOptions, summary="Convolutions both ways", **common))
+    register(
+        Architecture(
+            "dcgan-conditional",
+            generator=conditional_generator,
+            discriminator=conditional_discriminator,
+            options=DCGANOptions,
+            summary="DCGAN that is told the class: subfolders, or cat and dog of the critters",
+            defaults=DEFAULTS,
+            conditional=True,
+        )
+    )
     for depth in (1, 2, 3, 4):
         layers_text = f"{depth} transposed convolution{'s' if depth > 1 else ''}"
         register(

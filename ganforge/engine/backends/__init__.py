@@ -3,7 +3,7 @@
 An adapter offers:
 
 ``forward(model, differentiable_twice=False)``
-    ``model(x, training=True)`` as a function, in the form that runs fastest.
+    ``model(x, training=True)`` as a function, in the form that runs fastest; ``x`` is a list for several inputs.
 ``value_and_gradients(function, variables, *inputs)``
     ``function(*inputs) -> (scalar, aux)``; returns ``(scalar, aux)``, its gradients at the variables, and at the
     inputs; zeros where nothing flows.
@@ -19,7 +19,8 @@ An adapter offers:
 ``compile(update, name)``
     The update as a callable from numpy arrays to device values; ``traces`` counts compilations by name.
 ``inference(model)``
-    A function from numpy latents to float32 numpy images in [-1, 1], running averages used.
+    A function from numpy latents (and class labels, where the model takes them) to float32 numpy images in [-1, 1],
+    running averages used.
 ``push_state()``, ``pull_state()``
     Copy what training holds into the Keras variables, and back from them.
 """

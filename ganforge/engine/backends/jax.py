@@ -114,15 +114,15 @@ class Adapter:
 
         return run
 
-    def inference(self, model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    def inference(self, model: Any) -> Callable[..., np.ndarray]:
         @jax.jit
-        def forward(trainable: Any, rest: Any, latents: Any) -> Any:
-            return model.stateless_call(trainable, rest, latents, training=False)[0]
+        def forward(trainable: Any, rest: Any, inputs: Any) -> Any:
+            return model.stateless_call(trainable, rest, _one_or_all(inputs), training=False)[0]
 
-        def generate(latents: np.ndarray) -> np.ndarray:
+        def generate(*inputs: np.ndarray) -> np.ndarray:
             trainable = [v.value for v in model.trainable_variables]
             rest = [v.value for v in model.non_trainable_variables]
-            return np.asarray(forward(trainable, rest, latents), dtype=np.float32)
+            return np.asarray(forward(trainable, rest, list(inputs)), dtype=np.float32)
 
         return generate
 
@@ -133,6 +133,10 @@ class Adapter:
 
     def pull_state(self) -> None:
         self.state = [jnp.copy(v.value) for v in self.variables]
+
+
+def _one_or_all(inputs: Sequence[Any]) -> Any:
+    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def _at(key: Any, stream: int) -> Any:

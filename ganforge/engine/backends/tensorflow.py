@@ -67,15 +67,19 @@ class Adapter:
 
         return run
 
-    def inference(self, model: Any) -> Callable[[np.ndarray], np.ndarray]:
-        forward = tf.function(lambda latents: tf.cast(model(latents, training=False), tf.float32))
-        return lambda latents: forward(tf.constant(latents)).numpy()
+    def inference(self, model: Any) -> Callable[..., np.ndarray]:
+        forward = tf.function(lambda *inputs: tf.cast(model(_one_or_all(inputs), training=False), tf.float32))
+        return lambda *inputs: forward(*(tf.constant(x) for x in inputs)).numpy()
 
     def push_state(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 
     def pull_state(self) -> None:
         """Nothing to do: the Keras variables are the state."""
+
+
+def _one_or_all(inputs: Sequence[Any]) -> Any:
+    return inputs[0] if len(inputs) == 1 else list(inputs)
 
 
 def _at(key: Any, stream: int) -> Any:

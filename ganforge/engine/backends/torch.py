@@ -114,10 +114,11 @@ class Adapter:
 
         return run
 
-    def inference(self, model: Any) -> Callable[[np.ndarray], np.ndarray]:
-        def generate(latents: np.ndarray) -> np.ndarray:
+    def inference(self, model: Any) -> Callable[..., np.ndarray]:
+        def generate(*inputs: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
-                images = model(torch.from_numpy(latents).to(self.device), training=False)
+                tensors = [torch.from_numpy(x).to(self.device) for x in inputs]
+                images = model(tensors if len(tensors) > 1 else tensors[0], training=False)
                 return images.float().cpu().numpy()
 
         return generate

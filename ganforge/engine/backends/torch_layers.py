@@ -26,7 +26,10 @@ Fast = Callable[[torch.Tensor], torch.Tensor]
 
 
 def lower(model: keras.Model) -> Fast:
-    """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables."""
+    """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables.
+
+    ``x`` is one tensor, or a list where the model has several inputs.
+    """
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
         return partial(model, training=True)  # a subclass of keras.Model: nothing to look into
@@ -52,10 +55,11 @@ def lower(model: keras.Model) -> Fast:
         program.append(_Call(form, node, given, gives))
         if type(operation) in _FRESH and getattr(operation, "activation", None) in (None, keras.activations.linear):
             made_by[gives] = program[-1]
-    (start,), (end,) = graph.inputs, graph.outputs
+    starts, (end,) = graph.inputs, graph.outputs
 
-    def run(x: torch.Tensor) -> torch.Tensor:
-        tensors = {id(start): x}
+    def run(x: Any) -> torch.Tensor:
+        given = x if isinstance(x, (list, tuple)) else [x]
+        tensors = {id(start): tensor for start, tensor in zip(starts, given, strict=True)}
         for call in program:
             if call.given is not None:
                 tensors[call.gives] = call.form(tensors[call.given])
