@@ -37,12 +37,13 @@ FAILING = {
         "arch": "fcgan:hidden=16,batch_norm=false,discriminator_hidden=32",
         "learning_rate": 3e-3,
         "latent_dim": 1,
+        "epochs": 140,
     },
 }
 HEALTHY = [
     {"learning_rate": 5e-4},
     {"learning_rate": 5e-4, "balance": "noise-anneal", "seed": 1},
-    {"arch": "dcgan:width=8,discriminator_width=8", "learning_rate": 5e-4},
+    {"arch": "dcgan:width=8,discriminator_width=8", "learning_rate": 5e-4, "epochs": 110},
 ]
 
 

@@ -30,6 +30,9 @@ class Auto(Strategy):
     leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp;
     the loop goes on through the learning rate.
 
+    Helps: not knowing which side will win, or one that wins only for a while. Hurts: short runs, in which the loop
+    has no time to act; a target that the networks cannot reach keeps it at its limit.
+
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 (augmentation
     steered by the discriminator's overfitting, target 0.6 in r = E[sign D(x)], an accuracy of 0.8); Wang et al. 2023,
     "Diffusion-GAN" (the same with noise).

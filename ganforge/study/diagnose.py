@@ -226,10 +226,14 @@ def _oscillation(e: Evidence) -> Finding | None:
     )
 
 
+EARLIEST_COLLAPSE = 500
+
+
 def _collapse(e: Evidence) -> Finding | None:
     real = (e.manifest.get("data") or {}).get("spread")
     trained = [grid for grid in e.grids if grid["epoch"] > 0]
-    if not real or len(trained) < 2 or e.manifest["progress"]["step"] < 100:
+    # A small DCGAN's pictures have been seen alike at 320 steps and apart at 640.
+    if not real or len(trained) < 2 or e.manifest["progress"]["step"] < EARLIEST_COLLAPSE:
         return None
     last = trained[-1]
     # All generators begin with one picture; those that are learning are on their way to more.

@@ -30,14 +30,15 @@ def signals(step: int) -> dict[str, float]:
 
 
 def plans(
-    strategies: Sequence[Any], start: int = 0, stop: int = STEPS, empty: bool = False
+    strategies: Sequence[Any], start: int = 0, stop: int = STEPS, empty: bool = False, **held: float
 ) -> list[dict[str, float]]:
-    """Return what is planned from one step to another."""
+    """Return what is planned from one step to another, some signals ``held`` at a value."""
     from ganforge.engine.controls import Planner
 
     planner = Planner(strategies, 1.0)
-    progress = (Progress(s, STEPS, s // 10, STEPS // 10) for s in range(start, stop))
-    return [planner.plan(p, {} if empty or not p.step else signals(p.step)).flat() for p in progress]
+    steps = max(STEPS, stop)
+    progress = (Progress(s, steps, s // 10, steps // 10) for s in range(start, stop))
+    return [planner.plan(p, {} if empty or not p.step else {**signals(p.step), **held}).flat() for p in progress]
 
 
 @check("strategy")
@@ -153,7 +154,12 @@ def _behaviour(case: Any, options: Any) -> str | None:
     """Return what a strategy plans, configures and does to fixed pictures, labels and networks; None if refused."""
     try:
         strategy = case.strategy(options)
-        planned, configured, done = plans([strategy]), _configured(case, options), _traced(case, options)
+        # A discriminator that always guesses, and one that is always right, move what a loop may move.
+        planned = [
+            plans([strategy]),
+            *(plans([case.strategy(options)], stop=10 * STEPS, d_accuracy=a) for a in (0.5, 1.0)),
+        ]
+        configured, done = _configured(case, options), _traced(case, options)
     except UsageError:
         return None
     return json.dumps([planned, configured, {name: np.round(value, 6).tolist() for name, value in done.items()}])
