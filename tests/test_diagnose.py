@@ -38,6 +38,7 @@ FAILING = {
         "learning_rate": 3e-3,
         "latent_dim": 1,
         "epochs": 140,
+        "snapshot_every": 2,
     },
 }
 HEALTHY = [
