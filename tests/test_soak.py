@@ -21,7 +21,9 @@ HERE = Path(__file__).parent
 def python(script: str, *args: object, backend: str = "torch") -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": backend}
     # JAX compiles for longer than these runs train: what one process compiled the next may use.
-    environment |= {"JAX_COMPILATION_CACHE_DIR": os.environ["GANFORGE_CACHE_DIR"] + "-jax"}
+    # Its name must not begin with the pictures' cache's: JAX's file operations would be counted as the run's.
+    cache = Path(os.environ["GANFORGE_CACHE_DIR"])
+    environment |= {"JAX_COMPILATION_CACHE_DIR": str(cache.with_name("jax-" + cache.name))}
     environment |= {
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
