@@ -182,10 +182,11 @@ class Run:
         """
         import numpy as np
 
-        from ganforge.engine.backends import make_adapter
         from ganforge.media.grids import to_uint8
 
-        model = self.generator()
+        model = self.generator()  # chooses the backend, before anything imports Keras
+        from ganforge.engine.backends import make_adapter
+
         generate = make_adapter(model.variables).inference(model)
         inputs = [latents, *self._labels(len(latents), class_name, period)]
         parts = [generate(*(x[i : i + 64] for x in inputs)) for i in range(0, len(latents), 64)]

@@ -365,3 +365,24 @@ def test_quick_commands_load_nothing_heavy_and_help_is_quick(tmp_path):
         subprocess.run([sys.executable, "-m", "ganforge", "--help"], check=True, capture_output=True)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.6  # 0.1 s where nothing else runs
+
+
+def test_every_command_that_needs_keras_chooses_the_backend_first(tmp_path):
+    """With neither the environment nor Keras's own file to choose one, Keras alone would take TensorFlow and fail."""
+    hidden = tmp_path / "hidden" / "tensorflow"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'tensorflow'\")")
+    kept = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    environment = {
+        **kept,
+        "KERAS_HOME": str(tmp_path / "keras"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(hidden.parent),
+    }
+    train = ["train", "--arch", "fcgan:hidden=8,discriminator_hidden=8", *TINY, "--epochs", 1, "--quiet"]
+    evaluate = ["evaluate", "run_1", "--samples", 64]
+    for words in (train, ["sample", "run_1", "-n", 4], ["sample", "run_1", "--interpolate", "--frames", 4], evaluate):
+        command = [sys.executable, "-m", "ganforge", *map(str, words)]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (words, done.stderr[-2000:])
+    assert json.loads((tmp_path / "runs" / "run_1" / "run.json").read_text())["config"]["backend"] == "torch"

@@ -6,7 +6,6 @@ import zlib
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 
 def step_key(seed: int, step: int, update: int) -> np.ndarray:
@@ -37,4 +36,6 @@ class Random:
         return minval + (maxval - minval) * self._adapter.uniform(self._key, self._next(), shape, dtype)
 
     def bernoulli(self, shape: Any, probability: Any, dtype: str = "float32") -> Any:
+        from keras import ops  # here, since latents are drawn before a backend is chosen
+
         return ops.cast(self._adapter.uniform(self._key, self._next(), shape, "float32") < probability, dtype)
