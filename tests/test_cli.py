@@ -375,7 +375,6 @@ def test_every_command_that_needs_keras_chooses_the_backend_first(tmp_path):
     kept = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     environment = {
         **kept,
-        "KERAS_HOME": str(tmp_path / "keras"),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(hidden.parent),
     }
@@ -383,6 +382,8 @@ def test_every_command_that_needs_keras_chooses_the_backend_first(tmp_path):
     evaluate = ["evaluate", "run_1", "--samples", 64]
     for words in (train, ["sample", "run_1", "-n", 4], ["sample", "run_1", "--interpolate", "--frames", 4], evaluate):
         command = [sys.executable, "-m", "ganforge", *map(str, words)]
+        # A new one each time: Keras writes its file by itself, and names TensorFlow in it.
+        environment["KERAS_HOME"] = str(tmp_path / f"keras-{words[0]}-{len(words)}")
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, (words, done.stderr[-2000:])
     assert json.loads((tmp_path / "runs" / "run_1" / "run.json").read_text())["config"]["backend"] == "torch"
