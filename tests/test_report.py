@@ -42,6 +42,11 @@ def test_a_scale_is_told_step_by_step_with_its_numbers():
     ]
 
 
+def test_what_creeps_up_in_small_steps_is_seen():
+    (said,) = findings([noise(0.1, swd=100), noise(0.2, swd=102), noise(0.3, swd=104)])
+    assert said.endswith("(100.0 → 102.0); at input-noise:sigma=0.3 it rose (to 104.0).")
+
+
 def test_a_difference_within_the_seeds_is_called_none():
     apart = [noise(0.1, 0, swd=40), noise(0.1, 1, swd=42), noise(0.2, 0, swd=30), noise(0.2, 1, swd=32)]
     (said,) = findings(apart)
@@ -106,6 +111,7 @@ def test_evaluate_prints_and_stores(ganforge_cli, runs):
 def test_compare_and_csv(ganforge_cli, runs):
     code, out, _ = ganforge_cli("compare", "run_1", "run_2", "run_3", "--runs-dir", runs)
     assert code == 0
+    assert "run_2 · " in out
     assert "input-noise:sigma=0.1" in out
     assert "Not measured yet: ganforge evaluate run_3" in out
     rows = json.loads(ganforge_cli("compare", "1", "3", "--json", "--runs-dir", runs)[1])
@@ -157,10 +163,11 @@ def test_the_report_works_in_a_browser_without_a_network(ganforge_cli, runs, tmp
         """,
     )
     assert (seen["title"], seen["lines"], seen["fewer"], seen["real"]) == ("A & <b>", 3, 2, 2)
-    assert seen["rows"] == ["run_1", "run_2", "run_3"]
-    assert seen["sorted"] == ["run_3", "run_2", "run_1"]
+    assert [row.split(" · ")[0] for row in seen["rows"]] == ["run_1", "run_2", "run_3"]
+    assert seen["sorted"] == seen["rows"][::-1]
+    assert seen["rows"][1].endswith(" · input-noise:sigma=0.1")
     assert (seen["first"], seen["last"]) == ("epoch 0", "epoch 4")
-    assert "run_2: " in seen["tip"]
+    assert "run_2 · " in seen["tip"]
     assert seen["sentences"] >= 1
     assert (seen["diagrams"], seen["injected"]) == (1, 0)
 

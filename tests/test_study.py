@@ -11,7 +11,7 @@ import pytest
 
 from ganforge.errors import UsageError
 from ganforge.runs import update_manifest
-from ganforge.study.plan import read_study
+from ganforge.study.plan import read_study, short_architectures
 from ganforge.study.runner import Runner, environment, study_runs
 
 TINY = """
@@ -97,8 +97,7 @@ def test_a_mistake_in_the_file_is_one_line(tmp_path, ganforge_cli, text, words):
 def test_the_examples_ask_for_what_the_report_did():
     folder = Path(__file__).parent.parent / "examples" / "studies"
     full, quick = read_study(folder / "seed.toml"), read_study(folder / "seed-quick.toml")
-    narrow = ":width=24,discriminator_width=16"
-    assert [e.name for e in full.entries] == [e.name.replace(narrow, "") for e in quick.entries]
+    assert [e.name for e in full.entries] == [e.name for e in quick.entries]
     assert len(full.entries) == 13
     settings = {e.name: e.settings for e in full.entries}
     assert {s["batch_size"] for s in settings.values()} == {256}
@@ -106,6 +105,14 @@ def test_the_examples_ask_for_what_the_report_did():
     assert {s["image_size"] for s in settings.values()} == {64}
     assert sorted({s["epochs"] for n, s in settings.items() if "fcgan" in s["arch"]}) == [150]
     assert [e.stages for e in full.entries if e.stages] == [(125, 250)]
+
+
+def test_names_leave_out_the_options_that_all_relatives_share():
+    shared = short_architectures(["dcgan-1:width=8", "dcgan-3:width=8", "fcgan-2"])
+    assert list(shared.values()) == ["dcgan-1", "dcgan-3", "fcgan-2"]
+    own = short_architectures(["dcgan-1", "dcgan-3:width=8", "fcgan-2:dropout=0"])
+    assert list(own.values()) == ["dcgan-1", "dcgan-3:width=8", "fcgan-2"]
+    assert short_architectures(["dcgan:width=8", "dcgan:width=9"])["dcgan:width=8"] == "dcgan:width=8"
 
 
 def test_cores_are_shared_out_unless_the_person_chose(monkeypatch):

@@ -58,7 +58,7 @@ def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
     for column in columns:
         table.add_column(column.title, justify="right", overflow="fold")
     for summary in summaries:
-        cells = [escape(summary.name)]
+        cells = [escape(summary.label)]
         if any(s.name != s.run.name for s in summaries):
             cells.append(summary.run.name)
         for column in columns:

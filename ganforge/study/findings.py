@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ganforge.study.plan import short_architectures
 from ganforge.study.summary import COLUMNS, Column, Summary
 
 # Settings that change how a run is followed or numbered, not what it learns.
@@ -53,7 +54,9 @@ def _groups(summaries: Sequence[Summary]) -> list[Group]:
         config = {k: v for k, v in summary.manifest["config"].items() if k not in BESIDE}
         config["balance"] = summary.balance
         by_key.setdefault(json.dumps(config, sort_keys=True), []).append(summary)
-    return [Group(json.loads(key), tuple(runs)) for key, runs in by_key.items()]
+    groups = [Group(json.loads(key), tuple(runs)) for key, runs in by_key.items()]
+    called = short_architectures([group.config["arch"] for group in groups])
+    return [Group({**group.config, "arch": called[group.config["arch"]]}, group.runs) for group in groups]
 
 
 def _families(groups: Sequence[Group], dimension: str) -> list[list[Group]]:
@@ -117,9 +120,9 @@ def _where(family: Sequence[Group], dimension: str) -> str:
 
 
 def _along(members: Sequence[Group], dimension: str, column: Column) -> str:
-    """Return what happens to a number along a scale, step by step."""
-    words, last = [], 0
-    for i, (before, after) in enumerate(itertools.pairwise(members)):
+    """Return what happens to a number along a scale, step by step, each against the last step that changed it."""
+    words, last, before = [], 0, members[0]
+    for i, after in enumerate(members[1:]):
         change = _change(before, after, column)
         direction = 0 if change is None else (1 if change > 0 else -1)
         name, value = _named(after, dimension), column.text(after.mean(column))
@@ -136,6 +139,8 @@ def _along(members: Sequence[Group], dimension: str, column: Column) -> str:
             again = " again" if last and direction != last else " further" if direction == last else ""
             words.append(f"at {name} it {_intransitive(column, direction)}{again} (to {value})")
         last = direction or last
+        if direction:  # what creeps up in small steps must be seen as well
+            before = after
     return "; ".join(words) + "."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,14 +104,32 @@ def _grid(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, An
         chosen = dict(zip(varied, values))
         words = [prefix] if prefix else []
         # Only what differs within the grid is in the name.
-        words += [_word(key, value) for key, value in chosen.items() if len(varied[key]) > 1]
-        name = " ".join(words) or " ".join(_word(key, value) for key, value in chosen.items())
+        words += [_word(key, value, varied[key]) for key, value in chosen.items() if len(varied[key]) > 1]
+        name = " ".join(words) or " ".join(_word(key, value, varied[key]) for key, value in chosen.items())
         entries.append(_entry({**table, **chosen, "name": name}, common, overrides, where))
     return entries
 
 
-def _word(key: str, value: Any) -> str:
+def short_architectures(texts: Sequence[str]) -> dict[str, str]:
+    """Return what to call each architecture: without the options that it shares with all its relatives.
+
+    ``dcgan-3:width=24`` is ``dcgan-3`` beside ``dcgan-1:width=24`` and ``fcgan-2``, but not beside ``dcgan-1``.
+    """
+    options: dict[str, set[str]] = {}
+    for text in texts:
+        name, _, given = text.partition(":")
+        options.setdefault(re.sub(r"\d+", "#", name), set()).add(given)
+    return {
+        text: name if len(options[re.sub(r"\d+", "#", name)]) == 1 else text
+        for text in texts
+        for name in [text.partition(":")[0]]
+    }
+
+
+def _word(key: str, value: Any, varied: Sequence[Any]) -> str:
     text = " + ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if key == "arch":
+        text = short_architectures([str(each) for each in varied])[text]
     return text if key in ("arch", "balance", "loss") else f"{key.replace('_', '-')}={text}"
 
 

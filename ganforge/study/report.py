@@ -66,7 +66,7 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
         found = diagnose(gather(summary.run))
         runs.append(
             {
-                "name": summary.name,
+                "name": summary.label,
                 "id": summary.run.name,
                 "state": summary.manifest["state"],
                 "arch": config["arch"],

@@ -32,6 +32,14 @@ class Summary:
     def balance(self) -> str:
         return " + ".join(text for text in self.manifest["config"]["balance"] if text != "none") or "none"
 
+    @property
+    def label(self) -> str:
+        """What a reader is shown: the name a study gave it, else its number and what it trains."""
+        if self.name != self.run.name:
+            return self.name
+        parts = [self.name, self.manifest["config"]["arch"], self.balance]
+        return " · ".join(part for part in parts if part != "none")
+
 
 @dataclass(frozen=True)
 class Column:
