@@ -6,7 +6,6 @@ setting tells them apart. A difference within the range of the seeds is called n
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Sequence
