@@ -28,9 +28,10 @@ def follow(auto, accuracy, start=0, stop=600, every=10):
 def test_a_sure_discriminator_is_hindered_and_a_guessing_one_is_spurred_within_limits():
     sure = follow(Auto(), 1.0)
     assert [p["help"] for p in sure] == sorted(p["help"] for p in sure)
-    assert sure[-1] == {"sigma": 0.4, "flip": 0.05, "help": 1.0, "discriminator_lr": 0.5}
+    limit = {"sigma": 0.4, "flip": 0.05, "help": 1.0, "generator_lr": 1.0, "discriminator_lr": pytest.approx(1 / 3)}
+    assert sure[-1] == limit
     guessing = follow(Auto(), 0.5)
-    assert guessing[-1] == {"sigma": 0.0, "flip": 0.0, "help": -1.0, "discriminator_lr": 2.0}
+    assert guessing[-1] == {"sigma": 0.0, "flip": 0.0, "help": -1.0, "generator_lr": 1.0, "discriminator_lr": 3.0}
     # The first move comes with the first reading: before it, the plan is that of the start.
     assert sure[5]["sigma"] == pytest.approx(0.4 * 0.25)
 
@@ -63,6 +64,17 @@ def test_it_settles_on_the_target_without_swinging(every):
     assert np.mean(tail) == pytest.approx(0.375, abs=0.12)  # where the accuracy is 0.8
     assert np.ptp(tail) < (0.35 if every < 50 else 0.5)
     assert abs(level[0] - 0.8) < 0.08
+
+
+def test_both_rates_fall_to_nothing_at_the_end_and_keep_their_ratio():
+    auto = Auto(Auto.Options(start=-1.0))
+    begin, late = plan(auto, 100, None), plan(auto, 1749, None)
+    assert begin["generator_lr"] == 1.0
+    assert late["generator_lr"] == pytest.approx(0.5, abs=2e-3)
+    assert late["discriminator_lr"] / late["generator_lr"] == pytest.approx(begin["discriminator_lr"])
+    last = plan(auto, 1999, None)
+    assert (last["generator_lr"], last["discriminator_lr"]) == (0, 0)
+    assert plan(Auto(Auto.Options(cool=0)), 1999, None)["generator_lr"] == 1.0
 
 
 def test_the_noise_is_gone_at_the_end():

@@ -140,6 +140,15 @@ def test_a_few_pictures_repeated_are_a_collapse_even_when_they_differ():
         assert [f.kind for f in diagnose(found)] == expected
 
 
+def test_a_strategy_that_brings_the_generator_to_rest_is_no_standing_still():
+    random = np.random.default_rng(0)
+    still = look_at([(1, random.integers(0, 256, (100, 16, 16, 3), dtype=np.uint8))] * 3)
+    held = [line(i, generator_lr=1e-3) for i in range(50)]
+    fallen = [line(i, generator_lr=1e-3 * (1 - i / 50)) for i in range(50)]
+    assert kinds(held, grids=still) == ["standing-still"]
+    assert kinds(fallen, grids=still) == []
+
+
 def test_every_kind_is_documented_and_made_here():
     from pathlib import Path
 

@@ -27,8 +27,9 @@ class Auto(Strategy):
 
     The accuracy reaches the plan some steps late and smoothed, so ``lag`` must be long against both: with 200 steps
     for the whole way, a delay of 10 and a mean over some 40, it settles without swinging. What is left of the noise
-    leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp;
-    the loop goes on through the learning rate.
+    leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp.
+    Over the last quarter both learning rates fall to nothing, their ratio kept, so that the two settle instead of
+    circling each other to the end.
 
     Helps: not knowing which side will win, or one that wins only for a while. Hurts: short runs, in which the loop
     has no time to act; a target that the networks cannot reach keeps it at its limit.
@@ -45,10 +46,11 @@ class Auto(Strategy):
         target: float = Field(0.8, gt=0.5, lt=1, description="the discriminator's accuracy to keep to")
         noise: float = Field(0.4, ge=0, le=2, description="standard deviation of the noise at most")
         flip: float = Field(0.05, ge=0, le=0.4, description="probability of a flipped label at most")
-        rate: float = Field(2.0, ge=1, le=10, description="what its learning rate is divided or multiplied by")
+        rate: float = Field(3.0, ge=1, le=10, description="what its learning rate is divided or multiplied by")
         start: float = Field(0.25, ge=-1, le=1, description="the help at the first step")
         lag: float = Field(200.0, ge=20, description="steps from no help to all of it at full error")
         fade: float = Field(0.2, ge=0, le=1, description="last part of training over which the noise fades out")
+        cool: float = Field(0.25, ge=0, le=1, description="last part over which both learning rates fall to nothing")
 
     def __init__(self, options: BaseOptions | None = None) -> None:
         super().__init__(options)
@@ -61,12 +63,14 @@ class Auto(Strategy):
     def plan_step(self, progress: Any, signals: Any) -> dict[str, float]:
         self._listen(progress.step, signals)
         o, hinder, spur = self.options, max(0.0, self.help), max(0.0, -self.help)
-        left = min(1.0, (1.0 - progress.fraction) / o.fade) if o.fade else 1.0
+        noisy, warm = _left(progress.fraction, o.fade), _left(progress.fraction, o.cool)
+        ratio = (1 + (o.rate - 1) * spur) / (1 + (o.rate - 1) * max(0.0, 2 * hinder - 1))
         return {
-            "sigma": o.noise * hinder * left,
-            "flip": o.flip * hinder * left,
+            "sigma": o.noise * hinder * noisy,
+            "flip": o.flip * hinder * noisy,
             "help": self.help,
-            "discriminator_lr": (1 + (o.rate - 1) * spur) / (1 + (o.rate - 1) * max(0.0, 2 * hinder - 1)),
+            "generator_lr": warm,
+            "discriminator_lr": ratio * warm,
         }
 
     def _listen(self, step: int, signals: Any) -> None:
@@ -104,3 +108,8 @@ class Auto(Strategy):
         self.help = float(state.get("help", self.options.start))
         self.accuracy = state.get("accuracy")
         self.read, self.read_at = list(state.get("read", [])), int(state.get("read_at", 0))
+
+
+def _left(fraction: float, part: float) -> float:
+    """Return what is left of something that goes, linearly, over the last ``part`` of training."""
+    return min(1.0, (1.0 - fraction) / part) if part else 1.0

@@ -50,8 +50,9 @@ def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
 
     summaries = [summarise(name, run) for name, run in chosen]
     # What is wide and rarely asked is in --json and in the report.
-    columns = [c for c in columns_of(summaries) if c.key not in ("flops", "memory", "copies", "balanced")]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    left_out = {"flops", "memory", "copies", "balanced"} | ({"accuracy", "parameters"} if out.width < 96 else set())
+    columns = [c for c in columns_of(summaries) if c.key not in left_out]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("run", overflow="fold", min_width=14)
     if any(s.name != s.run.name for s in summaries):
         table.add_column("", no_wrap=True)

@@ -107,6 +107,6 @@ def _table(runner: Any) -> Any:
             short(row.metrics.get("d_loss"), 2),
             short(row.metrics.get("g_loss"), 2),
             f"{rate:.0f}" if rate else "–",
-            f"[{STATES.get(row.state, 'dim')}]{row.state}[/]" + (f" {escape(row.error)}" if row.error else ""),
+            f"[{STATES.get(row.state, 'dim')}]{row.state}[/]" + (f": {escape(row.error)}" if row.error else ""),
         )
     return table

@@ -256,6 +256,10 @@ def _still(e: Evidence) -> Finding | None:
     moves = [grid["moved"] for grid in e.grids if "moved" in grid]
     if len(moves) < 2 or e.manifest["progress"]["step"] < 100 or max(moves[-2:]) >= STILL:
         return None
+    rates = column(e.lines, "generator_lr")
+    rates = rates[np.isfinite(rates)]
+    if len(rates) and rates[-1] < rates.max() / 2:  # a strategy brings it to rest on purpose
+        return None
     return Finding(
         "standing-still",
         "The pictures have stopped changing",

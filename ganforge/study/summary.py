@@ -84,7 +84,7 @@ COLUMNS = (
     Column("gap", "loss gap", _gap("loss_gap"), "{:.2f}", "", "the gap between the losses"),
     Column("accuracy", "D right", _gap("d_accuracy"), "{:.2f}"),
     Column("balanced", "in balance", _gap("balanced"), "{:.2f}", "high"),
-    Column("parameters", "G parameters", lambda s: s.manifest["parameters"]["generator"], "si"),
+    Column("parameters", "G params", lambda s: s.manifest["parameters"]["generator"], "si"),
     Column("flops", "MFLOP", lambda s: s.cost["training_flops"] / 1e6, "{:,.0f}"),
     Column("seconds", "seconds", lambda s: s.manifest.get("seconds"), "{:,.0f}"),
     Column(
