@@ -145,6 +145,10 @@ def generator_weights(machine):
     return [np.array(ops.convert_to_numpy(v.value)) for v in machine.generator.trainable_variables]
 
 
+def generator_rest(machine):
+    return [np.array(ops.convert_to_numpy(v.value)) for v in machine.generator.non_trainable_variables]
+
+
 averaged, plain = engine(ema=0.5), engine()
 means, zeros = generator_weights(averaged), np.zeros((2, LATENT), "float32")
 for step in range(4):
@@ -152,14 +156,24 @@ for step in range(4):
     train(plain, step, step + 1)
     move = 1 - min(0.5, (1 + step) / (10 + step))
     means = [mean + move * (weight - mean) for mean, weight in zip(means, generator_weights(averaged))]
-own = generator_weights(averaged)
+own, rest_of_own = generator_weights(averaged), generator_rest(averaged)
 with averaged.showing():
     worn = [np.array(ops.convert_to_numpy(v.value)) for v in averaged.generator.trainable_variables]
     shown = averaged.generate(zeros)
+    norm = next(layer for layer in averaged.generator.layers if isinstance(layer, layers.BatchNormalization))
+    dense = averaged.generator.layers[0]
+    latents = np.random.default_rng(9).standard_normal((2048, LATENT)).astype("float32")
+    seen = ops.convert_to_numpy(ops.reshape(dense(latents), (-1, 8)))
+    mean, variance = (ops.convert_to_numpy(v) for v in (norm.moving_mean, norm.moving_variance))
+    off = [np.abs(mean - seen.mean(0)) / seen.std(0), np.abs(variance / seen.var(0) - 1)]
 report["ema"] = {
+    "statistics": float(np.max(off)),
+    "own_statistics": float(np.abs(rest_of_own[1] / seen.var(0) - 1).max()),
+    "momentum": norm.momentum,
     "error": max(float(np.abs(a - b).max()) for a, b in zip(worn, means)),
     "moved": max(float(np.abs(a - b).max()) for a, b in zip(worn, own)),
     "given_back": all(np.array_equal(a, b) for a, b in zip(generator_weights(averaged), own)),
+    "statistics_given_back": all(np.array_equal(a, b) for a, b in zip(generator_rest(averaged), rest_of_own)),
     "training_unchanged": all(np.array_equal(a, b) for a, b in zip(own, generator_weights(plain))),
     "pictures_differ": not np.allclose(shown, plain.generate(zeros)),
     "saved": any(name.startswith("generator_average") for name in averaged.get_state()[0]),

@@ -45,7 +45,10 @@ def test_the_average_of_the_generator_follows_its_weights_and_leaves_training_al
     ema = report["ema"]
     assert ema["error"] < 1e-6
     assert ema["moved"] > 1e-5
-    for what in ("given_back", "training_unchanged", "pictures_differ", "saved"):
+    # Its batch normalization has the statistics of the averaged weights, not of the moment's.
+    assert ema["statistics"] < 0.1 < ema["own_statistics"]
+    assert ema["momentum"] == 0.8
+    for what in ("given_back", "statistics_given_back", "training_unchanged", "pictures_differ", "saved"):
         assert ema[what], what
 
 

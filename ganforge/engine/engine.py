@@ -80,7 +80,7 @@ class Engine:
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
             optimizer.build(model.trainable_variables)
         self.signals: dict[str, float] = {}
-        self.average = Average(generator, ema) if ema else None
+        self.average = Average(generator, ema, _some_inputs(latent_dim, frequencies)) if ema else None
         self.adapter = make_adapter([v for _, v in self.variables()], compile)
         updates = Updates(
             self.adapter,
@@ -181,6 +181,16 @@ class Engine:
         self.signals = dict(rest.get("signals", {}))
         for strategy in self.strategies:
             strategy.set_state(rest.get("strategies", {}).get(strategy.name, {}))
+
+
+def _some_inputs(latent_dim: int, frequencies: np.ndarray | None, count: int = 8, size: int = 64) -> list[Any]:
+    """Return some batches of what the generator takes, always the same."""
+    random = np.random.default_rng(0)
+    latents = random.standard_normal((count, size, latent_dim), dtype=np.float32)
+    if frequencies is None:
+        return list(latents)
+    classes = random.choice(len(frequencies), (count, size), p=frequencies).astype(np.int32)
+    return [list(pair) for pair in zip(latents, classes)]
 
 
 def _parts(real: Any) -> tuple[Any, ...]:
