@@ -115,15 +115,14 @@ def short_architectures(texts: Sequence[str]) -> dict[str, str]:
 
     ``dcgan-3:width=24`` is ``dcgan-3`` beside ``dcgan-1:width=24`` and ``fcgan-2``, but not beside ``dcgan-1``.
     """
+
+    def family(text: str) -> str:
+        return re.sub(r"\d+", "#", text.partition(":")[0])
+
     options: dict[str, set[str]] = {}
     for text in texts:
-        name, _, given = text.partition(":")
-        options.setdefault(re.sub(r"\d+", "#", name), set()).add(given)
-    return {
-        text: name if len(options[re.sub(r"\d+", "#", name)]) == 1 else text
-        for text in texts
-        for name in [text.partition(":")[0]]
-    }
+        options.setdefault(family(text), set()).add(text.partition(":")[2])
+    return {text: text.partition(":")[0] if len(options[family(text)]) == 1 else text for text in texts}
 
 
 def _word(key: str, value: Any, varied: Sequence[Any]) -> str:
