@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ganforge import Options as BaseOptions
 from ganforge import Strategy, hookimpl
+from ganforge.balance.schedules import anneal
 
 # Full error: the accuracy is this far from its target. Within DEAD of the target nothing moves.
 FULL, DEAD = 0.1, 0.02
@@ -63,7 +64,7 @@ class Auto(Strategy):
     def plan_step(self, progress: Any, signals: Any) -> dict[str, float]:
         self._listen(progress.step, signals)
         o, hinder, spur = self.options, max(0.0, self.help), max(0.0, -self.help)
-        noisy, warm = _left(progress.fraction, o.fade), _left(progress.fraction, o.cool)
+        noisy, warm = (anneal(progress.fraction, 1.0, 0.0, hold=1.0 - part) for part in (o.fade, o.cool))
         ratio = (1 + (o.rate - 1) * spur) / (1 + (o.rate - 1) * max(0.0, 2 * hinder - 1))
         return {
             "sigma": o.noise * hinder * noisy,
@@ -108,8 +109,3 @@ class Auto(Strategy):
         self.help = float(state.get("help", self.options.start))
         self.accuracy = state.get("accuracy")
         self.read, self.read_at = list(state.get("read", [])), int(state.get("read_at", 0))
-
-
-def _left(fraction: float, part: float) -> float:
-    """Return what is left of something that goes, linearly, over the last ``part`` of training."""
-    return min(1.0, (1.0 - fraction) / part) if part else 1.0
