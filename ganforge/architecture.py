@@ -26,6 +26,9 @@ class Architecture:
         conditional: the networks take class labels as well. Then both functions get ``classes``, the number of
             classes, as a last argument, and the models map [(B, latent_dim), (B,) int32] to images and
             [(B, H, W, C), (B,) int32] to logits; labels are 0 … classes - 1. Since hook API version 1.
+        batch_statistics: a picture's logit depends on the pictures beside it in the batch (batch normalization,
+            minibatch standard deviation): real and fake are then judged apart. It is measured when a run starts;
+            say it where a measurement may not see it.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Architecture:
     summary: str = ""
     defaults: dict[str, Any] = field(default_factory=dict)
     conditional: bool = False
+    batch_statistics: bool = False
 
 
 def conv_size(size: int, kernel: int, stride: int, padding: int) -> int:

@@ -222,6 +222,7 @@ class Training:
             step=config.step,
             compile=config.compile,
             ema=config.ema,
+            batch_statistics=arch.batch_statistics,
         )
         self.engine.planner.plan(self.progress(0), {})  # two strategies in conflict are refused here, not later
 

@@ -200,7 +200,7 @@ report["bfloat16_dtype"] = str(bf16.generator.layers[0].compute_dtype)
 # One stage: against two updates made apart, both from the same old networks. Plain gradient steps, because Adam's
 # first steps are signs and would hide or magnify differences.
 def simultaneous(self, real, vector, key):
-    fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
+    fakes, pull = self._make(key)
     objective = self._discriminator_objective(as_images(real), vector, key)
     held = ops.stop_gradient(fakes)
     variables = self.discriminator.trainable_variables

@@ -61,7 +61,8 @@ def test_no_scalar_compiles_anything_anew(report):
 
 
 def test_metrics_name_the_fields_losses_and_what_strategies_add(report):
-    assert set(report["lines"][0]) == {"d_loss", "g_loss", "d_real", "d_fake", "d_accuracy", "r1/penalty"}
+    discriminator = {"d_loss", "d_real", "d_fake", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit"}
+    assert set(report["lines"][0]) == {*discriminator, "g_loss", "r1/penalty"}
     assert all(math.isfinite(value) for line in report["lines"] for value in line.values())
     assert 0 <= report["lines"][0]["d_accuracy"] <= 1
 

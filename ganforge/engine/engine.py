@@ -47,10 +47,12 @@ class Engine:
         ema: decay of a running mean of the generator's weights, which pictures are then drawn from; None for none.
         compile: compile the step; None is the backend's own choice (JAX and TensorFlow do, torch does not).
         step: ``two-stage``, the paper's, or ``one-stage``: both networks from one pass through the discriminator.
+        batch_statistics: the discriminator's logit for one picture depends on those beside it, so that real and fake
+            must be judged apart. This is measured too, so that it is needed only where a measurement cannot see it.
 
     Raises:
-        UsageError: ``one-stage`` with a discriminator whose logits depend on the pictures beside, or with a loss
-            that has no slope at some fakes.
+        UsageError: ``one-stage`` with a discriminator whose logits depend on the pictures beside or whose layers add
+            losses, or with a loss that has no slope at some fakes.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Engine:
         step: str = "two-stage",
         compile: bool | None = None,
         ema: float | None = None,
+        batch_statistics: bool = False,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
@@ -95,16 +98,23 @@ class Engine:
             latent_dim,
             self.average,
             frequencies,
+            batch_statistics,
         )
+        self.judges_apart = updates.judges_apart
         if step == "one-stage" and not loss.one_stage:
             raise UsageError(
                 f"--step one-stage does not apply: the loss '{loss.name}' has no slope at fakes beyond its margin; "
                 "expected another loss, such as bce, or --step two-stage"
             )
-        if step == "one-stage" and updates.batch_statistics:
+        if step == "one-stage" and updates.judges_apart:
             raise UsageError(
-                "--step one-stage does not apply: the discriminator has batch statistics, so that a fake's verdict "
+                "--step one-stage does not apply: the discriminator has batch statistics, so that a fake's logit "
                 "depends on the pictures beside it; expected one without batch normalization, or --step two-stage"
+            )
+        if step == "one-stage" and updates.discriminator_losses.sums:
+            raise UsageError(
+                "--step one-stage does not apply: layers of the discriminator add losses of their own at the fakes, "
+                "which are no part of the generator's; expected one without, or --step two-stage"
             )
         main = updates.one_stage if step == "one-stage" else updates.both
         self._both = self.adapter.compile(main, "both")

@@ -17,6 +17,7 @@ from keras import ops
 from ganforge.engine.average import Average
 from ganforge.engine.controls import Planner
 from ganforge.engine.randomness import Random
+from ganforge.engine.traits import OwnLosses, observe
 from ganforge.options import Options
 from ganforge.plugins import strategy_hooks
 from ganforge.strategy import Loss, Strategy
@@ -45,12 +46,21 @@ class Updates:
         latent_dim: int,
         average: Average | None = None,
         frequencies: Any = None,
+        batch_statistics: bool = False,
     ) -> None:
         self.frequencies, self.classes = frequencies, None
         self.adapter, self.planner = adapter, planner
         self.generator, self.discriminator = generator, discriminator
-        self.make, self.judge = adapter.forward(generator), adapter.forward(discriminator)
-        self.judge_for_penalties = adapter.forward(discriminator, differentiable_twice=True)
+        count, labels = (0, []) if frequencies is None else (len(frequencies), [()])
+        given = [(2, latent_dim), (2,)] if labels else (2, latent_dim)
+        image_shape = tuple(generator.compute_output_shape(given)[1:])
+        made = observe(adapter, generator, [(latent_dim,), *labels], batch_size, count, companions=False)
+        judged = observe(adapter, discriminator, [image_shape, *labels], batch_size, count)
+        self.make, self.judge = adapter.forward(generator, made), adapter.forward(discriminator, judged)
+        self.judge_for_penalties = adapter.forward(discriminator, judged, differentiable_twice=True)
+        self.generator_losses = OwnLosses(generator, made.sums)
+        self.discriminator_losses = OwnLosses(discriminator, judged.sums)
+        self.judges_apart = batch_statistics or judged.depends_on_batch
         self.generator_optimizer, self.discriminator_optimizer = optimizers
         self.average = average
         self.loss_name, self.loss_options = loss.name, loss_options
@@ -58,14 +68,13 @@ class Updates:
         self.loss_penalty = named(loss.penalty) if loss.penalty else None
         self.hooks = [(strategy.name, strategy_hooks(strategy)) for strategy in strategies]
         self.batch_size, self.latent_dim = batch_size, latent_dim
-        self.batch_statistics = has_batch_statistics(discriminator)
 
     # ------------------------------------------------------------------ the updates
 
     def both(self, real: Any, *rest: Any) -> dict[str, Any]:
         """Make fakes once; the discriminator learns from them, then the generator from the same ones."""
         vector, key = self._begin(*rest)
-        fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
+        fakes, pull = self._make(key)
         metrics = self._learn_discriminator(as_images(real), ops.stop_gradient(fakes), vector, key)
         return metrics | self._learn_generator(fakes, pull, vector, key)
 
@@ -77,7 +86,7 @@ class Updates:
         times b_i / a_i is the second. The generator learns through the discriminator as it was *before* its update.
         """
         vector, key = self._begin(*rest)
-        fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
+        fakes, pull = self._make(key)
         objective = self._discriminator_objective(as_images(real), vector, key)
         variables = self.discriminator.trainable_variables
         (_, (metrics, logits)), gradients, (at_fakes,) = self.adapter.value_and_gradients(objective, variables, fakes)
@@ -91,8 +100,8 @@ class Updates:
         a = ops.where(ops.abs(a) < 1e-30, 1e-30, a)
         ratio = ops.reshape(b / a, (-1, *(1 for _ in range(len(fakes.shape) - 1))))
         self.adapter.apply(self.discriminator_optimizer, gradients, variables, vector[1])
-        self._move_generator(pull, ops.stop_gradient(ratio) * at_fakes, vector)
-        return metrics | {"g_loss": ops.stop_gradient(self._generator_loss(logits[1]))}
+        own = self._move_generator(pull, ops.stop_gradient(ratio) * at_fakes, vector)
+        return metrics | {"g_loss": ops.stop_gradient(self._generator_loss(logits[1])), **own}
 
     def discriminator_only(self, real: Any, *rest: Any) -> dict[str, Any]:
         """Make an extra discriminator update, on fresh latents."""
@@ -102,7 +111,7 @@ class Updates:
     def generator_only(self, vector: Any, key: Any) -> dict[str, Any]:
         """Make an extra generator update, on fresh latents."""
         self._begin(self._draw_classes(key), vector, key)
-        fakes, pull = self.adapter.pullback(lambda: self.fakes(key), self.generator.trainable_variables)
+        fakes, pull = self._make(key)
         return self._learn_generator(fakes, pull, vector, key)
 
     def _begin(self, *rest: Any) -> tuple[Any, Any]:
@@ -119,11 +128,28 @@ class Updates:
         return ops.sum(ops.cast(draw >= limits, "int32"), axis=1)
 
     def _of_classes(self, x: Any) -> Any:
-        """Return what a network takes: ``x`` alone, or with its pictures' classes, again for each further batch."""
+        """Return what a network takes: ``x`` alone, or with the classes of its rows, which begin anew each batch."""
         if self.classes is None:
             return x
-        times = x.shape[0] // self.batch_size
-        return [x, self.classes if times == 1 else ops.concatenate([self.classes] * times)]
+        rows = x.shape[0]
+        if rows == self.batch_size:
+            return [x, self.classes]
+        return [x, ops.concatenate([self.classes] * -(-rows // self.batch_size))[:rows]]
+
+    def _make(self, key: Any) -> tuple[Any, Callable[[Any], tuple[Any, dict[str, Any]]]]:
+        """Return fakes and a function from the gradient at them to the generator's, with its own losses' as well."""
+
+        def function() -> tuple[Any, ...]:
+            fakes, own = self.fakes(key), self.generator_losses
+            return (fakes, own.total(own.of_call())) if own else (fakes,)
+
+        outputs, pull = self.adapter.pullback(function, self.generator.trainable_variables)
+
+        def gradients(at_fakes: Any) -> tuple[Any, dict[str, Any]]:
+            own = {"generator/losses": ops.stop_gradient(outputs[1])} if self.generator_losses else {}
+            return pull((at_fakes, *(ops.ones(()) for _ in own))), own
+
+        return outputs[0], gradients
 
     def _learn_discriminator(self, real: Any, fakes: Any, vector: Any, key: Any) -> dict[str, Any]:
         """Real 1, fake 0."""
@@ -141,14 +167,14 @@ class Updates:
             return loss, ops.stop_gradient(loss)
 
         (_, loss), _, (at_fakes,) = self.adapter.value_and_gradients(objective, [], fakes)
-        self._move_generator(pull, at_fakes, vector)
-        return {"g_loss": loss}
+        return {"g_loss": loss, **self._move_generator(pull, at_fakes, vector)}
 
-    def _move_generator(self, pull: Callable, at_fakes: Any, vector: Any) -> None:
-        variables = self.generator.trainable_variables
-        self.adapter.apply(self.generator_optimizer, pull(at_fakes), variables, vector[0])
+    def _move_generator(self, pull: Callable, at_fakes: Any, vector: Any) -> dict[str, Any]:
+        gradients, own = pull(at_fakes)
+        self.adapter.apply(self.generator_optimizer, gradients, self.generator.trainable_variables, vector[0])
         if self.average is not None:
             self.average.follow()
+        return own  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------ what they are made of
 
@@ -156,9 +182,9 @@ class Updates:
         """Return ``fakes -> (loss with penalties, (metrics, (real logits, fake logits)))``."""
 
         def objective(fakes: Any) -> tuple[Any, Any]:
-            real_logits, fake_logits = self.logits(real, fakes, vector, key)
+            real_logits, fake_logits, own = self.logits(real, fakes, vector, key)
             loss = self._discriminator_loss(real_logits, fake_logits, vector, key)
-            penalties = self._penalties(real, ops.stop_gradient(fakes), vector, key)
+            added = self._penalties(real, ops.stop_gradient(fakes), vector, key) | own
             real_logits, fake_logits = ops.stop_gradient(real_logits), ops.stop_gradient(fake_logits)
             correct = ops.cast(real_logits > 0, "float32") + ops.cast(fake_logits < 0, "float32")
             metrics = {
@@ -166,9 +192,12 @@ class Updates:
                 "d_real": ops.mean(ops.sigmoid(real_logits)),
                 "d_fake": ops.mean(ops.sigmoid(fake_logits)),
                 "d_accuracy": ops.mean(correct) / 2,
-                **{name: ops.stop_gradient(penalty) for name, penalty in penalties.items()},
+                "d_real_sign": ops.mean(ops.sign(real_logits)),
+                "d_real_logit": ops.mean(real_logits),
+                "d_fake_logit": ops.mean(fake_logits),
+                **{name: ops.stop_gradient(scalar) for name, scalar in added.items()},
             }
-            return sum(penalties.values(), loss), (metrics, (real_logits, fake_logits))
+            return sum(added.values(), loss), (metrics, (real_logits, fake_logits))
 
         return objective
 
@@ -205,14 +234,22 @@ class Updates:
         """The one door to the discriminator: (B, H, W, C) in, (B, 1) float32 logits out."""
         return self._judge(self.seen(images, real, vector, key, stream))
 
-    def logits(self, real: Any, fakes: Any, vector: Any, key: Any) -> tuple[Any, Any]:
-        """Return the logits of both; as one batch unless batch statistics would mix real and fake."""
+    def logits(self, real: Any, fakes: Any, vector: Any, key: Any) -> tuple[Any, Any, dict[str, Any]]:
+        """Return the logits of both and the discriminator's own losses, if it has any.
+
+        Both are judged as one batch, unless a verdict depends on the pictures beside.
+        """
+        own = self.discriminator_losses
         real = self.seen(real, True, vector, key, "discriminator")
         fakes = self.seen(fakes, False, vector, key, "discriminator")
-        if self.batch_statistics:
-            return self._judge(real), self._judge(fakes)
-        logits = self._judge(ops.concatenate([real, fakes], axis=0))
-        return logits[: self.batch_size], logits[self.batch_size :]
+        if self.judges_apart:
+            real_logits, added = self._judge(real), own.of_call()
+            fake_logits, more = self._judge(fakes), own.of_call()
+            calls = [added, more]
+        else:
+            logits = self._judge(ops.concatenate([real, fakes], axis=0))
+            real_logits, fake_logits, calls = logits[: self.batch_size], logits[self.batch_size :], [own.of_call()]
+        return real_logits, fake_logits, {"discriminator/losses": own.total(*calls)} if own else {}
 
     def _judge(self, images: Any) -> Any:
         return ops.cast(self.judge(self._of_classes(images)), "float32")
@@ -275,11 +312,3 @@ def named(function: Callable) -> Callable:
         return function
     names = {p.name for p in parameters}
     return lambda **keywords: function(**{k: v for k, v in keywords.items() if k in names})
-
-
-def has_batch_statistics(model: keras.Model) -> bool:
-    """Say whether a network normalises over the batch, so that real and fake must go through apart."""
-    return any(
-        isinstance(layer, keras.layers.BatchNormalization) or layer.__class__.__name__.startswith("BatchNorm")
-        for layer in model._flatten_layers()
-    )

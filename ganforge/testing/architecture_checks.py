@@ -352,9 +352,7 @@ def _finite(case: Any, penalty: bool, precision: str) -> bool:
 @check("architecture")
 def judges_one_picture_at_a_time(case: Any) -> None:
     """A verdict does not depend on the pictures beside it."""
-    from ganforge.engine.updates import has_batch_statistics
-
-    if has_batch_statistics(case.networks[1]):
+    if case.engine().judges_apart:
         raise Advice(
             "batch normalisation in the discriminator makes a verdict depend on the pictures beside it, and real and "
             "fake must be judged apart, which is slower; LayerNormalization or spectral normalisation do without"

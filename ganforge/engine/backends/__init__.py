@@ -2,22 +2,30 @@
 
 An adapter offers:
 
-``forward(model, differentiable_twice=False)``
+``forward(model, traits, differentiable_twice=False)``
     ``model(x, training=True)`` as a function, in the form that runs fastest; ``x`` is a list for several inputs.
+    ``traits`` is what the model was observed to do (``ganforge.engine.traits``).
 ``value_and_gradients(function, variables, *inputs)``
     ``function(*inputs) -> (scalar, aux)``; returns ``(scalar, aux)``, its gradients at the variables, and at the
     inputs; zeros where nothing flows.
 ``apply(optimizer, gradients, variables, rate)``
     One update of the optimizer at a learning rate.
 ``pullback(function, variables)``
-    ``function() -> tensor``; returns the tensor and ``pull(cotangent) -> gradients``, so that one forward pass of
-    the generator serves both updates.
+    ``function() -> tensors`` (a tuple); returns them and ``pull(cotangents) -> gradients``, so that one forward pass
+    of the generator serves both updates.
 ``gradient(function, x)``
     d sum(function(x)) / dx, itself differentiable.
+
+    What a function assigns to a variable while any of the three differentiates it is kept: no gradient flows through
+    the assignment, and a weight's gradient is the sum over all values it was read at, as on TensorFlow's tape.
 ``normal``, ``uniform``
     ``(key, stream, shape, dtype)``: a pure function of the two 32-bit words of the key and the stream's number.
 ``compile(update, name)``
     The update as a callable from numpy arrays to device values; ``traces`` counts compilations by name.
+``try_out(model)``
+    ``(values, inputs) -> (outputs, losses, assigned)``: a call in training mode with these values for its variables,
+    which changes nothing and draws the same random numbers each time. Gives the outputs as numpy float32 (B, N), the
+    losses that it added, and the variables that it assigned to.
 ``inference(model)``
     A function from numpy latents (and class labels, where the model takes them) to float32 numpy images in [-1, 1],
     running averages used.

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from ganforge.engine.traits import Traits, call_once
+
 
 class Adapter:
     """See ``ganforge.engine.backends``."""
@@ -27,38 +29,40 @@ class Adapter:
         self._scope: Any = None
         self.pull_state()
 
-    def _pure(self, function: Callable, variables: Sequence[Any]) -> Callable:
-        """Return ``pure(values, *arguments) -> (output, every variable's value after it)``."""
+    def _pure(self, function: Callable, variables: Sequence[Any]) -> tuple[Callable, list[Any]]:
+        """Return ``pure(values, *arguments) -> (output, values after it)`` and whose values: what it assigned to.
+
+        The list is filled when ``pure`` is traced.
+        """
         outer = self._scope
         current = {id(v): (v, outer.get_current_value(v)) for v in self.variables}
+        assigned: list[Any] = []
 
         def pure(values: Sequence[Any], *arguments: Any) -> tuple:
             mapping = dict(current)
             mapping.update({id(v): (v, value) for v, value in zip(variables, values)})
-            output, scope = self._within(list(mapping.values()), function, *arguments)
-            return output, [scope.get_current_value(v) for v in self._untrained(variables)]
+            leaves = {**outer.leaves, **{id(v): value for v, value in zip(variables, values)}}
+            output, scope = self._within(_Scope(list(mapping.values()), leaves), function, *arguments)
+            assigned[:] = [v for v in self.variables if id(v) in scope.assigned]
+            return output, [scope.get_current_value(v) for v in assigned]
 
-        return pure
+        return pure, assigned
 
-    def _untrained(self, variables: Sequence[Any]) -> list[Any]:
-        given = {id(v) for v in variables}
-        return [v for v in self.variables if id(v) not in given and not v.trainable]
-
-    def _within(self, mapping: Any, function: Callable, *arguments: Any) -> tuple:
+    def _within(self, scope: _Scope, function: Callable, *arguments: Any) -> tuple:
         outer = self._scope
-        with keras.StatelessScope(mapping) as scope:
+        with scope:
             self._scope = scope
             try:
                 return function(*arguments), scope
             finally:
                 self._scope = outer
 
-    def _keep(self, variables: Sequence[Any], values: Sequence[Any]) -> None:
-        for variable, value in zip(self._untrained(variables), values):
+    def _keep(self, assigned: Sequence[Any], values: Sequence[Any]) -> None:
+        for variable, value in zip(assigned, values, strict=True):
             self._scope.add_update((variable, value))
 
     def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
-        pure = self._pure(function, variables)
+        pure, assigned = self._pure(function, variables)
 
         def scalar(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
             (value, aux), updates = pure(values, *inputs)
@@ -67,27 +71,28 @@ class Adapter:
         at = [self._scope.get_current_value(v) for v in variables]
         differentiated = jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True)
         (value, (aux, updates)), (gradients, at_inputs) = differentiated(at, inputs)
-        self._keep(variables, updates)
+        self._keep(assigned, updates)
         return (value, aux), gradients, at_inputs
 
     def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
         at = [self._scope.get_current_value(v) for v in variables]
-        output, pull, updates = jax.vjp(self._pure(function, variables), at, has_aux=True)
-        self._keep(variables, updates)
-        return output, lambda cotangent: pull(cotangent)[0]
+        pure, assigned = self._pure(function, variables)
+        outputs, pull, updates = jax.vjp(pure, at, has_aux=True)
+        self._keep(assigned, updates)
+        return outputs, lambda cotangents: pull(tuple(cotangents))[0]
 
     def gradient(self, function: Callable, x: Any) -> Any:
-        pure = self._pure(function, [])
+        pure, assigned = self._pure(function, [])
 
         def total(x: Any) -> tuple:
             output, updates = pure([], x)
             return jnp.sum(output), updates
 
         gradient, updates = jax.grad(total, has_aux=True)(x)
-        self._keep([], updates)
+        self._keep(assigned, updates)
         return gradient
 
-    def forward(self, model: Any, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
         return lambda x: model(x, training=True)
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
@@ -103,7 +108,7 @@ class Adapter:
     def compile(self, update: Callable, name: str) -> Callable:
         def pure(state: Sequence[Any], *arrays: Any) -> tuple:
             self.traces[name] += 1
-            output, scope = self._within(list(zip(self.variables, state)), update, *arrays)
+            output, scope = self._within(_Scope(list(zip(self.variables, state)), {}), update, *arrays)
             return output, [scope.get_current_value(v) for v in self.variables]
 
         compiled = jax.jit(pure, donate_argnums=0) if self.compiles else pure
@@ -113,6 +118,20 @@ class Adapter:
             return output
 
         return run
+
+    def try_out(self, model: Any) -> Callable[..., tuple]:
+        assigned: list[Any] = []
+
+        @jax.jit
+        def traced(values: Any, inputs: Any) -> tuple:
+            output, added, assigned[:] = call_once(model, values, inputs)
+            return output, added
+
+        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+            output, added = traced(list(values), list(inputs))
+            return np.asarray(output), [float(loss) for loss in added], assigned
+
+        return call
 
     def inference(self, model: Any) -> Callable[..., np.ndarray]:
         @jax.jit
@@ -133,6 +152,27 @@ class Adapter:
 
     def pull_state(self) -> None:
         self.state = [jnp.copy(v.value) for v in self.variables]
+
+
+class _Scope(keras.StatelessScope):
+    """Collects assignments as a tape does: what is assigned is a value, through which no gradient flows.
+
+    A weight that is assigned while it is differentiated (by spectral normalisation, say) goes on as the new value,
+    and the gradients at all values it is read at add up to the weight's. ``leaves`` are the values that are
+    differentiated.
+    """
+
+    def __init__(self, mapping: Any, leaves: dict[int, Any]) -> None:
+        super().__init__(mapping, collect_losses=True)
+        self.leaves, self.assigned = leaves, set[int]()
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        variable, value = update
+        value, leaf = jax.lax.stop_gradient(value), self.leaves.get(id(variable))
+        if leaf is not None:
+            value = value + (leaf - jax.lax.stop_gradient(leaf))
+        self.assigned.add(id(variable))
+        super().add_update((variable, value))
 
 
 def _one_or_all(inputs: Sequence[Any]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ganforge.engine.backend_choice import quietly
+from ganforge.engine.traits import Traits, call_once
 
 
 class Adapter:
@@ -28,8 +29,8 @@ class Adapter:
 
     def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
         with tf.GradientTape() as tape:
-            output = function()
-        return output, lambda cotangent: _gradients(tape, output, [v.value for v in variables], cotangent)
+            outputs = function()
+        return outputs, lambda cotangents: _gradients(tape, outputs, [v.value for v in variables], cotangents)
 
     def gradient(self, function: Callable, x: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -37,7 +38,7 @@ class Adapter:
             total = tf.reduce_sum(function(x))
         return tape.gradient(total, x)
 
-    def forward(self, model: Any, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
         return lambda x: model(x, training=True)
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
@@ -67,6 +68,13 @@ class Adapter:
 
         return run
 
+    def try_out(self, model: Any) -> Callable[..., tuple]:
+        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+            output, added, assigned = call_once(model, values, [tf.constant(x) for x in inputs])
+            return output.numpy(), [float(loss) for loss in added], assigned
+
+        return call
+
     def inference(self, model: Any) -> Callable[..., np.ndarray]:
         forward = tf.function(lambda *inputs: tf.cast(model(_one_or_all(inputs), training=False), tf.float32))
         return lambda *inputs: forward(*(tf.constant(x) for x in inputs)).numpy()
@@ -86,7 +94,7 @@ def _at(key: Any, stream: int) -> Any:
     return tf.bitcast(tf.bitwise.bitwise_xor(key, tf.constant([stream, 0], tf.uint32)), tf.int32)
 
 
-def _gradients(tape: Any, value: Any, tensors: Sequence[Any], cotangent: Any = None) -> list[Any]:
+def _gradients(tape: Any, value: Any, tensors: Sequence[Any], cotangents: Any = None) -> list[Any]:
     return tape.gradient(
-        value, tensors, output_gradients=cotangent, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        value, tensors, output_gradients=cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )

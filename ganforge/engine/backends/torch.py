@@ -5,16 +5,18 @@ from __future__ import annotations
 import ctypes
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
 
 from ganforge.engine.backends.torch_layers import lower
+from ganforge.engine.traits import Traits, call_once
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -28,18 +30,21 @@ class Adapter:
         self.device = torch.device(get_device())
         self._gpus = [self.device] if self.device.type == "cuda" else []
         self._random = torch.Generator(self.device)
+        self._assigned: list[Any] = []
         if self.device.type == "cpu":
             _keep_memory()
 
     def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
         inputs = tuple(x.detach().requires_grad_() for x in inputs)
-        value, aux = function(*inputs)
-        gradients = _gradients(value, [*(v.value for v in variables), *inputs])
+        with _Assignments(self._assigned) as leaves:
+            value, aux = function(*inputs)
+        gradients = _gradients(value, [*(leaves(v) for v in variables), *inputs])
         return (value.detach(), aux), gradients[: len(variables)], gradients[len(variables) :]
 
     def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
-        output = function()
-        return output, lambda cotangent: _gradients(output, [v.value for v in variables], cotangent)
+        with _Assignments(self._assigned) as leaves:
+            outputs = function()
+        return outputs, lambda cotangents: _gradients(outputs, [leaves(v) for v in variables], cotangents)
 
     def gradient(self, function: Callable, x: Any) -> Any:
         with torch.enable_grad():
@@ -47,8 +52,10 @@ class Adapter:
                 x = x.detach().requires_grad_()
             return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
 
-    def forward(self, model: Any, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        run = lower(model)
+    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+        self._assigned += [v for v in traits.assigned if keras.backend.is_float_dtype(v.dtype)]
+        # What layers add by add_loss is Keras's to gather, over one call of the whole model.
+        run = partial(model, training=True) if traits.sums else lower(model)
         # The network alone, forward and backward: what is around it costs next to nothing, and a penalty's second
         # derivative, which compiled code cannot give, goes through the network as it is.
         return torch.compile(run, dynamic=False) if self.compiles and not differentiable_twice else run
@@ -80,25 +87,43 @@ class Adapter:
                 amsgrad=False,
                 maximize=False,
             )
+            for variable in variables:
+                if variable.constraint is not None:
+                    variable.assign(variable.constraint(variable.value))
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         shape = tuple(shape)
         count = math.prod(shape)
-        if self.device.type == "cpu" and count >= 2**14:
-            # Pictures full: the inverse of the normal distribution at 65,536 evenly spread probabilities, looked
-            # up by 16 random bits each, in a quarter of the time that torch's generator takes.
-            bits = np.random.SFC64(np.random.SeedSequence([*key, stream])).random_raw(-(-count // 4))
-            index = torch.from_numpy(bits.view(np.int16)[:count]).to(torch.int32).add_(2**15)
-            return torch.index_select(_normal_quantiles(), 0, index).view(shape).to(_DTYPES[dtype])
-        return torch.randn(shape, generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
+        if self.device.type != "cpu":
+            return torch.randn(shape, generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
+        if count < 2**14:
+            numbers = np.random.Generator(_bits(*key, stream)).standard_normal(shape, dtype=np.float32)
+            return torch.from_numpy(numbers).to(_DTYPES[dtype])
+        # Pictures full: the inverse of the normal distribution at 65,536 evenly spread probabilities, looked up by 16
+        # random bits each, in a quarter of the time that a generator takes.
+        raw = _bits(*key, stream).random_raw(-(-count // 4))
+        index = torch.from_numpy(raw.view(np.int16)[:count]).to(torch.int32).add_(2**15)
+        return torch.index_select(_normal_quantiles(), 0, index).view(shape).to(_DTYPES[dtype])
 
     def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        return torch.rand(tuple(shape), generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
+        if self.device.type != "cpu":
+            return torch.rand(tuple(shape), generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
+        numbers = np.random.Generator(_bits(*key, stream)).random(tuple(shape), dtype=np.float32)
+        return torch.from_numpy(numbers).to(_DTYPES[dtype])
 
     def _at(self, key: Any, stream: int) -> torch.Generator:
         # The odd multiplier spreads the streams' numbers over all 64 bits.
         seed = (key[0] << 32 | key[1]) ^ (stream * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
         return self._random.manual_seed(seed)
+
+    @contextmanager
+    def _seeded(self, words: Sequence[int]) -> Iterator[None]:
+        """Have torch's global generator, which Keras's dropout draws from, start at these 32-bit words."""
+        with torch.random.fork_rng(self._gpus):
+            if self.device.type != "cpu":
+                torch.manual_seed(words[0] << 32 | words[1])
+            torch.set_rng_state(_mersenne_state(*words))
+            yield
 
     def compile(self, update: Callable, name: str) -> Callable:
         self.traces[name] += 1
@@ -107,12 +132,19 @@ class Adapter:
             *tensors, key = arrays
             # The key stays on the host: torch's generators are seeded from there.
             words = [int(word) for word in key]
-            # Keras's dropout draws from torch's global generator, so that is seeded by the step as well.
-            with torch.random.fork_rng(self._gpus):
-                torch.manual_seed(words[0] << 32 | words[1])
+            with self._seeded(words):
                 return update(*(torch.from_numpy(a).to(self.device) for a in tensors), words)
 
         return run
+
+    def try_out(self, model: Any) -> Callable[..., tuple]:
+        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+            with torch.no_grad(), self._seeded([0, 0]):
+                tensors = [torch.from_numpy(x).to(self.device) for x in inputs]
+                output, added, assigned = call_once(model, values, tensors)
+                return output.cpu().numpy(), [float(loss) for loss in added], assigned
+
+        return call
 
     def inference(self, model: Any) -> Callable[..., np.ndarray]:
         def generate(*inputs: np.ndarray) -> np.ndarray:
@@ -128,6 +160,70 @@ class Adapter:
 
     def pull_state(self) -> None:
         """Nothing to do: the Keras variables are the state."""
+
+
+class _Assignments(keras.StatelessScope):
+    """Keeps what is assigned to variables apart from what autograd holds on to, and writes it when it is left.
+
+    torch counts it as an error when a tensor that a backward pass needs was written to since. So the variables that
+    are known to be assigned to are read from copies here, and an assignment makes another; ``add_update`` adds the
+    first copy and takes it away again, so that the gradients at all values are those of the weight. Where no variable
+    is assigned to, nothing is done. Entered, it is a function from a variable to what its gradient is taken at.
+    """
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        super().__init__(collect_losses=True)
+        self.copies = {id(v): (v, v.value.detach().clone().requires_grad_(v.trainable)) for v in variables}
+        self.state_mapping = {at: copy for at, (_, copy) in self.copies.items()}
+
+    def __enter__(self) -> Callable[[Any], torch.Tensor]:  # type: ignore[override]
+        if self.copies:
+            super().__enter__()
+        return lambda v: self.copies[id(v)][1] if id(v) in self.copies else v.value
+
+    def __exit__(self, *error: Any) -> None:
+        if not self.copies:
+            return
+        super().__exit__(*error)
+        for variable, copy in self.copies.values():
+            value = self.state_mapping[id(variable)]
+            if value is not copy:
+                variable.assign(value.detach())
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        variable, value = update
+        if id(variable) not in self.copies:
+            variable._direct_assign(value)
+            return
+        _, copy = self.copies[id(variable)]
+        value = value.detach().clone()
+        if copy.requires_grad:
+            value = value + (copy - copy.detach())
+        super().add_update((variable, value))
+
+    def get_current_value(self, variable: Any) -> Any:
+        return self.state_mapping.get(id(variable), variable._value)
+
+
+@cache
+def _fresh_state() -> np.ndarray:
+    """Return what a generator of torch's holds just after it was seeded: 24 bytes of counters, then 624 words."""
+    return torch.Generator().manual_seed(0).get_state().numpy()
+
+
+def _mersenne_state(*words: int) -> torch.Tensor:
+    """Return the state of torch's generator on a CPU that belongs to any number of 32-bit words."""
+    state = _fresh_state().copy()
+    state[24 : 24 + 8 * 624].view(np.uint64)[:] = _bits(*words).random_raw(312).view(np.uint32)
+    return torch.from_numpy(state)
+
+
+def _bits(*words: int) -> np.random.SFC64:
+    """Return random bits of these 32-bit words.
+
+    NumPy's, since torch's ``manual_seed`` looks at 32 bits alone: of 100,000 draws, two would be alike.
+    """
+    return np.random.SFC64(np.random.SeedSequence(words))
 
 
 @cache
@@ -151,5 +247,5 @@ def _keep_memory() -> None:
         mallopt(top_pad, 64 * 2**20)
 
 
-def _gradients(value: Any, tensors: Sequence[Any], cotangent: Any = None) -> list[Any]:
-    return list(torch.autograd.grad(value, tensors, cotangent, allow_unused=True, materialize_grads=True))
+def _gradients(value: Any, tensors: Sequence[Any], cotangents: Any = None) -> list[Any]:
+    return list(torch.autograd.grad(value, tensors, cotangents, allow_unused=True, materialize_grads=True))

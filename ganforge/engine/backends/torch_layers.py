@@ -10,7 +10,6 @@ and adds biases apart. None of that changes a result, and on a CPU it costs a th
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from keras import layers
 from torch.nn import functional
 
 Fast = Callable[[torch.Tensor], torch.Tensor]
+Shape = tuple[int | None, ...]
 
 
 def lower(model: keras.Model) -> Fast:
@@ -30,9 +30,9 @@ def lower(model: keras.Model) -> Fast:
 
     ``x`` is one tensor, or a list where the model has several inputs.
     """
+    if not _is_graph(model):
+        return partial(model, training=True)  # a class with a ``call`` of its own: nothing to look into
     graph = getattr(model, "_functional", None) or model
-    if not hasattr(graph, "_nodes_by_depth"):
-        return partial(model, training=True)  # a subclass of keras.Model: nothing to look into
     depths = sorted(graph._nodes_by_depth, reverse=True)
     nodes = [n for depth in depths for n in graph._nodes_by_depth[depth] if n.operation and not n.is_input]
     uses = Counter(id(x) for node in nodes for x in node.input_tensors) + Counter(id(x) for x in graph.outputs)
@@ -40,10 +40,9 @@ def lower(model: keras.Model) -> Fast:
     made_by: dict[int, _Call] = {}
     for node in nodes:
         operation = node.operation
-        maker = _FORMS.get(type(operation)) if len(node.input_tensors) == 1 else None
-        form = maker(operation) if maker else None
+        form = _form(node)
         if form is None:
-            program.append(_Call(_as_it_is(operation), node, None, None))
+            program.append(_Call(_as_it_is(node), node, None, None))
             continue
         given, gives = id(node.input_tensors[0]), id(node.outputs[0])
         before = made_by.get(given)
@@ -53,13 +52,16 @@ def lower(model: keras.Model) -> Fast:
             before.form, before.gives = partial(before.form, then=partial(form, in_place=True)), gives
             continue
         program.append(_Call(form, node, given, gives))
-        if type(operation) in _FRESH and getattr(operation, "activation", None) in (None, keras.activations.linear):
+        if type(operation) in _FRESH and _activation(operation) is _identity:
             made_by[gives] = program[-1]
-    starts, (end,) = graph.inputs, graph.outputs
+    expected = [(len(start.shape), getattr(torch, start.dtype)) for start in graph.inputs]
+    structure = graph._outputs_struct
 
-    def run(x: Any) -> torch.Tensor:
+    def run(x: Any) -> Any:
         given = x if isinstance(x, (list, tuple)) else [x]
-        tensors = {id(start): tensor for start, tensor in zip(starts, given, strict=True)}
+        if [(tensor.ndim, tensor.dtype) for tensor in given] != expected:
+            given = graph._standardize_inputs(x)  # labels (B,) where the model takes (B, 1), or another precision
+        tensors = {id(start): tensor for start, tensor in zip(graph.inputs, given, strict=True)}
         for call in program:
             if call.given is not None:
                 tensors[call.gives] = call.form(tensors[call.given])
@@ -67,7 +69,8 @@ def lower(model: keras.Model) -> Fast:
             arguments, keywords = call.node.arguments.fill_in(tensors)
             for name, value in zip(call.node.outputs, keras.tree.flatten(call.form(*arguments, **keywords))):
                 tensors[id(name)] = value
-        return tensors[id(end)]
+        ends = [tensors[id(end)] for end in graph.outputs]
+        return ends[0] if isinstance(structure, keras.KerasTensor) else keras.tree.pack_sequence_as(structure, ends)
 
     return run
 
@@ -82,20 +85,49 @@ class _Call:
     gives: int | None
 
 
-def _as_it_is(operation: Any) -> Callable:
-    if isinstance(operation, keras.Model):
-        return lower(operation)
-    if "training" in inspect.signature(operation.call).parameters:
-        return partial(operation, training=True)
-    return operation
+def _is_graph(model: keras.Model) -> bool:
+    """Say whether calling a model runs its graph and nothing else."""
+    graph = getattr(model, "_functional", None) or model
+    keras_own = all(method.__module__.startswith("keras.") for method in (type(model).call, type(model).__call__))
+    return keras_own and hasattr(graph, "_nodes_by_depth") and model.activity_regularizer is None
+
+
+def _form(node: Any) -> Fast | None:
+    """Return a node as plain torch, where its layer is known to the letter and is given one tensor alone."""
+    maker = _FORMS.get(type(node.operation))
+    if maker is None or not _is_lone(node) or _altered(node.operation):
+        return None
+    return maker(node.operation, node.input_tensors[0].shape, node.outputs[0].shape)
+
+
+def _is_lone(node: Any) -> bool:
+    """Say whether a node goes from one tensor, without a mask, to one tensor."""
+    given = node.input_tensors
+    return (
+        len(given) == len(node.outputs) == len(node.arguments.args) == 1
+        and node.arguments.args[0] is given[0]
+        and getattr(given[0], "_keras_mask", None) is None
+    )
+
+
+def _as_it_is(node: Any) -> Callable:
+    """Return a node's operation in training mode.
+
+    Keras notes the default of ``training`` in the node; ``model(x, training=True)`` overrides it, and so does this.
+    """
+    operation = node.operation
+    if not isinstance(operation, keras.Layer):
+        return operation
+    if isinstance(operation, keras.Model) and _is_lone(node) and _is_graph(operation) and len(operation.inputs) == 1:
+        run = lower(operation)
+        return lambda x, **_: run(x)
+    return lambda *arguments, **keywords: operation(*arguments, **{**keywords, "training": True})
 
 
 # ------------------------------------------------------------------ one layer each; None means "as it is"
 
 
-def _dense(layer: Any) -> Fast | None:
-    if _altered(layer):
-        return None
+def _dense(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     dtype, activation = _dtype(layer), _activation(layer)
     kernel, bias = layer.kernel, layer.bias
 
@@ -105,32 +137,32 @@ def _dense(layer: Any) -> Fast | None:
     return call
 
 
-def _convolution(layer: Any) -> Fast | None:
-    padding = _symmetric(layer)
-    if _altered(layer) or padding is None or layer.groups != 1:
+def _convolution(layer: Any, given: Shape, gives: Shape) -> Fast | None:
+    padding = _symmetric(layer, given)
+    if padding is None or layer.groups != 1:
         return None
     dtype, activation, stride = _dtype(layer), _activation(layer), layer.strides
     kernel, bias = layer.kernel, layer.bias
 
-    def call(x: torch.Tensor, then: Fast = activation) -> torch.Tensor:
+    def call(x: torch.Tensor, then: Fast = _identity) -> torch.Tensor:
         weight = kernel.value.to(dtype).permute(3, 2, 0, 1)
         y = functional.conv2d(x.to(dtype).permute(0, 3, 1, 2), weight, _cast(bias, dtype), stride, padding)
-        return then(y).permute(0, 2, 3, 1)
+        return activation(then(y).permute(0, 2, 3, 1))
 
     return call
 
 
-def _transposed_convolution(layer: Any) -> Fast | None:
+def _transposed_convolution(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     (k, k2), (s, s2) = layer.kernel_size, layer.strides
     # Keras's "same" is n_out = s n_in, which is padding (k - s) / 2 wherever that is a whole number.
     plain = layer.padding == "same" and layer.output_padding is None and k >= s and k2 >= s2
-    if _altered(layer) or not plain or (k - s) % 2 or (k2 - s2) % 2:
+    if not plain or (k - s) % 2 or (k2 - s2) % 2:
         return None
     dtype, activation, padding = _dtype(layer), _activation(layer), ((k - s) // 2, (k2 - s2) // 2)
     kernel, bias = layer.kernel, layer.bias
     narrow = (k, k2, s, s2) == (4, 4, 2, 2) and layer.filters <= 4
 
-    def call(x: torch.Tensor, then: Fast = activation) -> torch.Tensor:
+    def call(x: torch.Tensor, then: Fast = _identity) -> torch.Tensor:
         weight = kernel.value.to(dtype).permute(3, 2, 0, 1)
         x = x.to(dtype).permute(0, 3, 1, 2)
         # torch 2.13's compiler writes beyond its memory in the phases' slices; compiled code has no use for them.
@@ -138,7 +170,7 @@ def _transposed_convolution(layer: Any) -> Fast | None:
             y = _by_phases(x, weight, _cast(bias, dtype))
         else:
             y = functional.conv_transpose2d(x, weight, _cast(bias, dtype), (s, s2), padding)
-        return then(y).permute(0, 2, 3, 1)
+        return activation(then(y).permute(0, 2, 3, 1))
 
     return call
 
@@ -167,8 +199,8 @@ def _by_phases(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None)
     return torch.stack(lines, 2).reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
-def _batch_norm(layer: Any) -> Fast | None:
-    rank = len(layer.input.shape)
+def _batch_norm(layer: Any, given: Shape, gives: Shape) -> Fast | None:
+    rank = len(given)
     if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or layer.renorm or layer.synchronized:
         return None
     if not layer.trainable:
@@ -191,7 +223,7 @@ def _batch_norm(layer: Any) -> Fast | None:
     return call
 
 
-def _leaky_relu(layer: Any) -> Fast | None:
+def _leaky_relu(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     slope, dtype = float(layer.negative_slope), _dtype(layer)
     if slope <= 0:
         return None
@@ -199,28 +231,30 @@ def _leaky_relu(layer: Any) -> Fast | None:
     return lambda x, in_place=False: functional.leaky_relu(x.to(dtype), slope, inplace=in_place and x.dtype == dtype)
 
 
-def _relu(layer: Any) -> Fast | None:
+def _relu(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     if layer.max_value is not None or layer.negative_slope or layer.threshold:
         return None
     dtype = _dtype(layer)
     return lambda x, in_place=False: functional.relu(x.to(dtype), inplace=in_place and x.dtype == dtype)
 
 
-def _dropout(layer: Any) -> Fast | None:
-    if layer.noise_shape is not None:
+def _dropout(layer: Any, given: Shape, gives: Shape) -> Fast | None:
+    if layer.noise_shape is not None or layer.seed is not None:
         return None
-    # The global generator, which the adapter seeds by the step.
+    # The global generator, which the adapter seeds by the step: Keras draws from it too, where no seed is given.
     return lambda x: functional.dropout(x.to(_dtype(layer)), layer.rate, training=True)
 
 
-def _activate(layer: Any) -> Fast | None:
+def _activate(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     dtype = _dtype(layer)
-    return lambda x: layer.activation(x.to(dtype))
+    return lambda x: layer.activation(_into(x, dtype))
 
 
-def _reshape(layer: Any) -> Fast | None:
-    shape = tuple(layer.output.shape[1:])
-    return lambda x: x.reshape(-1, *shape) if None not in shape else layer(x)
+def _reshape(layer: Any, given: Shape, gives: Shape) -> Fast | None:
+    dtype, shape = _dtype(layer), tuple(gives[1:])
+    if None in shape:
+        return None
+    return lambda x: _into(x, dtype).reshape(-1, *shape)
 
 
 _FORMS: dict[type, Callable[[Any], Fast | None]] = {
@@ -243,12 +277,14 @@ _IN_PLACE = (layers.LeakyReLU, layers.ReLU)
 
 
 def _altered(layer: Any) -> bool:
-    """Say whether a layer is quantized or adapted, or keeps its pictures otherwise than this module reckons with."""
+    """Say whether a layer does more than its kind, or keeps its pictures otherwise than this module reckons with."""
     return bool(
         getattr(layer, "quantization_mode", None)
         or getattr(layer, "lora_enabled", False)
-        or getattr(layer, "data_format", "channels_last") != "channels_last"
+        or (getattr(layer, "data_format", None) or "channels_last") != "channels_last"
         or set(getattr(layer, "dilation_rate", (1,))) != {1}
+        or layer.activity_regularizer is not None
+        or not layer.autocast
     )
 
 
@@ -256,26 +292,32 @@ def _dtype(layer: Any) -> torch.dtype:
     return getattr(torch, layer.compute_dtype)
 
 
+def _into(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    # Keras casts what is a fraction; whole numbers stay.
+    return x.to(dtype) if x.is_floating_point() else x
+
+
 def _cast(variable: Any, dtype: torch.dtype) -> torch.Tensor | None:
     return None if variable is None else variable.value.to(dtype)
 
 
 def _activation(layer: Any) -> Callable:
-    return _identity if layer.activation in (None, keras.activations.linear) else layer.activation
+    activation = getattr(layer, "activation", None)
+    return _identity if activation in (None, keras.activations.linear) else activation
 
 
 def _identity(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def _symmetric(layer: Any) -> tuple[int, int] | None:
-    """Return a convolution's padding where it is alike on both sides, else None."""
+def _symmetric(layer: Any, given: Shape) -> tuple[int, int] | None:
+    """Return a convolution's padding where it is known and alike on both sides, else None."""
     if layer.padding == "valid":
         return 0, 0
-    if layer.padding != "same":
+    if layer.padding != "same" or None in given[1:3]:
         return None
     sides = []
-    for n, k, s in zip(layer.input.shape[1:3], layer.kernel_size, layer.strides):
+    for n, k, s in zip(given[1:3], layer.kernel_size, layer.strides):
         total = max(0, (-(-n // s) - 1) * s + k - n)
         if total % 2:
             return None
