@@ -669,3 +669,17 @@ def test_evaluations_of_older_versions_are_still_shown(tmp_path):
     new = Summary("x", tmp_path, {}, [], {**old, "real": 700, "tone": {"distance": 3, "floor": 0.44}}, {}, {})
     assert _notes([new])[0].startswith("SWD, tone and KID from 700 generated pictures")
     assert "SWD 9.9 and tone 0.4 and KID 0.001" in _notes([new])[0]
+
+
+def test_the_picture_of_copies_shows_each_above_what_it_copies(tmp_path):
+    from ganforge.study.diagnose import cells
+    from ganforge.study.evaluate import draw_nearest
+
+    random = np.random.default_rng(0)
+    training = random.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8)
+    fake = random.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+    for k, strength in enumerate((30, 10, 20)):
+        fake[5 + k] = noisy(training[40 + k], strength)
+    draw_nearest(tmp_path / "nearest.png", fake, training, count=3)
+    shown = cells(tmp_path / "nearest.png", 16)
+    assert np.array_equal(shown, np.concatenate([fake[[6, 7, 5]], training[[41, 42, 40]]]))
