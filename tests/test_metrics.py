@@ -405,6 +405,9 @@ def test_coverage_counts_the_modes_that_are_there(critters):
         shares = {value: float(np.mean(factors[name] == k)) for k, value in enumerate(values)}
         assert found["shares"][name] == pytest.approx(shares)
     half = critter_coverage(np.concatenate([images[:10], np.zeros((30, 32, 32, 3), np.uint8)]))
+    # So many a perfect generator would show of 40 pictures, clear or not.
+    seen = 90 * (1 - (1 - 0.5 / 90) ** 40) + 180 * (1 - (1 - 0.5 / 180) ** 40)
+    assert half["expected"] == pytest.approx(seen)
     assert (half["precision"], half["shares"]["species"]["dog"]) == (0.25, factors["species"][:10].mean())
     few = critter_coverage(np.repeat(images[:7], 20, 0))
     assert few["modes"] == len({tuple(int(factors[name][i]) for name in FACTORS) for i in range(7)})

@@ -64,5 +64,5 @@ def inception_scores(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[
             batch = torch.from_numpy(np.array(images[start : start + 64])).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
             fid.update(batch, real=is_real)
         features.append(np.concatenate(network.seen))
-    value, error = mmd(*features)
-    return {"fid": float(fid.compute()), "kid": value, "kid_error": error, "weights": weights.name}
+    value, deviation = mmd(*features)
+    return {"fid": float(fid.compute()), "kid": value, "kid_error": deviation, "weights": weights.name}
