@@ -648,3 +648,137 @@ def test_memory_does_not_grow_with_the_pictures_read(tmp_path):
         if step % 50 == 0:
             highest = max(highest, resident() - before)
     assert highest < 250e6, "480 MB were read"
+
+
+# ------------------------------------------------------------------ by value
+
+
+def test_labels_stay_with_their_pictures(array):
+    labels = np.arange(23, dtype=np.int64) * 3 % 7
+    batches = Batches(array, 5, seed=1, labels=labels)
+    for images, found in (
+        batches.batch(0),
+        batches.batch(9),
+        batches.extra(2, 1),
+        next(iter(batches.iterate(3, 4)))[1],
+    ):
+        assert found.dtype == np.int32
+        assert np.array_equal(found, images[:, 0, 0, 0].astype(int) * 3 % 7)
+
+
+def test_an_epoch_longer_than_its_pictures_begins_its_order_again(array):
+    batches = Batches(array, 5, seed=1, steps_per_epoch=6)
+    first = [batches.indices(step).tolist() for step in range(12)]
+    assert first[4:6] == first[:2]
+    assert first[6:8] not in (first[:2], first[4:6])
+    assert len({i for part in first[:4] for i in part}) == 20
+    shorter = Batches(array, 5, seed=1, steps_per_epoch=2)
+    assert [shorter.indices(step).tolist() for step in range(2)] == first[:2]
+    # The next epoch has the order that it has in any run of this seed.
+    assert shorter.indices(2).tolist() == first[6]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation(orientation):
+    picture = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    turned = {
+        1: picture,
+        2: picture[:, ::-1],
+        3: picture[::-1, ::-1],
+        4: picture[::-1],
+        5: picture.transpose(1, 0, 2),
+        6: np.rot90(picture, -1),
+        7: np.rot90(picture, 2).transpose(1, 0, 2),
+        8: np.rot90(picture),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(Image.fromarray(picture), format="PNG", exif=exif)
+    assert np.array_equal(decode.decode(content, 12, 3, "crop"), turned)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 1000], [255, 65535]], np.uint16), [[0, 4], [1, 255]]),
+        (np.array([[0, 2**31 - 1], [2**30, 70000]], np.int32), [[0, 255], [128, 0]]),
+        (np.array([[0, 0.25], [np.nan, 1]], np.float32), [[0, 64], [0, 255]]),
+        (np.array([[-3, 1.5], [254.6, 300]], np.float32), [[0, 2], [255, 255]]),
+    ],
+)
+def test_deep_greys_keep_their_range_and_not_their_contrast(values, expected):
+    content = encoded(Image.fromarray(values), format="TIFF")
+    assert decode.decode(content, 2, 1, "crop")[..., 0].tolist() == expected
+
+
+def test_transparency_mixes_with_white_and_grey_is_luma():
+    picture = np.zeros((4, 4, 4), np.uint8)
+    picture[...] = (200, 100, 40, 64)
+    over = np.array([200, 100, 40]) * 64 / 255 + 255 * (1 - 64 / 255)
+    found = decode.decode(encoded(Image.fromarray(picture), format="PNG"), 4, 3, "crop")
+    assert np.abs(found - over).max() <= 1
+    opaque = encoded(Image.fromarray(np.ascontiguousarray(picture[..., :3])), format="PNG")
+    assert decode.decode(opaque, 4, 3, "crop")[0, 0].tolist() == [200, 100, 40]
+    assert decode.decode(opaque, 4, 1, "crop")[0, 0, 0] == round(0.299 * 200 + 0.587 * 100 + 0.114 * 40)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_middle_is_cut_out(upright):
+    picture = np.random.default_rng(0).integers(0, 256, (10, 30, 3), dtype=np.uint8)
+    picture = picture.transpose(1, 0, 2) if upright else picture
+    content = encoded(Image.fromarray(np.ascontiguousarray(picture)), format="PNG")
+    assert np.array_equal(decode.decode(content, 10, 3, "crop"), picture[10:20] if upright else picture[:, 10:20])
+
+
+def test_a_huge_picture_is_reduced_to_the_same_and_keeps_its_orientation(monkeypatch):
+    ramp = np.linspace(0, 255, 160)
+    picture = np.stack([np.add.outer(ramp, ramp) / 2, np.broadcast_to(ramp, (160, 160)), np.zeros((160, 160))], 2)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(Image.fromarray(picture.astype(np.uint8)), format="PNG", exif=exif)
+    usual = decode.decode(content, 10, 3, "crop").astype(int)
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 100)
+    reduced, sizes = decode._smaller, []
+    monkeypatch.setattr(decode, "_smaller", lambda *a: (small := reduced(*a), sizes.append(small.size))[0])
+    huge = decode.decode(content, 10, 3, "crop").astype(int)
+    assert sizes == [(40, 40)]
+    assert np.abs(huge - usual).max() <= 3
+    assert huge[-1, 0, 1] > 240 > 15 > huge[0, 0, 1]  # the ramp to the right now runs down
+
+
+def test_what_is_written_to_the_cache_is_read_back(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (11, 3, 5, 3), dtype=np.uint8)
+    with cache.new_entry(tmp_path, "key") as made:
+        writer = cache.ArrayWriter(made, (3, 5, 3))
+        for picture in pictures:
+            writer.write(picture[:, ::-1][:, ::-1])
+        writer.close()
+        cache.write_about(made, {"count": 11, "more": "x"})
+    array, about = cache.open_entry(tmp_path, "key")
+    assert np.array_equal(array, pictures)
+    assert not array.flags.writeable
+    assert about == {"count": 11, "more": "x"}
+    cache.write_about(tmp_path / "key", {"count": 10})
+    assert cache.open_entry(tmp_path, "key") is None
+    assert not (tmp_path / "key").exists()
+
+
+def test_a_limit_keeps_those_the_seed_draws_in_order_of_name(photos, load):
+    fill(photos, 40)
+    for seed in (0, 3):
+        expected = sorted(np.random.default_rng(seed).permutation(40)[:9].tolist())
+        assert levels(load(limit=9, seed=seed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "labels"),
+    [
+        (["b/1", "a/2", "b/3"], ["a", "b"], [1, 0, 1]),
+        (["all/b/1", "all/a/x/2", "all/a/y/3"], ["a", "b"], [1, 0, 0]),
+        (["a/1", "b/2", "3"], [], []),
+        (["a/1", "a/2"], [], []),
+        (["a/x/1", "a/y/2"], ["x", "y"], [0, 1]),
+    ],
+)
+def test_folders_are_classes_below_what_all_share(names, classes, labels):
+    assert folder._labels(names) == (classes, labels)

@@ -178,3 +178,83 @@ def test_the_command_says_it_in_words(ganforge_cli, tmp_path):
     flags = [f"--{k.replace('_', '-')}={v}" for k, v in settings.items() if k != "balance"]
     code, out, _ = ganforge_cli("train", *flags, "--balance", settings["balance"])
     assert out.count("The discriminator has won") == 1
+
+
+RULES_AT_THEIR_EDGE = [
+    # kind, the lines' numbers, settings of the evidence, and one number on the other side of the threshold
+    ("discriminator-wins", {"d_real": 0.94, "d_fake": 0.06, "d_accuracy": 0.98}, {}, {"d_real": 0.92}),
+    ("discriminator-wins", {"d_real": 0.94, "d_fake": 0.06, "d_accuracy": 0.98}, {}, {"d_fake": 0.08}),
+    ("discriminator-wins", {"d_real": 0.94, "d_fake": 0.06, "d_accuracy": 0.98}, {}, {"d_accuracy": 0.965}),
+    ("generator-wins", {"d_real": 0.4, "d_fake": 0.56, "d_accuracy": 0.6}, {}, {"d_fake": 0.54}),
+    ("generator-wins", {"d_real": 0.9, "d_fake": 0.86, "d_accuracy": 0.6}, {}, {"d_fake": 0.84}),
+    ("discriminator-blind", {"d_real": 0.53, "d_fake": 0.5, "d_accuracy": 0.53}, {}, {"d_real": 0.545}),
+    ("discriminator-blind", {"d_real": 0.5, "d_fake": 0.53, "d_accuracy": 0.53}, {}, {"d_fake": 0.545}),
+    ("discriminator-blind", {"d_real": 0.53, "d_fake": 0.5, "d_accuracy": 0.53}, {}, {"d_accuracy": 0.54}),
+    ("noise-too-strong", {"d_accuracy": 0.53, "input-noise/sigma": 0.31}, {}, {"input-noise/sigma": 0.29}),
+    ("noise-too-strong", {"d_accuracy": 0.53, "input-noise/sigma": 0.31}, {}, {"d_accuracy": 0.54}),
+]
+
+
+@pytest.mark.parametrize(("kind", "numbers", "settings", "other"), RULES_AT_THEIR_EDGE)
+def test_a_rule_speaks_on_one_side_of_its_threshold_alone(kind, numbers, settings, other):
+    assert kinds([line(i, **numbers) for i in range(60)], **settings) == [kind]
+    assert kinds([line(i, **{**numbers, **other}) for i in range(60)], **settings) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "option", "over", "under"),
+    [
+        ("labels-too-noisy", "label-noise", "flip", 0.3, 0.29),
+        ("penalty-too-strong", "r1", "weight", 50, 49),
+    ],
+)
+def test_a_strategy_is_to_blame_from_its_threshold_on(kind, name, option, over, under):
+    lines = [line(i, d_accuracy=0.53) for i in range(60)]
+    for value, expected in ((over, [kind]), (under, [])):
+        found = evidence(lines)
+        found.manifest["strategies"] = [{"name": name, "options": {option: value}}]
+        assert [finding.kind for finding in diagnose(found)] == expected
+
+
+def test_rules_look_at_the_last_quarter():
+    won = {"d_real": 0.99, "d_fake": 0.01, "d_accuracy": 1.0}
+    assert kinds([line(i, **(won if i >= 150 else {})) for i in range(200)]) == ["discriminator-wins"]
+    assert kinds([line(i, **(won if i < 150 else {})) for i in range(200)]) == []
+    assert evidence([line(i, d_real=i) for i in range(200)]).recent("d_real").tolist() == list(range(150, 200))
+    assert evidence([line(i, d_real=i) for i in range(20)]).recent("d_real").tolist() == list(range(8, 20))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (1, 26, ["diverging"]),
+        (1, 24, []),
+        (7, 27, []),
+        (6, 27, ["diverging"]),
+        (400, 501, ["diverging"]),
+        (400, 499, []),
+    ],
+)
+def test_a_loss_runs_away_when_it_is_large_and_has_grown_or_is_huge(before, now, expected):
+    for name, sign in (("d_loss", 1), ("g_loss", -1)):
+        lines = [line(i, **{name: sign * (before if i < 150 else now)}) for i in range(200)]
+        assert kinds(lines) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "real", "expected"), [(0.11, 0.03, ["memorising"]), (0.09, 0, []), (0.11, 0.04, [])]
+)
+def test_copies_are_counted_against_those_among_training_pictures(share, real, expected):
+    found = {"memorising": {"share": share, "real_share": real}}
+    assert kinds([line(i) for i in range(50)], evaluation=found) == expected
+
+
+def test_pictures_that_moved_are_measured_in_levels():
+    first = np.full((4, 8, 8, 3), 100, np.uint8)
+    second = first.copy()
+    second[:, :4] -= 10
+    second[0, 4:] += 20
+    grids = look_at([(1, first), (2, second)])
+    assert "moved" not in grids[0]
+    assert grids[1]["moved"] == pytest.approx(10 / 2 + 20 / 8)
+    assert [grid["epoch"] for grid in grids] == [1, 2]

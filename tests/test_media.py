@@ -163,3 +163,123 @@ def test_a_walk_keeps_to_the_sphere():
     for t in (0.25, 0.5, 0.9):
         assert np.linalg.norm(spherical(a, b, t)) == pytest.approx(np.linalg.norm(a), rel=1e-5)
     assert np.allclose(spherical(a, a, 0.3), a)
+
+
+def test_a_grid_of_given_rows_is_cut_or_left_white():
+    pictures = RANDOM.integers(0, 255, (5, 4, 4, 1), dtype=np.uint8)
+    cut = make_grid(pictures, 2, rows=2, pad=0)
+    assert np.array_equal(cut, np.concatenate([np.concatenate(pictures[i : i + 2], 1) for i in (0, 2)]))
+    taller = make_grid(pictures, 2, rows=4, pad=0)
+    assert np.array_equal(taller[:8], cut)
+    assert np.array_equal(taller[8:12, :4], pictures[4])
+    assert (taller[8:12, 4:] == 255).all()
+    assert (taller[12:] == 255).all()
+
+
+def test_a_walk_goes_at_one_speed_from_the_first_to_the_second():
+    a, b = np.array([2.0, 0.0, 0.0]), np.array([0.0, 2.0, 0.0])
+    for t in (0.0, 1 / 3, 0.5, 0.8, 1.0):
+        assert spherical(a, b, t) == pytest.approx(
+            [2 * np.cos(t * np.pi / 2), 2 * np.sin(t * np.pi / 2), 0], abs=1e-6
+        )
+    # Of different lengths, by the formula of the source: w = 60°, sin 20° / sin 60° and sin 40° / sin 60°.
+    c = np.array([1.5, 1.5 * np.sqrt(3), 0.0])
+    weights = np.sin(np.radians([20, 40])) / np.sin(np.radians(60))
+    assert spherical(a, c, 2 / 3) == pytest.approx(weights[0] * a + weights[1] * c, rel=1e-6)
+
+
+def test_curves_show_what_was_logged(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **b: (drawn.append(figure), save(figure, *a, **b)))
+    random = np.random.default_rng(1)
+    names = ("d_loss", "g_loss", "d_real", "d_fake")
+    lines = [{"step": 3 * i, "epoch": i / 10, **dict(zip(names, random.random(4)))} for i in range(200)]
+    for i, line in enumerate(lines):
+        line |= {"auto/rate": 1 + i / 100, "auto/constant": 2.0, "r1/penalty": float(i)}
+    lines[50]["d_loss"] = None
+    plot_losses(lines, tmp_path / "a.png")
+    plot_losses([{"step": 3 * i, "d_loss": i} for i in range(4)], tmp_path / "b.png")
+    axes = drawn[0].axes
+    assert len(axes) == 3
+    shown = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    labels = {"discriminator loss": "d_loss", "generator loss": "g_loss", "D(real)": "d_real", "D(fake)": "d_fake"}
+    for label, name in labels.items():
+        values = [np.nan if line[name] is None else line[name] for line in lines]
+        # A mean over 3 lines to either side, fewer at the ends.
+        reach = [min(3, i, 199 - i) for i in range(200)]
+        means = [np.nanmean(values[i - r : i + r + 1]) for i, r in enumerate(reach)]
+        assert shown[label].get_ydata() == pytest.approx(means)
+        assert shown[label].get_xdata() == pytest.approx(np.arange(200) / 10)
+        assert shown[label].get_color() == ("#0072B2" if name.startswith("d_") and name != "d_fake" else "#D55E00")
+    assert [line.get_label() for line in axes[2].get_lines()] == ["auto/rate"]
+    assert axes[2].get_lines()[0].get_ydata() == pytest.approx(1 + np.arange(200) / 100)
+    assert axes[1].get_ylim() == (0, 1)
+    assert axes[-1].get_xlabel() == "epoch"
+    assert drawn[1].axes[-1].get_xlabel() == "step"
+    assert drawn[1].axes[0].get_lines()[0].get_xdata().tolist() == [0, 3, 6, 9]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
+def test_an_animation_keeps_order_scale_time_and_says_how_far_it_is(tmp_path, suffix):
+    frames = [np.full((40, 60, 1), level, np.uint8) for level in (20, 90, 160)]
+    frames[1][:20, :30] = 220
+    output = tmp_path / f"x.{suffix}"
+    make_animation(frames, list("abc"), output, fps=4, hold=1, scale=2)
+    with Image.open(output) as animation:
+        seen = []
+        for i in range(animation.n_frames):
+            animation.seek(i)
+            animation.load()
+            seen.append((animation.info["duration"], np.asarray(animation.convert("RGB"), int)))
+    assert [duration for duration, _ in seen] == [250, 250, 1250]
+    for i, (frame, (_, picture)) in enumerate(zip(frames, seen)):
+        large = frame[..., 0].repeat(2, 0).repeat(2, 1)[..., None]
+        assert np.abs(picture[:80] - large).max() < 5
+        # The line below the picture: a third of the width, two thirds, all of it, in the accent's colour.
+        filled = np.abs(picture[80] - (92, 107, 192)).max(1) < 5
+        assert filled.tolist() == [x < 40 * (i + 1) for x in range(120)]
+
+
+@pytest.mark.parametrize("wrong", [{"fps": 0}, {"scale": 0}, {"hold": -1}])
+def test_numbers_that_cannot_be_are_refused(tmp_path, wrong):
+    with pytest.raises(UsageError, match="fps must be above 0"):
+        make_animation([np.zeros((4, 4, 1), np.uint8)], ["a"], tmp_path / "x.gif", **wrong)
+
+
+def test_a_drawing_gathers_small_layers_and_names_what_is_drawn(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: (drawn.append(figure), path.write_bytes(b"")))
+
+    def layer(kind, shape, parameters=0, detail=""):
+        return {"name": kind.lower(), "kind": kind, "output_shape": shape, "parameters": parameters, "detail": detail}
+
+    networks = {
+        "generator": [
+            layer("Dense", [48], 500),
+            layer("Reshape", [4, 4, 3]),
+            layer("Conv2DTranspose", [8, 8, 5], 1000, "5×5"),
+            layer("BatchNormalization", [8, 8, 5], 20),
+            layer("LeakyReLU", [8, 8, 5]),
+        ],
+        "discriminator": [layer("Conv2D", [None, 4, 7], 1234)],
+    }
+    draw_architecture(networks, tmp_path / "a.png", "named")
+    generator, discriminator = drawn[0].axes
+    assert generator.get_title("left") == "Generator: 1,520 parameters"
+    assert discriminator.get_title("left") == "Discriminator: 1,234 parameters"
+    written = [text.get_text() for text in generator.texts if text.get_text()]
+    assert written == [
+        "Dense",
+        "4 × 4 × 3\nReshape",
+        "Conv2DTranspose\n5×5",
+        "8 × 8 × 5\nbatch norm\nleaky ReLU",
+    ]
+    assert [text.get_text() for text in discriminator.texts] == ["Conv2D", "? × 4 × 7"]
+    rows = architecture_text(networks).splitlines()
+    assert rows[-1] == "1,234 parameters"
+    assert [row.split()[-1] for row in rows[4:9]] == ["500", "0", "1,000", "20", "0"]

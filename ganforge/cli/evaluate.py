@@ -70,12 +70,13 @@ def command(
 def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
     """Return an evaluation as names and words."""
     levels = ", ".join(f"{side} px {e['swd'][side]:.1f}" for side in e["swd"] if side.isdigit())
-    kid, copies, gap, cost = e["kid"], e["memorising"], e["gap"], e["cost"]
+    kid, copies, gap, cost, tone = e["kid"], e["memorising"], e["gap"], e["cost"], e["tone"]
     table = [
-        ("SWD", f"{e['swd']['mean']:.1f} ×10⁻³ ({levels}); real against real {e['swd']['floor']:.1f}"),
+        ("SWD", f"{e['swd']['mean']:.1f} ×10⁻³ ({levels}){floor(e['swd'], '.1f')}"),
+        ("tone", f"{tone['distance']:.1f} levels{floor(tone, '.1f')}: {toned(tone)}"),
         (
             "KID",
-            f"{kid['value']:.4f} ± {kid['error']:.4f} by {kid['features']}; real against real {kid['floor']:.4f}",
+            f"{kid['value']:.4f}{plus_minus(kid['error'])} by {kid['features']}{floor(kid, '.4f')}",
         ),
         (
             "diversity",
@@ -98,7 +99,7 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
         )
     if "inception" in e:
         i = e["inception"]
-        table.append(("FID", f"{i['fid']:.2f}, KID {i['kid']:.4f} ± {i['kid_error']:.4f} by {i['weights']}"))
+        table.append(("FID", f"{i['fid']:.2f}, KID {i['kid']:.4f}{plus_minus(i['kid_error'])} by {i['weights']}"))
     if "loss_gap" in gap:
         balanced = f", in balance {gap['balanced']:.0%} of the second half" if "balanced" in gap else ""
         accuracy = f", D right {gap['d_accuracy']:.0%}" if "d_accuracy" in gap else ""
@@ -114,3 +115,21 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
         ("time", f"{duration(cost['seconds'] or 0)}{memory}"),
     ]
     return table
+
+
+def plus_minus(error: float | None) -> str:
+    """Return a standard error in words; nothing where there are too few pictures to know it."""
+    return "" if error is None else f" ± {error:.4f}"
+
+
+def floor(metric: dict[str, Any], form: str) -> str:
+    """Return what real pictures score against real ones, in words; nothing where there are too few to say."""
+    return "" if metric["floor"] is None else f"; real against real {metric['floor']:{form}}"
+
+
+def toned(tone: dict[str, Any]) -> str:
+    """Return the parts of the tone in words."""
+    words = [f"brightness {tone['brightness']:+.1f}", f"contrast {tone['contrast']:+.1f}"]
+    if len(tone["cast"]) == 3:
+        words += [f"{name} {shift:+.1f}" for name, shift in zip(("red", "green", "blue"), tone["cast"])]
+    return ", ".join(words)

@@ -28,7 +28,8 @@ def evaluate(
     """Measure a run, store the result as ``evaluation.json`` in it and return it.
 
     Args:
-        samples: pictures drawn from the generator, and training pictures beside them (fewer where there are fewer).
+        samples: pictures drawn from the generator. The distances and their floors take as many of them as of two
+            sets of training pictures, at most half of those there are.
         seed: of the latents and of the choice of training pictures.
         inception: a network for published FID and KID, see ``ganforge.study.metrics.inception``.
         progress: told in a word what is being measured.
@@ -43,18 +44,18 @@ def evaluate(
     from ganforge.study.metrics.gap import gap
     from ganforge.study.metrics.kid import kid
     from ganforge.study.metrics.memorising import memorising
+    from ganforge.study.metrics.sides import choose_sides
     from ganforge.study.metrics.spread import spread
     from ganforge.study.metrics.swd import swd
+    from ganforge.study.metrics.tone import tone
 
     say = progress or (lambda what: None)
     manifest = run.manifest
     say("pictures")
     training = training_images(run)
     fake = run.sample(samples, seed=seed)
-    chosen = training[np.random.default_rng([seed, 2]).permutation(len(training))[: 2 * samples]]
-    real = chosen[:samples]
-    # What so many pictures can resolve: training pictures against others of them.
-    half = len(chosen) // 2
+    sides = choose_sides(training, fake, seed)
+    real, other = sides.real, sides.other
 
     result: dict[str, Any] = {
         "format": FORMAT,
@@ -64,14 +65,16 @@ def evaluate(
         "seed": seed,
     }
     say("sliced Wasserstein distance")
-    result["swd"] = {**swd(real, fake), "floor": swd(chosen[:half], chosen[half:])["mean"]}
+    result["swd"] = {**swd(real, sides.fake), "floor": None if other is None else swd(real, other)["mean"]}
+    result["tone"] = {**tone(real, sides.fake), "floor": None if other is None else tone(real, other)["distance"]}
     say("kernel distance")
-    seen = features(chosen)
-    value, error = kid(seen[: len(real)], features(fake))
-    floor = kid(seen[:half], seen[half:])[0]
+    seen = features(real)
+    value, error = kid(seen, features(sides.fake))
+    floor = None if other is None else kid(seen, features(other))[0]
     result["kid"] = {"value": value, "error": error, "floor": floor, "features": FEATURES}
     say("diversity and memorising")
-    mine, theirs = spread(fake[:200]), spread(real[:200])
+    few = min(len(real), 200)
+    mine, theirs = spread(sides.fake[:few]), spread(real[:few])
     result["spread"] = {**mine, "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
     result["memorising"] = memorising(fake, training)
     if manifest["config"]["data"].partition(":")[0] == "critters":
@@ -81,7 +84,7 @@ def evaluate(
     result["cost"] = cost(manifest)
     if inception is not None:
         say("FID")
-        result["inception"] = inception_scores_of(real, fake, inception)
+        result["inception"] = inception_scores_of(sides.all_real[: len(fake)], fake, inception)
     write_json(run.path / NAME, result)
     draw_nearest(run.path / "nearest.png", fake, training)
     return result

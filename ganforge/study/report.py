@@ -166,10 +166,17 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     if not measured:
         return ["No run is measured yet: ganforge evaluate RUN."]
     first = measured[0]
+    tone = first.get("tone", {})  # not measured by older versions
+    floors = [
+        ("SWD", first["swd"]["floor"], ".1f"),
+        ("tone", tone.get("floor"), ".1f"),
+        ("KID", first["kid"]["floor"], ".3f"),
+    ]
+    known = " and ".join(f"{name} {value:{form}}" for name, value, form in floors if value is not None)
     notes = [
-        f"SWD and KID from {first['samples']:,} generated pictures; real against real, SWD "
-        f"is {first['swd']['floor']:.1f} and KID {first['kid']['floor']:.3f}. KID by {first['kid']['features']}, a "
-        "fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
+        f"SWD{', tone' * bool(tone)} and KID from {min(first['samples'], first['real']):,} generated pictures and as "
+        f"many training pictures{f'; real against real: {known}' * bool(known)}. KID by {first['kid']['features']}, "
+        "a fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
         "Loss gap, D right and in balance: the second half of each run. In balance: D right between 55 % and 90 %.",
     ]
     if len(measured) < len(summaries):

@@ -76,6 +76,7 @@ def _gap(name: str) -> Callable[[Summary], float | None]:
 
 COLUMNS = (
     Column("swd", "SWD ×10³", _measured("swd", "mean"), "{:.1f}", "low", "the sliced Wasserstein distance"),
+    Column("tone", "tone", _measured("tone", "distance"), "{:.1f}", "low", "the distance in brightness and contrast"),
     Column("kid", "KID", _measured("kid", "value"), "{:.3f}", "low", "the kernel distance"),
     Column("fid", "FID", _measured("inception", "fid"), "{:.1f}", "low", "the Fréchet distance"),
     Column("modes", "modes", _measured("critters", "modes"), "{:.0f}", "high", "the number of modes covered"),

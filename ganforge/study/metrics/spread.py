@@ -11,7 +11,7 @@ def spread(images: np.ndarray) -> dict[str, float]:
     ``mean``: over all pairs; ``nearest``: the median distance to the nearest other one, which falls to 0 when a
     few pictures repeat although these differ. Both cost N² distances: give a hundred or two.
     """
-    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat = images.reshape(len(images), -1).astype(np.float64)
     squares = (flat**2).sum(1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares - 2 * flat @ flat.T, 0) / flat.shape[1])
     pairs = distances[np.triu_indices(len(flat), 1)]

@@ -17,7 +17,8 @@ def swd(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, float]:
     Each picture becomes a Laplacian pyramid down to 16 pixels; from each level 32 patches of 7 × 7 are drawn,
     normalised by each channel's mean and deviation over the set, and compared by ``sliced_wasserstein``. The paper
     takes 128 patches of 16,384 pictures; fewer make it quick, and a number comparable only with others of the same
-    number of pictures.
+    number of pictures. The normalisation takes out brightness, contrast and colour cast of the whole set: those are
+    seen by ``tone``.
 
     Source: Karras et al. 2018, "Progressive Growing of GANs", section 5; the distance, Rabin et al. 2011.
     """
@@ -102,5 +103,6 @@ def _descriptors(images: np.ndarray, random: np.random.Generator) -> dict[int, n
 
 
 def _normalised(patches: np.ndarray) -> np.ndarray:
-    mean, deviation = patches.mean((0, 1, 2)), patches.std((0, 1, 2))
-    return ((patches - mean) / np.maximum(deviation, 1e-6)).reshape(len(patches), -1)
+    # In double: millions of numbers added one by one in single precision lose three digits.
+    mean, deviation = patches.mean((0, 1, 2), dtype=float), patches.std((0, 1, 2), dtype=float)
+    return ((patches - mean) / np.maximum(deviation, 1e-6)).astype(np.float32).reshape(len(patches), -1)
