@@ -8,9 +8,49 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry
 
 from ganforge.engine.backend_choice import quietly
 from ganforge.engine.traits import Traits, call_once
+
+
+def _make_resizing_differentiable_twice() -> None:
+    """Give the gradients of picture resizing gradients of their own.
+
+    TensorFlow declares bilinear resizing not to have a second derivative, so that a penalty on the slopes of a
+    discriminator that resizes would leave out all that comes after it, without a word; the nearest and the bicubic
+    kind raise. Resizing is linear: the gradient of its transpose is the resizing itself.
+    """
+    raw = tf.raw_ops
+
+    def nearest_transposed(grads: Any, original_image: Any, **settings: bool) -> Any:
+        return raw.ResizeNearestNeighborGrad(grads=grads, size=tf.shape(original_image)[1:3], **settings)
+
+    def gradient_of(resize: Callable[..., Any], transposed: Callable[..., Any]) -> Callable[..., Any]:
+        def gradient(op: Any, slope: Any) -> list[Any]:
+            settings = {name: op.get_attr(name) for name in ("align_corners", "half_pixel_centers")}
+
+            @tf.custom_gradient
+            def back(slope: Any) -> tuple[Any, Callable[[Any], Any]]:
+                size = tf.shape(slope)[1:3]
+                return transposed(grads=slope, original_image=op.inputs[0], **settings), lambda upstream: resize(
+                    images=upstream, size=size, **settings
+                )
+
+            return [back(slope), None]
+
+        return gradient
+
+    for name, resize, transposed in (
+        ("ResizeBilinear", raw.ResizeBilinear, raw.ResizeBilinearGrad),
+        ("ResizeBicubic", raw.ResizeBicubic, raw.ResizeBicubicGrad),
+        ("ResizeNearestNeighbor", raw.ResizeNearestNeighbor, nearest_transposed),
+    ):
+        gradient_registry._registry.pop(name, None)
+        tf.RegisterGradient(name)(gradient_of(resize, transposed))
+
+
+_make_resizing_differentiable_twice()
 
 
 class Adapter:

@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ganforge.engine.backends.torch_layers import lower
+from ganforge.engine.backends.torch_layers import Lowered, lower
 from ganforge.engine.traits import Traits, call_once
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,18 +48,23 @@ class Adapter:
         return outputs, lambda cotangents: _gradients(outputs, [leaves(v) for v in variables], cotangents)
 
     def gradient(self, function: Callable, x: Any) -> Any:
-        with torch.enable_grad():
+        # Of torch's forms of attention, only the written out one has a second derivative.
+        with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             if not x.requires_grad:
                 x = x.detach().requires_grad_()
             return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
 
     def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        self._assigned += [v for v in traits.assigned if keras.backend.is_float_dtype(v.dtype)]
         # What layers add by add_loss is Keras's to gather, over one call of the whole model.
-        run = partial(model, training=True) if traits.sums else lower(model)
+        whole = Lowered(partial(model, training=True), []) if traits.sums else lower(model)
+        written, run = {id(v) for v in whole.writes}, whole.run
+        assigned = [v for v in traits.assigned if keras.backend.is_float_dtype(v.dtype) and id(v) not in written]
+        self._assigned += [v for v in assigned if not any(v is other for other in self._assigned)]
+        # Compiled code would keep the copies that it was traced with.
+        compiles = self.compiles and not assigned
         # The network alone, forward and backward: what is around it costs next to nothing, and a penalty's second
         # derivative, which compiled code cannot give, goes through the network as it is.
-        return torch.compile(run, dynamic=False) if self.compiles and not differentiable_twice else run
+        return torch.compile(run, dynamic=False) if compiles and not differentiable_twice else run
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         if self.device.type != "cpu":

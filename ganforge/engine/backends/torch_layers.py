@@ -25,24 +25,38 @@ Fast = Callable[[torch.Tensor], torch.Tensor]
 Shape = tuple[int | None, ...]
 
 
-def lower(model: keras.Model) -> Fast:
-    """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables.
+@dataclass
+class Lowered:
+    """``model(x, training=True)`` on torch tensors; ``x`` is a list where the model has several inputs.
 
-    ``x`` is one tensor, or a list where the model has several inputs.
+    ``writes`` are the variables that it writes in place, past Keras: running averages, which no gradient needs.
     """
+
+    run: Fast
+    writes: list[keras.Variable]
+
+    def __call__(self, x: Any) -> Any:
+        return self.run(x)
+
+
+def lower(model: keras.Model) -> Lowered:
+    """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables."""
     if not _is_graph(model):
-        return partial(model, training=True)  # a class with a ``call`` of its own: nothing to look into
+        return Lowered(partial(model, training=True), [])  # a class with a ``call`` of its own: nothing to look into
     graph = getattr(model, "_functional", None) or model
     depths = sorted(graph._nodes_by_depth, reverse=True)
     nodes = [n for depth in depths for n in graph._nodes_by_depth[depth] if n.operation and not n.is_input]
     uses = Counter(id(x) for node in nodes for x in node.input_tensors) + Counter(id(x) for x in graph.outputs)
     program: list[_Call] = []
+    writes: list[keras.Variable] = []
     made_by: dict[int, _Call] = {}
     for node in nodes:
         operation = node.operation
         form = _form(node)
         if form is None:
-            program.append(_Call(_as_it_is(node), node, None, None))
+            whole = _as_it_is(node)
+            writes += getattr(whole, "writes", [])
+            program.append(_Call(whole, node, None, None))
             continue
         given, gives = id(node.input_tensors[0]), id(node.outputs[0])
         before = made_by.get(given)
@@ -52,6 +66,8 @@ def lower(model: keras.Model) -> Fast:
             before.form, before.gives = partial(before.form, then=partial(form, in_place=True)), gives
             continue
         program.append(_Call(form, node, given, gives))
+        if type(operation) is layers.BatchNormalization:
+            writes += [operation.moving_mean, operation.moving_variance]
         if type(operation) in _FRESH and _activation(operation) is _identity:
             made_by[gives] = program[-1]
     expected = [(len(start.shape), getattr(torch, start.dtype)) for start in graph.inputs]
@@ -72,7 +88,14 @@ def lower(model: keras.Model) -> Fast:
         ends = [tensors[id(end)] for end in graph.outputs]
         return ends[0] if isinstance(structure, keras.KerasTensor) else keras.tree.pack_sequence_as(structure, ends)
 
-    return run
+    return Lowered(run, writes)
+
+
+class _Nested(Lowered):
+    """A model in a model, which Keras's graph gives a mask and a training mode as well."""
+
+    def __call__(self, x: Any, **_: Any) -> Any:
+        return self.run(x)
 
 
 @dataclass
@@ -119,8 +142,8 @@ def _as_it_is(node: Any) -> Callable:
     if not isinstance(operation, keras.Layer):
         return operation
     if isinstance(operation, keras.Model) and _is_lone(node) and _is_graph(operation) and len(operation.inputs) == 1:
-        run = lower(operation)
-        return lambda x, **_: run(x)
+        nested = lower(operation)
+        return _Nested(nested.run, nested.writes)
     return lambda *arguments, **keywords: operation(*arguments, **{**keywords, "training": True})
 
 
