@@ -53,7 +53,7 @@ class Updates:
         self.judge_for_penalties = adapter.forward(discriminator, differentiable_twice=True)
         self.generator_optimizer, self.discriminator_optimizer = optimizers
         self.average = average
-        self.loss_name, self.loss_options = loss.name, loss_options
+        self.loss_name, self.loss_options, self.boundary = loss.name, loss_options, loss.boundary
         self.discriminator_loss, self.generator_loss = named(loss.discriminator), named(loss.generator)
         self.loss_penalty = named(loss.penalty) if loss.penalty else None
         self.hooks = [(strategy.name, strategy_hooks(strategy)) for strategy in strategies]
@@ -160,17 +160,23 @@ class Updates:
             loss = self._discriminator_loss(real_logits, fake_logits, vector, key)
             penalties = self._penalties(real, ops.stop_gradient(fakes), vector, key)
             real_logits, fake_logits = ops.stop_gradient(real_logits), ops.stop_gradient(fake_logits)
-            correct = ops.cast(real_logits > 0, "float32") + ops.cast(fake_logits < 0, "float32")
             metrics = {
                 "d_loss": ops.stop_gradient(loss),
                 "d_real": ops.mean(ops.sigmoid(real_logits)),
                 "d_fake": ops.mean(ops.sigmoid(fake_logits)),
-                "d_accuracy": ops.mean(correct) / 2,
+                "d_accuracy": self._accuracy(real_logits, fake_logits),
                 **{name: ops.stop_gradient(penalty) for name, penalty in penalties.items()},
             }
             return sum(penalties.values(), loss), (metrics, (real_logits, fake_logits))
 
         return objective
+
+    def _accuracy(self, real_logits: Any, fake_logits: Any) -> Any:
+        """Return the share of images on their side of the loss's boundary, or of pairs in order where it has none."""
+        if self.boundary is None:
+            return ops.mean(ops.cast(real_logits > fake_logits, "float32"))
+        correct = ops.cast(real_logits > self.boundary, "float32") + ops.cast(fake_logits < self.boundary, "float32")
+        return ops.mean(correct) / 2
 
     def _discriminator_loss(self, real_logits: Any, fake_logits: Any, vector: Any, key: Any) -> Any:
         return self.discriminator_loss(
