@@ -10,8 +10,8 @@ from keras import ops
 
 from ganforge import UsageError
 from ganforge.api_types import RunConfig
-from tests.numbers.oracle import Oracle, Settings, assignments
-from tests.numbers.small import REGISTRY, Batches, Small, rows, strategy
+from tests.exact.oracle import Oracle, Settings, assignments
+from tests.exact.small import REGISTRY, Batches, Small, rows, strategy
 
 LOSSES = ("bce", "least-squares", "hinge", "wasserstein")
 DONE = 4 / 9  # the fraction of training done at step 4 of 10

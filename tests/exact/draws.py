@@ -10,7 +10,7 @@ from ganforge import Loss, Strategy, hookimpl
 from ganforge.api_types import Progress
 from ganforge.engine.engine import Engine
 from ganforge.engine.networks import dtype_policy, seeded
-from tests.numbers.small import REGISTRY, STILL, Batches, Small, rows, strategy
+from tests.exact.small import REGISTRY, STILL, Batches, Small, rows, strategy
 
 CRITIC = Loss(
     "plain-critic",

@@ -1,4 +1,4 @@
-"""Run in a process of its own for each backend: ``python -m tests.numbers.probe BACKEND`` prints one JSON line."""
+"""Run in a process of its own for each backend: ``python -m tests.exact.probe BACKEND`` prints one JSON line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ choose_backend(sys.argv[1])
 
 import keras  # noqa: E402
 
-from tests.numbers import draws, pairs  # noqa: E402
+from tests.exact import draws, pairs  # noqa: E402
 
 seconds = {}
 
