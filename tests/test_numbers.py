@@ -181,7 +181,8 @@ def test_hooks_draw_from_the_distributions_they_ask_for(report, name, expected, 
     error = math.sqrt(variance / count)
     assert np.mean(found) == pytest.approx(expected, abs=4 * error / math.sqrt(len(found)))
     assert max(abs(value - expected) for value in found) < 5 * error
-    assert len(set(found)) == len(found), "each step draws anew"
+    # Each step draws anew; two shares of 32,768 may well be the same number.
+    assert len(set(found)) > len(found) // 2
 
 
 def test_uniform_numbers_stay_within_their_bounds(report):
