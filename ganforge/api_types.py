@@ -39,6 +39,7 @@ class RunConfig:
     discriminator_options: dict[str, Any]
     loss: str
     loss_options: dict[str, Any]
+    soft_labels: bool = True  # whether the loss can take labels between 0 and 1
 
 
 class Random(Protocol):

@@ -46,6 +46,11 @@ class Loss:
         summary: one line for ``ganforge plugins``.
         one_stage: whether ``--step one-stage`` may use it: the discriminator's loss must have a slope at every fake,
             since the generator's gradient is made from it (a margin, as in hinge, has none beyond).
+        boundary: the logit at which the discriminator is undecided: above it an image counts as real, below as fake.
+            0 where the logit is a log-odds, 0.5 between least squares' targets; None where logits have no zero of
+            their own, since the loss does not change when all of them rise alike: then the discriminator is right
+            where a real image's logit is above that of the fake beside it.
+        soft_labels: whether the loss can take labels between 0 and 1; ``label-noise`` smooths none otherwise.
     """
 
     name: str
@@ -55,3 +60,5 @@ class Loss:
     options: type[BaseOptions] = BaseOptions
     summary: str = ""
     one_stage: bool = True
+    boundary: float | None = 0.0
+    soft_labels: bool = True

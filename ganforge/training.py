@@ -183,6 +183,7 @@ class Training:
             discriminator_options=self.arch_options.model_dump(),
             loss=self.loss.name,
             loss_options=self.loss_options.model_dump(),
+            soft_labels=self.loss.value.soft_labels,
         )
         for strategy in self.strategies:
             if hook := strategy_hooks(strategy).get("configure_run"):

@@ -77,6 +77,13 @@ def test_the_plugin_reference_is_what_the_contract_says(monkeypatch):
     assert PAGE.read_text("utf-8") == page(), "run: python docs/plugins/generate_reference.py"
 
 
+def test_the_table_of_strategies_and_losses_is_what_is_taken_and_refused(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from generate_matrix import PAGE, page
+
+    assert PAGE.read_text("utf-8") == page(), "run: python docs/generate_matrix.py"
+
+
 # ------------------------------------------------------------------ options
 
 

@@ -64,7 +64,6 @@ def test_metrics_name_the_fields_losses_and_what_strategies_add(report):
     discriminator = {"d_loss", "d_real", "d_fake", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit"}
     assert set(report["lines"][0]) == {*discriminator, "g_loss", "r1/penalty"}
     assert all(math.isfinite(value) for line in report["lines"] for value in line.values())
-    assert 0 <= report["lines"][0]["d_accuracy"] <= 1
 
 
 @pytest.mark.parametrize("loss", ["bce", "least-squares", "hinge", "wasserstein"])
@@ -72,10 +71,9 @@ def test_every_loss_moves_every_weight(report, loss):
     assert report["losses"][loss] == {"finite": True, "moved": True}
 
 
-def test_bfloat16_keeps_losses_in_float32_and_stays_near(report):
+def test_bfloat16_computes_in_bfloat16_and_stays_finite(report):  # how near: tests/test_numbers.py
     assert report["bfloat16_dtype"] == "bfloat16"
     assert all(math.isfinite(v) for line in report["bfloat16"] for v in line.values())
-    assert report["bfloat16"][0]["d_loss"] == pytest.approx(2 * math.log(2), abs=0.5)
 
 
 def test_the_discriminator_is_frozen_while_the_generator_learns(report):

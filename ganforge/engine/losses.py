@@ -43,11 +43,14 @@ def least_squares_generator(fake_logits: Any, labels: Any) -> Any:
 
 
 def hinge_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
-    """E max(0, 1 - s D), s = 2 label - 1; Lim & Ye 2017, "Geometric GAN"."""
+    """E y max(0, 1 - D) + (1 - y) max(0, 1 + D), y the label; Lim & Ye 2017, "Geometric GAN".
+
+    A soft label mixes the two sides, so that the margin stays at one whatever the label is.
+    """
     from keras import ops
 
     def side(logits: Any, labels: Any) -> Any:
-        return ops.mean(ops.relu(1.0 - (2.0 * labels - 1.0) * logits))
+        return ops.mean(labels * ops.relu(1.0 - logits) + (1.0 - labels) * ops.relu(1.0 + logits))
 
     return side(real_logits, real_labels) + side(fake_logits, fake_labels)
 
@@ -60,7 +63,11 @@ def critic_generator(fake_logits: Any) -> Any:
 
 
 def wasserstein_critic(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
-    """E D(G(z)) - E D(x), Arjovsky et al. 2017; a label other than 0 or 1 weighs its logit by 1 - 2 label."""
+    """E D(G(z)) - E D(x), Arjovsky et al. 2017: a logit weighs -1 with the label 1 and +1 with the label 0.
+
+    Labels between the two are refused (``Loss.soft_labels``): a real side that weighs less than the fake one leaves a
+    pull on the critic's offset that nothing ends.
+    """
     from keras import ops
 
     return ops.mean((1.0 - 2.0 * real_labels) * real_logits) + ops.mean((1.0 - 2.0 * fake_labels) * fake_logits)
@@ -90,6 +97,7 @@ def register_losses(register: Any) -> None:
             least_squares_discriminator,
             least_squares_generator,
             summary="Squared distance to labels",
+            boundary=0.5,
         )
     )
     register(
@@ -109,5 +117,7 @@ def register_losses(register: Any) -> None:
             gradient_penalty,
             WassersteinOptions,
             "Wasserstein distance with gradient penalty; try --balance generator-steps:generator=1,discriminator=5",
+            boundary=None,
+            soft_labels=False,
         )
     )

@@ -63,7 +63,7 @@ class Updates:
         self.judges_apart = batch_statistics or judged.depends_on_batch
         self.generator_optimizer, self.discriminator_optimizer = optimizers
         self.average = average
-        self.loss_name, self.loss_options = loss.name, loss_options
+        self.loss_name, self.loss_options, self.boundary = loss.name, loss_options, loss.boundary
         self.discriminator_loss, self.generator_loss = named(loss.discriminator), named(loss.generator)
         self.loss_penalty = named(loss.penalty) if loss.penalty else None
         self.hooks = [(strategy.name, strategy_hooks(strategy)) for strategy in strategies]
@@ -186,13 +186,11 @@ class Updates:
             loss = self._discriminator_loss(real_logits, fake_logits, vector, key)
             added = self._penalties(real, ops.stop_gradient(fakes), vector, key) | own
             real_logits, fake_logits = ops.stop_gradient(real_logits), ops.stop_gradient(fake_logits)
-            correct = ops.cast(real_logits > 0, "float32") + ops.cast(fake_logits < 0, "float32")
             metrics = {
                 "d_loss": ops.stop_gradient(loss),
                 "d_real": ops.mean(ops.sigmoid(real_logits)),
                 "d_fake": ops.mean(ops.sigmoid(fake_logits)),
-                "d_accuracy": ops.mean(correct) / 2,
-                "d_real_sign": ops.mean(ops.sign(real_logits)),
+                **self._judged(real_logits, fake_logits),
                 "d_real_logit": ops.mean(real_logits),
                 "d_fake_logit": ops.mean(fake_logits),
                 **{name: ops.stop_gradient(scalar) for name, scalar in added.items()},
@@ -200,6 +198,16 @@ class Updates:
             return sum(added.values(), loss), (metrics, (real_logits, fake_logits))
 
         return objective
+
+    def _judged(self, real_logits: Any, fake_logits: Any) -> dict[str, Any]:
+        """Return how often the discriminator is right: of images where its loss has a boundary, else of pairs."""
+        if self.boundary is None:
+            margin = real_logits - fake_logits
+            right = ops.cast(margin > 0, "float32")
+        else:
+            margin = real_logits - self.boundary
+            right = (ops.cast(margin > 0, "float32") + ops.cast(fake_logits < self.boundary, "float32")) / 2
+        return {"d_accuracy": ops.mean(right), "d_real_sign": ops.mean(ops.sign(margin))}
 
     def _discriminator_loss(self, real_logits: Any, fake_logits: Any, vector: Any, key: Any) -> Any:
         return self.discriminator_loss(

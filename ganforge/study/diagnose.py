@@ -248,7 +248,7 @@ def _collapse(e: Evidence) -> Finding | None:
         "The generator makes the same picture again and again" if one else "The generator repeats a few pictures",
         "one picture that fools today's discriminator is enough for its loss, which therefore looks calm.",
         f"pictures of one grid differ by {mean:.0%} of what training pictures do, from the nearest by {nearest:.0%}",
-        _with(e, "label-noise", "noise-anneal") if not e.manifest.get("strategies") else _slower(e, 0.5),
+        _with(e, "label-noise:smooth=0", "noise-anneal") if not e.manifest.get("strategies") else _slower(e, 0.5),
     )
 
 

@@ -1,0 +1,111 @@
+"""Write the table of strategies and losses in strategies.md: ``python docs/generate_matrix.py``.
+
+What is refused is found by asking for it; a row stands for a strategy whose step ``tests/test_numbers.py`` holds to
+NumPy's. A test fails when the table is not what this script writes, or when a strategy or a loss is not in it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("strategies.md")
+BEGIN, END = "<!-- written by generate_matrix.py -->\n", "<!-- end -->"
+
+# (strategy, loss, step), any of them None for all: what to know about the pairs that are taken.
+NOTES = [
+    (("label-noise", "wasserstein", None), "Flips only: `smooth` above 0 is refused, `smooth=0` is taken."),
+    (("label-noise", "hinge", None), "A soft label mixes hinge's two sides, and the margin stays at one."),
+    (("auto", "least-squares", None), "D is right about a picture on its side of 0.5, midway between the targets."),
+    (("auto", "wasserstein", None), "D is right about a pair whose real picture has the higher logit."),
+    (
+        ("r1", "wasserstein", None),
+        "Two penalties that pull apart: R1 towards slope 0 at real pictures, the loss's own towards 1 between.",
+    ),
+    *(
+        ((name, "wasserstein", None), "The gradient penalty is taken at points between real and fake plus noise.")
+        for name in ("auto", "noise-anneal", "input-noise")
+    ),
+    (
+        ("generator-steps", None, "one-stage"),
+        "The step's own update is the one-stage one; further updates are D's or G's alone, as in two stages.",
+    ),
+    *(
+        ((name, None, "one-stage"), "A flipped fake turns D's gradient at it around, and G's share of it back again.")
+        for name in ("label-noise", "auto")
+    ),
+    (
+        (None, "bce", "one-stage"),
+        "A fake whose logit is below about −100 moves nothing: D's slope there is 0 in float32.",
+    ),
+]
+# Options that make a pair possible which the defaults do not.
+INSTEAD = {("label-noise", "wasserstein"): {"smooth": 0.0}}
+STEPS = ("two-stage", "one-stage")
+
+
+def table() -> str:
+    """Return the table and its notes."""
+    from tests.exact.pairs import ASKED, LOSSES
+    from tests.exact.small import REGISTRY
+
+    for kind, tested in (("strategy", set(ASKED) - {"none"}), ("loss", set(LOSSES))):
+        if undecided := {entry.name for entry in REGISTRY.of(kind)} ^ tested:
+            raise SystemExit(f"{kind} {', '.join(undecided)}: expected in ASKED or LOSSES of tests/exact/pairs.py")
+    numbers: dict[str, int] = {}
+    lines = [
+        "| | " + " | ".join(f"{loss}, {step}" for loss in LOSSES for step in STEPS) + " |",
+        "|---" * (1 + len(LOSSES) * len(STEPS)) + "|",
+    ]
+    for name in ASKED:
+        cells = []
+        for loss in LOSSES:
+            for step in STEPS:
+                if not taken(name, loss, step):
+                    cells.append("refused")
+                    continue
+                known = [
+                    text for pair, text in NOTES if all(map(lambda a, b: a in (None, b), pair, (name, loss, step)))
+                ]
+                marks = [str(numbers.setdefault(text, len(numbers) + 1)) for text in known]
+                cells.append("right" + (f" [{', '.join(marks)}]" if marks else ""))
+        lines.append(f"| {'no strategy' if name == 'none' else f'`{name}`'} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"{number}. {text}" for text, number in numbers.items())]) + "\n"
+
+
+def covers(pattern: tuple, pair: tuple) -> bool:
+    return all(a in (None, b) for a, b in zip(pattern, pair, strict=True))
+
+
+def taken(name: str, loss: str, step: str) -> bool:
+    """Say whether a run with this strategy, loss and step starts."""
+    from ganforge import UsageError
+    from ganforge.api_types import RunConfig
+    from tests.exact.pairs import CONFIG
+    from tests.exact.small import REGISTRY, Small, strategy
+
+    strategies = [strategy(name, **INSTEAD.get((name, loss), {}))] if name != "none" else []
+    soft = REGISTRY.get("loss", loss).value.soft_labels
+    try:
+        for one in strategies:
+            if hook := getattr(one, "configure_run", None):
+                hook(config=RunConfig(*CONFIG, loss=loss, loss_options={}, soft_labels=soft))
+        Small(loss, strategies, step=step)
+    except UsageError:
+        return False
+    return True
+
+
+def page() -> str:
+    """Return the whole page with the table as it should be."""
+    text = PAGE.read_text("utf-8")
+    return re.sub(f"({BEGIN}).*?({END})", lambda m: m[1] + "\n" + table() + "\n" + m[2], text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(PAGE.parents[1]))
+    from ganforge.engine.backend_choice import choose_backend
+
+    choose_backend("torch")
+    PAGE.write_text(page(), "utf-8")

@@ -1,0 +1,124 @@
+"""Every strategy with every loss and both steps: one step of the engine against the same step in NumPy."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+from keras import ops
+
+from ganforge import UsageError
+from ganforge.api_types import RunConfig
+from tests.exact.oracle import Oracle, Settings, assignments
+from tests.exact.small import REGISTRY, Batches, Small, rows, strategy
+
+LOSSES = ("bce", "least-squares", "hinge", "wasserstein")
+DONE = 4 / 9  # the fraction of training done at step 4 of 10
+# What each strategy is asked for, and what that is worth at DONE; by hand.
+ASKED = {
+    "none": ({}, {}),
+    "auto": (
+        {"start": 1.0, "noise": 0.3, "flip": 0.4, "rate": 2.0, "fade": 0.8, "cool": 0.9},
+        {
+            "sigma": 0.3 * (1 - (DONE - 0.2) / 0.8),
+            "flip": 0.4 * (1 - (DONE - 0.2) / 0.8),
+            "rates": (1 - (DONE - 0.1) / 0.9, (1 - (DONE - 0.1) / 0.9) / 2),
+        },
+    ),
+    "noise-anneal": ({"start": 0.4, "end": 0.1}, {"sigma": 0.4 - 0.3 * DONE}),
+    "input-noise": ({"sigma": 0.3}, {"sigma": 0.3}),
+    "label-noise": ({"flip": 0.5, "smooth": 0.25}, {"flip": 0.5, "smooth": 0.25}),
+    "unequal-lr": ({"generator": 3.0, "discriminator": 0.5}, {"rates": (3.0, 0.5)}),
+    "generator-steps": ({"generator": 2}, {"generator_steps": 2}),
+    "stronger-discriminator": ({}, {}),  # it changes the network before there is a step
+    "r1": ({"weight": 0.7}, {"gamma": 0.7}),
+}
+CONFIG = ("fcgan", (8, 8, 3), 3, 8, 1, 0.01, {"hidden": (8,)}, {"discriminator_hidden": (8,)})
+
+
+def fixed_draws(machine):
+    """Let the engine draw what NumPy draws from each stream's number alone; return what was drawn, by stream."""
+    drawn = {"normal": {}, "uniform": {}}
+
+    def drawing(kind):
+        def draw(key, stream, shape, dtype):
+            shape = tuple(int(n) for n in shape)
+            random = np.random.default_rng([int(stream), kind == "normal"])
+            values = random.standard_normal(shape) if kind == "normal" else random.random(shape)
+            drawn[kind][(int(stream), shape)] = np.float64(values.astype("float32"))
+            return ops.convert_to_tensor(values.astype("float32"), dtype=dtype)
+
+        return draw
+
+    machine.engine.adapter.normal, machine.engine.adapter.uniform = drawing("normal"), drawing("uniform")
+    return drawn
+
+
+def against_numpy(loss, names, one_stage=False, weights=None, ema=0.15, compile=False):
+    """How far one step of the engine is from NumPy's: by metric, weight, moment and mean, each on its own scale.
+
+    Not compiled unless said so: sixty programs that run once would cost minutes.
+    """
+    rate, soft = 0.01, REGISTRY.get("loss", loss).value.soft_labels
+    asked = [(name, dict(ASKED[name][0])) for name in names if name != "none"]
+    expected = Settings(loss, one_stage, ema=ema)
+    for name in names:
+        for what, value in ASKED[name][1].items():
+            setattr(expected, what, value)
+    if not soft and "label-noise" in names:
+        expected.smooth = asked[0][1]["smooth"] = 0.0
+    strategies = [strategy(name, **options) for name, options in asked]
+    for one in strategies:
+        if hook := getattr(one, "configure_run", None):
+            hook(config=RunConfig(*CONFIG, loss=loss, loss_options={}, soft_labels=soft))
+    step = "one-stage" if one_stage else "two-stage"
+    machine = Small(loss, strategies, weights=weights, step=step, learning_rate=rate, ema=ema, compile=compile)
+    drawn = fixed_draws(machine)
+    batches = Batches(machine)
+    (metrics,) = machine.run(batches, (4, 5), 10)
+    found = machine.read()
+    z = next(values for (_, shape), values in drawn["normal"].items() if shape == (8, 3))
+    noise = [v.reshape(8, -1) for (_, shape), v in drawn["normal"].items() if shape == (8, 3, 4, 2)]
+    chances = [v for (_, shape), v in drawn["uniform"].items() if shape[0] == 8 and v.size == 8]
+    results = []
+    for draws in assignments(expected, noise, chances):
+        oracle = Oracle({k: machine.first[k] for k in "Wc"}, {k: machine.first[k] for k in "wqb"})
+        numbers = oracle.step(expected, rows(batches.images(4)), z, draws, rate)
+        assert set(numbers) <= set(metrics), (sorted(numbers), sorted(metrics))
+        errors = {name: abs(metrics[name] - value) / (1 + abs(value)) for name, value in numbers.items()}
+        for kind, network in (("value", oracle.g), ("value", oracle.d), ("m", oracle.g), ("m", oracle.d)):
+            for name, array in (network.values if kind == "value" else network.m).items():
+                scale = rate if kind == "value" else max(np.abs(array).max(), 1e-2)
+                errors[f"{kind}/{name}"] = np.abs(found[f"{kind}/{name}"] - array).max() / scale
+        for name, array in oracle.average.items():
+            errors[f"average/{name}"] = np.abs(found[f"average/{name}"] - array).max() / rate
+        results.append({name: float(error) for name, error in errors.items()})
+    return min(results, key=lambda errors: max(errors.values())) if results else {"too few draws": math.inf}
+
+
+def every_pair():
+    """The errors of each pair that the engine takes, and what it says to each that it does not."""
+    taken, refused = {}, {}
+    for entry, loss, one_stage in product((None, *REGISTRY.of("strategy")), LOSSES, (False, True)):
+        name = entry.name if entry else "none"
+        pair = f"{name}|{loss}|{'one-stage' if one_stage else 'two-stage'}"
+        try:
+            taken[pair] = against_numpy(loss, [name], one_stage)
+        except UsageError as refusal:
+            refused[pair] = str(refusal)
+    return taken, refused
+
+
+def several_at_once():
+    names = ["label-noise", "input-noise", "r1", "unequal-lr", "generator-steps"]
+    return {"bce": against_numpy("bce", names), "hinge, compiled": against_numpy("hinge", names, compile=None)}
+
+
+def far_logits():
+    """Hard, soft and flipped labels with every logit near 10,000 or -10,000."""
+    return {
+        f"{loss} at {offset:g}": against_numpy(loss, ["label-noise"], weights={"b": offset})
+        for loss in LOSSES
+        for offset in (1e4, -1e4)
+    }
