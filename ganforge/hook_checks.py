@@ -64,18 +64,18 @@ def check_strategy(strategy: Any, what: str) -> None:
 
 
 def check_marked(module: types.ModuleType) -> None:
-    """Check what a module marks, before any of it is called.
+    """Check the hooks that a module marks, before any of them is called.
 
     Raises:
-        GANForgeError: a marked function is no hook, or takes what the hook does not give.
+        GANForgeError: one takes what the hook does not give, or is no ordinary function.
     """
     for name, member in _functions(module):
-        if name not in STRATEGY_HOOKS and _is_marked(module, name, member):
+        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and _is_marked(module, name, member):
             _check_marked(module, name, member, f"module '{module.__name__}'")
 
 
 def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = ()) -> None:
-    """Check that what is called like a hook in a module is marked, and is a hook of modules.
+    """Check that what is marked in a module, or called like a hook, is a hook of modules and marked.
 
     ``registered``: what the module registered. A function called like a strategy's hook may be part of that, such as
     the penalty of a loss. What a module imports from another package is only held to if it is called exactly so.
@@ -85,7 +85,11 @@ def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = ()) -> 
     """
     what, used = f"module '{module.__name__}'", _parts(registered)
     for name, member in _functions(module):
-        if name in STRATEGY_HOOKS and id(_plain(member)) not in used:
+        if id(_plain(member)) in used:
+            continue
+        if name not in HOOKS and _is_marked(module, name, member):
+            _check_marked(module, name, member, what)
+        if name in STRATEGY_HOOKS:
             raise GANForgeError(f"{name} stands in the module; it belongs in a Strategy class that is registered")
         if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and not _is_marked(module, name, member):
             raise GANForgeError(_unmarked(what, name))
@@ -206,8 +210,11 @@ def _arguments(owner: Any, name: str, member: Any, what: str) -> list[str]:
 
 
 def _names(function: Callable[..., Any]) -> list[str]:
-    """Return a function's parameters, without those that a ``functools.partial`` has filled in."""
-    given = function.keywords if isinstance(function, functools.partial) else {}
+    """Return a function's parameters, without those that ``functools.partial`` or ``partialmethod`` has filled in."""
+    inner = function.__func__ if isinstance(function, types.MethodType) else function
+    # Python's own mark on what a partialmethod became, before 3.13 and since.
+    filled = getattr(inner, "__partialmethod__", getattr(inner, "_partialmethod", inner))
+    given = filled.keywords if isinstance(filled, (functools.partial, functools.partialmethod)) else {}
     return [name for name in inspect.signature(function).parameters if name not in given]
 
 
@@ -309,5 +316,8 @@ def _is_one_slip(word: str, wanted: str) -> bool:
 
 
 def _most_like(name: str) -> str | None:
-    hint = closest(name, OBSERVER_HOOKS)
-    return hint.split("'")[1] if hint else None
+    """Return the observer's hook that shares a word with ``name``, or looks like it."""
+    words = {_stem(word) for word in name.split("_")}
+    shared = [hook for hook in OBSERVER_HOOKS if words & {_stem(word) for word in hook.split("_")}]
+    hint = closest(name, shared or OBSERVER_HOOKS)
+    return shared[0] if len(shared) == 1 else hint.split("'")[1] if hint else None

@@ -106,7 +106,7 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path):
         @hookimpl
         def step_ended(self, step):
             if step.progress.step == 6:
-                raise RuntimeError
+                raise KeyboardInterrupt
 
     settings = {"data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 3}
     settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "balance": "auto:lag=20", "runs_dir": tmp_path}
