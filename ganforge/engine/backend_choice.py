@@ -103,7 +103,7 @@ def _require_known(name: str, complaint: str, way_out: str = "") -> None:
 def _loaded() -> str | None:
     """Return the backend of the Keras that this process has imported, if it has."""
     backend = getattr(sys.modules.get("keras"), "backend", None)
-    return backend.backend() if hasattr(backend, "backend") else None
+    return backend.backend() if backend is not None and hasattr(backend, "backend") else None
 
 
 def _is_installed(backend: str) -> bool:
