@@ -31,7 +31,7 @@ def train(
         settings: any field of ``ganforge.config.TrainConfig``: ``data``, ``epochs``, ``batch_size``, ``seed``, …
 
     Raises:
-        UsageError: a name, option or value will not do.
+        UsageError: a name, option or value will not do, or an observer would never be called.
         GANForgeError: the data cannot be read, or the run cannot be written.
 
     Example:
@@ -40,8 +40,10 @@ def train(
         (16, 64, 64, 3)
     """
     from ganforge.config import TrainConfig
+    from ganforge.hook_checks import check_observers
     from ganforge.training import Training
 
+    observers = check_observers(observers)  # before the pictures are read
     config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
     return Run(Training.new(config).run(observers).run)
 
@@ -51,16 +53,18 @@ class Run:
 
     Args:
         path: a run directory, or a name such as ``run_12`` or ``latest`` in ``runs_dir``.
+        runs_dir: where runs are kept; without it ``GANFORGE_RUNS_DIR``, else ``runs``.
         plugins: Python files that bring layers the generator needs, besides those the run was trained with.
 
     Raises:
         GANForgeError: there is no such run.
     """
 
-    def __init__(self, path: str | Path, runs_dir: str | Path = "runs", plugins: Sequence[str] = ()) -> None:
+    def __init__(self, path: str | Path, runs_dir: str | Path | None = None, plugins: Sequence[str] = ()) -> None:
+        from ganforge.places import default_runs_dir
         from ganforge.runs import find_run
 
-        self.path = find_run(path, Path(runs_dir))
+        self.path = find_run(path, Path(default_runs_dir() if runs_dir is None else runs_dir))
         self._plugins = tuple(plugins)
         self._generator: keras.Model | None = None
 
@@ -184,11 +188,12 @@ class Run:
 
         from ganforge.media.grids import to_uint8
 
+        labels = self._labels(len(latents), class_name, period)
         model = self.generator()  # chooses the backend, before anything imports Keras
         from ganforge.engine.backends import make_adapter
 
         generate = make_adapter(model.variables).inference(model)
-        inputs = [latents, *self._labels(len(latents), class_name, period)]
+        inputs = [latents, *labels]
         parts = [generate(*(x[i : i + 64] for x in inputs)) for i in range(0, len(latents), 64)]
         return to_uint8(np.concatenate(parts))
 
@@ -228,8 +233,15 @@ class Run:
 
         ``changes``: ``balance``, ``backend``, ``data``, ``data_changed``, ``on_nan`` and ``plugins``, as the flags of
         ``ganforge resume``.
+
+        Raises:
+            UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
+            GANForgeError: see ``Training.resume``.
         """
+        from ganforge.hook_checks import check_observers
         from ganforge.training import Training
+
+        observers = check_observers(observers)
 
         if isinstance(changes.get("balance"), str):
             changes["balance"] = (changes["balance"],)

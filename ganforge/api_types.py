@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ganforge.errors import closest
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -25,9 +27,23 @@ class Progress:
         return min(1.0, self.step / (self.steps - 1)) if self.steps > 1 else 0.0
 
 
+class FixedSetting(AttributeError):
+    """``configure_run`` assigned a setting that a strategy cannot change."""
+
+
+CHANGEABLE = ("learning_rate", "generator_options", "discriminator_options", "loss_options")
+
+
 @dataclass
 class RunConfig:
-    """What ``configure_run`` may change before the networks exist."""
+    """A run before its networks exist, as ``configure_run`` sees it.
+
+    ``learning_rate``, ``generator_options``, ``discriminator_options`` and ``loss_options`` may be changed; the rest
+    is what the person chose, or the data needs, and is there to be read.
+
+    Raises:
+        AttributeError: another setting is assigned, or one that does not exist.
+    """
 
     architecture: str
     image_shape: tuple[int, int, int]
@@ -40,6 +56,21 @@ class RunConfig:
     loss: str
     loss_options: dict[str, Any]
     soft_labels: bool = True  # whether the loss can take labels between 0 and 1
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        begins = name in type(self).__dataclass_fields__ and name not in vars(self)
+        if name not in CHANGEABLE and not begins:
+            raise FixedSetting(_fixed(name, self))
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise FixedSetting(_fixed(name, self))
+
+
+def _fixed(name: str, config: RunConfig) -> str:
+    known = type(config).__dataclass_fields__
+    what = f"configure_run cannot change {name}" if name in known else f"RunConfig has no setting '{name}'"
+    return f"{what}; it may change {', '.join(CHANGEABLE)}.{'' if name in known else closest(name, CHANGEABLE)}"
 
 
 class Random(Protocol):

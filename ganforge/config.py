@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ganforge.checkpoint_schedule import parse_every
 from ganforge.errors import UsageError, closest
 from ganforge.options import written
+from ganforge.places import default_runs_dir
 
 
 class TrainConfig(BaseModel):
@@ -50,7 +51,7 @@ class TrainConfig(BaseModel):
     log_every: int = Field(10, ge=1)
     log: Literal["tensorboard"] | None = None
     plugins: tuple[str, ...] = ()
-    runs_dir: str = "runs"
+    runs_dir: str = Field(default_factory=default_runs_dir)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainConfig:

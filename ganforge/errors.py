@@ -27,3 +27,9 @@ def closest(name: str, known: Iterable[str]) -> str:
 def on_one_line(text: str) -> str:
     """Return ``text`` as a terminal may show it: names of files may hold line ends, escapes and surrogates."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says, in one line with its kind; GANForge's own speak for themselves."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return on_one_line(text if isinstance(error, GANForgeError) else f"{type(error).__name__}: {text}".rstrip(": "))

@@ -93,7 +93,8 @@ def configure_run(config: RunConfig) -> None:
 
     ``config.generator_options`` and ``config.discriminator_options`` are dicts of the architecture's options, one
     for each network, so that one side can be made stronger; ``config.learning_rate`` and ``config.loss_options``
-    may be changed too. Everything is validated again afterwards.
+    may be changed too. Everything is validated again afterwards. The rest (``architecture``, ``image_shape``,
+    ``latent_dim``, ``batch_size``, ``epochs``, ``loss``) can be read; assigning to it is an error.
     """
 
 
@@ -106,8 +107,9 @@ def plan_step(progress: Progress, signals: Mapping[str, float]) -> dict[str, flo
     each). Any other name is the strategy's own and reaches its traced hooks in ``controls``.
 
     ``progress`` has ``step``, ``steps``, ``epoch``, ``epochs`` and ``fraction`` in [0, 1]. ``signals`` holds what
-    was last measured: ``d_loss``, ``g_loss``, ``d_real``, ``d_fake``, ``d_accuracy``; empty before the first
-    measurement and some steps late ever after, so that the device never waits.
+    was last measured: ``d_loss``, ``g_loss``, ``d_real``, ``d_fake``, ``d_accuracy``, and in ``step`` after how many
+    steps; empty before the first measurement and some steps late ever after, so that the device never waits. Two
+    measurements may be alike in all but ``step``.
     """
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pluggy
-
 from ganforge import hookspecs
+from ganforge.api_types import FixedSetting
 from ganforge.architecture import Architecture
 from ganforge.data.sources import DatasetSource
-from ganforge.errors import GANForgeError, UsageError, closest
+from ganforge.errors import GANForgeError, UsageError, closest, reason
+from ganforge.hook_checks import HOOKS, call_by_name, check_marked, check_strategy, check_unmarked, implementation
 from ganforge.options import Options
 from ganforge.strategy import Loss, Strategy
 
@@ -31,11 +30,6 @@ _HOOK_OF = dict(zip(KINDS, hookspecs.REGISTRATION_HOOKS))
 _TYPE_OF = {"architecture": Architecture, "strategy": Strategy, "loss": Loss, "dataset": DatasetSource}
 _FLAG_OF = {"architecture": "--arch", "strategy": "--balance", "loss": "--loss", "dataset": "--data"}
 _PLURAL = {"architecture": "architectures", "strategy": "strategies", "loss": "losses", "dataset": "datasets"}
-_HOOKS = {
-    name: tuple(inspect.signature(spec).parameters)
-    for name, spec in vars(hookspecs).items()
-    if hasattr(spec, "ganforge_spec")
-}
 
 
 @dataclass(frozen=True)
@@ -151,7 +145,7 @@ def _all_but(disabled_names: str) -> Registry:
             raise
         except BaseException as error:
             # One at a time: pluggy's own loader stops at the first, and one bad package must not stop the others.
-            registry.broken.append(Broken(point.name, package, version, _reason(error)))
+            registry.broken.append(Broken(point.name, package, version, reason(error)))
     return registry
 
 
@@ -182,12 +176,7 @@ def _add_file(registry: Registry, file: Path) -> None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise GANForgeError(f"--plugin {file}: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    text = (str(error).strip().splitlines() or [""])[0]
-    return text if isinstance(error, GANForgeError) else f"{type(error).__name__}: {text}".rstrip(": ")
+        raise GANForgeError(f"--plugin {file}: {reason(error)}") from error
 
 
 # ------------------------------------------------------------------ registering
@@ -198,14 +187,7 @@ def _register(
 ) -> None:
     """Add what a module registers, all of it or, when anything is wrong, nothing."""
     _check_version(module)
-    _check_hooks(module, f"module '{module.__name__}'", vars(module))
-    for name in hookspecs.STRATEGY_HOOKS:
-        if _is_implementation(getattr(module, name, None)):
-            raise GANForgeError(f"{name} stands in the module; it belongs in a Strategy class that is registered")
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, plugin)
-    manager.check_pending()
+    check_marked(module)
     new: list[Entry] = []
     for kind in KINDS:
 
@@ -215,10 +197,12 @@ def _register(
                 raise GANForgeError(f"{_kind(kind)} '{name}' is registered twice")
             new.append(Entry(kind, name, value, package, version, plugin, digest))
 
-        getattr(manager.hook, _HOOK_OF[kind])(register=register)
+        if (hook := implementation(module, _HOOK_OF[kind])) is not None:
+            call_by_name(hook)(register=register)
+    check_unmarked(module, [entry.value for entry in new])
     for entry in new:
         registry.entries[entry.kind].setdefault(entry.name, []).append(entry)
-    if any(_is_implementation(getattr(module, name, None)) for name in hookspecs.OBSERVER_HOOKS):
+    if any(implementation(module, name) for name in hookspecs.OBSERVER_HOOKS):
         registry.observers.append((plugin, module))
 
 
@@ -258,56 +242,51 @@ def _check_value(kind: str, value: Any) -> str:
         if info.is_required():
             raise GANForgeError(f"{_kind(kind)} '{name}': option '{option}' has no default; every option needs one")
     if wanted is Strategy:
-        _check_hooks(
-            value, f"strategy '{name}'", {n: getattr(value, n) for n in dir(value) if not n.startswith("__")}
-        )
+        check_strategy(value, f"strategy '{name}'")
     return name
-
-
-def _check_hooks(owner: Any, what: str, members: dict[str, Any]) -> None:
-    """Check that every marked function is a hook and names only arguments the hook has."""
-    for name, member in members.items():
-        if not _is_implementation(member):
-            continue
-        if name not in _HOOKS:
-            raise GANForgeError(
-                f"{what} marks '{name}' with hookimpl, but there is no such hook.{closest(name, _HOOKS)}"
-            )
-        for argument in inspect.signature(member).parameters:
-            if argument != "self" and argument not in _HOOKS[name]:
-                raise GANForgeError(
-                    f"{what}: {name} takes '{argument}'; expected some of {', '.join(_HOOKS[name])}."
-                    f"{closest(argument, _HOOKS[name])}"
-                )
 
 
 def _kind(kind: str) -> str:
     return "data source" if kind == "dataset" else kind
 
 
-def _is_implementation(member: Any) -> bool:
-    return inspect.isroutine(member) and hasattr(member, "ganforge_impl")
-
-
 # ------------------------------------------------------------------ calling
 
 
 def strategy_hooks(strategy: Any) -> dict[str, Callable[..., Any]]:
-    """Return the hooks an object implements, each taking all its arguments by name and passing on those it names.
+    """Return the hooks a strategy implements, each taking all its arguments by name and passing on those it names.
 
-    The signature is read once, here: nothing of the plugin machinery is left when the step runs.
+    The signature is read once, here: nothing of the plugin machinery is left when the step runs. What a host hook
+    raises becomes a ``GANForgeError`` that names the strategy.
     """
-    found = {}
-    for name in _HOOKS:
-        member = getattr(strategy, name, None)
-        if _is_implementation(member):
-            found[name] = _with_named(member)
-    return found
+    name = getattr(strategy, "name", "") or type(strategy).__name__
+    found = _hooks(strategy, HOOKS)
+    # Traced hooks stay bare: a compiler looks into them.
+    return {
+        hook: function if hook in hookspecs.TRACED_HOOKS else _named(name, hook, function)
+        for hook, function in found.items()
+    }
 
 
-observer_hooks = strategy_hooks
+def observer_hooks(observer: Any) -> dict[str, Callable[..., Any]]:
+    """Return the hooks an observer implements, as ``strategy_hooks`` does; what they raise is left as it is."""
+    return _hooks(observer, hookspecs.OBSERVER_HOOKS)
 
 
-def _with_named(function: Callable[..., Any]) -> Callable[..., Any]:
-    names = tuple(n for n in inspect.signature(function).parameters if n != "self")
-    return lambda **keywords: function(**{name: keywords[name] for name in names})
+def _hooks(owner: Any, names: Iterable[str]) -> dict[str, Callable[..., Any]]:
+    members = {name: implementation(owner, name) for name in names}
+    return {name: call_by_name(member) for name, member in members.items() if member is not None}
+
+
+def _named(strategy: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(**keywords: Any) -> Any:
+        try:
+            return function(**keywords)
+        except (GANForgeError, MemoryError):
+            raise
+        except FixedSetting as error:
+            raise GANForgeError(f"strategy '{strategy}': {error}") from error
+        except Exception as error:
+            raise GANForgeError(f"strategy '{strategy}': {hook} raised {reason(error)}") from error
+
+    return call

@@ -48,6 +48,8 @@ def resume_training(
         changes.setdefault("data", _place_of_data(saved, manifest))
         remember(plugins)
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
+        if checkpoint is not None:
+            _require_something_left(run, manifest, saved, checkpoint.step, epochs)
         settings = TrainConfig.of({**saved.model_dump(), **changes})
 
         def check(images: Images) -> int | None:
@@ -73,12 +75,6 @@ def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str
         return
     for damaged in checkpoint.skipped:
         log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
-    if checkpoint.step >= training.steps and _is_complete(run, manifest):
-        done = checkpoint.step // training.steps_per_epoch
-        raise GANForgeError(
-            f"{run.name} has finished its {done} epochs; to train further: "
-            f"ganforge resume {run.name} --epochs {2 * done}"
-        )
     try:
         training.engine.set_state(checkpoint.arrays, checkpoint.state)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -86,6 +82,35 @@ def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str
     training.start_step = checkpoint.step
     seconds = checkpoint.state.get("seconds", 0.0)
     training.seconds_before = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+
+
+def _require_something_left(
+    run: Path, manifest: dict[str, Any], saved: TrainConfig, step: int, epochs: int | None
+) -> None:
+    """Refuse, before anything is read or built, to go on to where a run already is, or to where it has been.
+
+    Cutting a run short is no way of finishing it: what follows a schedule was planned for all of its epochs.
+    """
+    per_epoch = manifest.get("steps_per_epoch")
+    if not isinstance(per_epoch, int) or per_epoch < 1 or saved.epochs is None:
+        raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch, or no epochs")
+    done, into = divmod(step, per_epoch)
+    wanted = saved.epochs if epochs is None else epochs
+    if step < wanted * per_epoch:
+        return
+    if step >= saved.epochs * per_epoch:
+        if wanted == saved.epochs and not _is_complete(run, manifest):
+            return  # its pictures are still to be drawn
+        if wanted >= done:
+            raise GANForgeError(
+                f"{run.name} has finished its {done} epochs; to train further: "
+                f"ganforge resume {run.name} --epochs {2 * done}"
+            )
+        way_out = f"to train further, ganforge resume {run.name} --epochs {2 * done}"
+    else:
+        way_out = f"ganforge resume {run.name} goes on to its {saved.epochs}"
+    trained = f"{done} epochs and a part of the next" if into else f"{done} epochs"
+    raise UsageError(f"--epochs {wanted} will not do: {run.name} has trained {trained} already; {way_out}")
 
 
 def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:

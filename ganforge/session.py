@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ganforge.api_types import EpochInfo, RunInfo, SnapshotInfo, StepInfo
+from ganforge.audience import Audience
 from ganforge.checkpoint_schedule import Schedule
 from ganforge.errors import GANForgeError
 from ganforge.faults import (
@@ -24,7 +25,6 @@ from ganforge.faults import (
     require_finite_weights,
     stop_on_signals,
 )
-from ganforge.plugins import observer_hooks
 from ganforge.products import write_architecture, write_products
 from ganforge.runs import (
     MetricsWriter,
@@ -69,8 +69,8 @@ class Session:
 
     def __init__(self, training: Training, observers: Sequence[object]) -> None:
         self.training, self.engine, self.config = training, training.engine, training.config
-        everyone = [*training.strategies, *training.observers, *observers]
-        self.observers = [observer_hooks(observer) for observer in everyone]
+        self.audience = Audience(training.strategies, (*training.observers, *observers))
+        self.stopping: threading.Event | None = None
         self.last: dict[str, float] = {}
         self.images_per_second = 0.0
         self.metrics: MetricsWriter | None = None
@@ -90,6 +90,7 @@ class Session:
         self.directory = training.run_directory
         try:
             with stop_on_signals() as stopping:
+                self.stopping = stopping
                 if not new:
                     self._return()
                 self._open()
@@ -99,8 +100,8 @@ class Session:
             raise
         except BaseException as error:
             self._give_up("failed")
-            if reason := explained(error, self.directory, self.saved_step):
-                raise reason from error
+            if explanation := explained(error, self.directory, self.saved_step):
+                raise explanation from error
             raise
         finally:
             if training.lock is not None:
@@ -182,7 +183,7 @@ class Session:
         assert self.metrics is not None
         self.metrics.write(line)
         require_finite_metrics(measured)
-        self.engine.signals = measured
+        self.engine.signals = {"step": self.step, **measured}
         self.last = {**measured, "images_per_second": self.images_per_second}
         return line
 
@@ -190,7 +191,7 @@ class Session:
         """Save what is due after a step: the grid of an epoch, then the checkpoint that vouches for it."""
         epoch, final = self.step // self.training.steps_per_epoch, self.step == self.training.steps
         if ends_epoch:
-            self._tell("epoch_ended", epoch=EpochInfo(epoch, self.config.epochs or 0, self.last))
+            self._tell("epoch_ended", epoch=EpochInfo(epoch, self.config.epochs or 0, dict(self.last)))
         shows = ends_epoch and self._shows(epoch)
         checkpoints = final or stop or self.schedule.due(self.step)
         if shows or checkpoints:
@@ -253,6 +254,8 @@ class Session:
 
     def _give_up(self, outcome: str) -> None:
         """Note how a run ended early. What the running step made of the networks is described by no step count."""
+        if self.audience.ended:  # it had ended, and was saved
+            return
         self.step = self.saved_step
         # What went wrong before, a full disk perhaps, says more than what goes wrong because of it now.
         with suppress(OSError, GANForgeError):
@@ -260,7 +263,8 @@ class Session:
                 self.metrics.close()
             self._save_progress(outcome)
         if self.metrics is not None:
-            self._tell("run_ended", run=self._info(), outcome=outcome)
+            with suppress(GANForgeError):
+                self._tell("run_ended", run=self._info(), outcome=outcome)
 
     # ------------------------------------------------------------------ when a loss is nan
 
@@ -349,9 +353,7 @@ class Session:
         )
 
     def _tell(self, hook: str, **what: Any) -> None:
-        for hooks in self.observers:
-            if hook in hooks:
-                hooks[hook](**what)
+        self.audience.tell(hook, self.stopping, **what)
 
 
 class _Rate:

@@ -5,6 +5,7 @@ This module joins the engine (which knows nothing of files) with data, run direc
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -18,9 +19,11 @@ from ganforge.api_types import Progress, RunConfig
 from ganforge.config import TrainConfig
 from ganforge.data.batches import Batches
 from ganforge.data.images import Images
-from ganforge.engine.backend_choice import choose_backend
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.engine.backend_choice import choose_backend, decide_backend
+from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.hook_checks import check_observers, check_strategy
 from ganforge.options import Options, make_options, parse_spec
+from ganforge.places import require_runs_dir
 from ganforge.plugins import Entry, Registry, load_plugins, strategy_hooks
 from ganforge.session import Outcome, Session
 from ganforge.strategy import Strategy
@@ -44,10 +47,10 @@ class Training:
         self.lock: Any = None
         self.stages: list[dict[str, Any]] = []
         self.learning_rate_scale = 1.0
-        backend = choose_backend(config.backend)
+        self.backend_choice = decide_backend(config.backend)
         registry = load_plugins(config.plugins)
         self.warnings: list[str] = registry.warnings()
-        self.config = config = config.model_copy(update={"backend": backend})
+        self.config = config = config.model_copy(update={"backend": self.backend_choice.backend})
         self._resolve(registry)
         self._fill_in()
         self.images = images or load_images(self.config, self.source, self.source_options, progress)
@@ -65,8 +68,10 @@ class Training:
 
         Raises:
             UsageError: a name, option or value will not do.
-            GANForgeError: the data cannot be read, or the networks cannot be built.
+            GANForgeError: the runs directory cannot be written, the data cannot be read, or the networks cannot be
+                built.
         """
+        require_runs_dir(Path(config.runs_dir))
         remember(config.plugins)
         return cls(config, None, progress)
 
@@ -88,6 +93,21 @@ class Training:
 
         return resume_training(run, epochs=epochs, **changes)
 
+    @classmethod
+    def look_first(cls, config: TrainConfig) -> None:
+        """Raise what ``new`` would, of names, options and the place of the pictures, before any are read.
+
+        Raises:
+            UsageError: a name or an option will not do.
+            GANForgeError: a plugin file fails, or the pictures are not there.
+        """
+        choose_backend(None)
+        self = cls.__new__(cls)
+        self.config = config
+        self._resolve(load_plugins(config.plugins))
+        if self.source is None and not Path(config.data).expanduser().exists():
+            raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
+
     # ------------------------------------------------------------------ resolving
 
     def _resolve(self, registry: Registry) -> None:
@@ -107,7 +127,7 @@ class Training:
             entry = registry.get("strategy", spec.name)
             options = make_options(f"strategy '{spec.name}'", entry.value.Options, spec.values)
             self.strategy_entries.append(entry)
-            self.strategies.append(entry.value(options))
+            self.strategies.append(_made(entry, options))
         _refuse_conflicts(self.strategies)
         self.observers: list[object] = [module for _, module in registry.observers]
         if config.log == "tensorboard":
@@ -185,10 +205,11 @@ class Training:
             loss_options=self.loss_options.model_dump(),
             soft_labels=self.loss.value.soft_labels,
         )
+        arch, owner = self.arch.value, f"architecture '{self.arch.name}'"
         for strategy in self.strategies:
             if hook := strategy_hooks(strategy).get("configure_run"):
-                hook(config=settings)
-        arch, owner = self.arch.value, f"architecture '{self.arch.name}'"
+                returned = hook(config=settings)
+                self._check_configured(settings, strategy.name, returned)
         self.loss_options = make_options(f"loss '{self.loss.name}'", self.loss.value.options, settings.loss_options)
         self.generator, self.discriminator = build_networks(
             arch,
@@ -226,6 +247,25 @@ class Training:
             batch_statistics=arch.batch_statistics,
         )
         self.engine.planner.plan(self.progress(0), {})  # two strategies in conflict are refused here, not later
+
+    def _check_configured(self, settings: RunConfig, strategy: str, returned: Any) -> None:
+        """Hold what a strategy made of the configuration to what the architecture and the loss take."""
+        who = f"strategy '{strategy}'"
+        if returned is not None and returned is not settings:
+            raise GANForgeError(f"{who}: configure_run returned something; expected it to change config itself")
+        rate = settings.learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 < rate < math.inf:
+            raise GANForgeError(f"{who}: configure_run set learning_rate to {rate!r}; expected a number above 0")
+        arch, loss = (self.arch.name, self.arch.value.options), (self.loss.name, self.loss.value.options)
+        for field, (name, options) in {
+            "generator_options": arch,
+            "discriminator_options": arch,
+            "loss_options": loss,
+        }.items():
+            values = getattr(settings, field)
+            if not isinstance(values, dict):
+                raise GANForgeError(f"{who}: configure_run set {field} to {type(values).__name__}; expected a dict")
+            make_options(f"{who}, {field}: '{name}'", options, values)
 
     def _spread(self) -> dict[str, float]:
         """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
@@ -279,9 +319,10 @@ class Training:
         """Train to the end, or until Ctrl-C, and leave everything the run directory promises.
 
         Raises:
+            UsageError: an observer would never be called.
             GANForgeError: the runs directory cannot be written, or a strategy misbehaved; what was trained is saved.
         """
-        return Session(self, observers).run()
+        return Session(self, check_observers(observers)).run()
 
     def manifest(self) -> dict[str, Any]:
         """Return what ``run.json`` says at the start."""
@@ -348,6 +389,16 @@ def load_images(config: TrainConfig, source: Entry | None, options: Options | No
     if source is not None:
         return named(source.value.load)(options=options, cache_dir=None, **common)
     return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
+
+
+def _made(entry: Entry, options: Options) -> Strategy:
+    """Return the strategy itself, whose hooks may have been set when it was made."""
+    try:
+        strategy = entry.value(options)
+    except Exception as error:
+        raise GANForgeError(f"strategy '{entry.name}' cannot be made: {reason(error)}") from error
+    check_strategy(strategy, f"strategy '{entry.name}'")
+    return strategy
 
 
 def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:

@@ -150,11 +150,8 @@ class Sound(Faulty):
     name = "sound-strategy"
 
 
-class Unmarked(Faulty):
-    name = "unmarked"
-
-    def discriminator_labels(self, labels):
-        return labels
+class Hookless(Strategy):
+    name = "hookless"
 
 
 class Changing(Faulty):
@@ -281,7 +278,7 @@ class Deciding(Faulty):
 
 @hookimpl
 def register_strategies(register):
-    for strategy in (Sound, Unmarked, Changing, Impatient, Shared, Amnesiac, Unwritable, Reshaping):
+    for strategy in (Sound, Hookless, Changing, Impatient, Shared, Amnesiac, Unwritable, Reshaping):
         register(strategy)
     for strategy in (Careless, Frozen, Rounding, Ignorant, Infinite, Deciding):
         register(strategy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,32 @@ def test_near_the_target_nothing_moves_and_a_reading_counts_once():
     before = auto.help
     plan(auto, 60, float("nan"))
     assert auto.help == before
+
+
+def test_readings_that_are_alike_count_each_by_the_step_they_were_measured_at():
+    auto, alike = Auto(), {"d_accuracy": 1.0, "d_real": 1.0, "d_fake": 0.0}
+    helps = []
+    for step in range(400):
+        signals = {**alike, "step": step // 10 * 10} if step >= 10 else {}
+        helps.append(auto.plan_step(Progress(step, 100_000, 0, 1), signals)["help"])
+    # e = 1, and 10 steps pass from one reading to the next: h rises by 10 / 200 with each.
+    assert helps[10] == pytest.approx(0.25 + 0.05)
+    assert helps[19] == helps[10]
+    assert helps[109] == pytest.approx(0.25 + 10 * 0.05)
+    assert helps[-1] == 1.0
+    # Read late, a reading still counts for the steps it was measured after.
+    late = Auto()
+    late.plan_step(Progress(35, 100_000, 0, 1), {**alike, "step": 10})
+    assert late.plan_step(Progress(44, 100_000, 0, 1), {**alike, "step": 20})["help"] == pytest.approx(0.35)
+
+
+def test_a_state_saved_before_readings_had_steps_goes_on():
+    seen = {"d_accuracy": 1.0, "d_real": 0.9, "d_fake": 0.1}
+    auto = Auto()
+    auto.set_state({"help": 0.4, "accuracy": 1.0, "read": [1.0, 0.9, 0.1], "read_at": 30})
+    # The checkpoint's signals lack the step: this one was taken in before.
+    assert auto.plan_step(Progress(37, 100_000, 0, 1), seen)["help"] == pytest.approx(0.4)
+    assert auto.plan_step(Progress(40, 100_000, 0, 1), {**seen, "step": 40})["help"] == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("every", [1, 10, 50])
@@ -106,19 +134,45 @@ def test_a_resumed_run_equals_one_never_stopped(tmp_path):
         @hookimpl
         def step_ended(self, step):
             if step.progress.step == 6:
-                raise RuntimeError
+                raise KeyboardInterrupt
 
     settings = {"data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 3}
     settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "balance": "auto:lag=20", "runs_dir": tmp_path}
     whole = ganforge.train(**settings)
-    with pytest.raises(RuntimeError):
-        ganforge.train(observers=[Stop()], **settings)
-    resumed = ganforge.Run(tmp_path / "run_2").resume()
+    stopped = ganforge.train(observers=[Stop()], **settings)
+    assert stopped.manifest["progress"]["step"] == 7
+    resumed = stopped.resume()
     timing = ("images_per_second", "seconds")
     strip = [
         [{k: v for k, v in line.items() if k not in timing} for line in run.metrics()] for run in (whole, resumed)
     ]
     assert strip[0] == strip[1]
     assert len({line["auto/help"] for line in strip[0]}) > 3
+    assert all(type(line["step"]) is int for line in strip[0])
     with pytest.raises(UsageError, match="'auto' and 'input-noise'"):
         ganforge.train(**{**settings, "balance": ("auto", "input-noise")})
+
+
+def test_the_loop_says_at_which_step_it_measured(tmp_path, monkeypatch):
+    import ganforge
+
+    seen = []
+    plan = Auto.plan_step
+
+    @ganforge.hookimpl
+    def listen(self, progress, signals):
+        seen.append((progress.step, signals.get("step")))
+        return plan(self, progress, signals)
+
+    monkeypatch.setattr(Auto, "plan_step", listen)
+    settings = {"data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 3, "epochs": 2}
+    settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "balance": "auto", "runs_dir": tmp_path}
+    run = ganforge.train(**settings)
+    # The first look at the plan, before the run, then each step with what was last measured.
+    assert seen[1:] == [(0, None), (1, 1), (2, 1), (3, 3), (4, 3), (5, 3), (6, 6), (7, 6)]
+    assert [line["step"] for line in run.metrics()] == [1, 3, 6, 8]
+    _, state = run.path, json.loads(next(run.path.glob("checkpoints/step_00000008/state.json")).read_text())
+    assert state["state"]["signals"]["step"] == 8
+    del seen[:]
+    run.resume(3)
+    assert seen[1:3] == [(8, 8), (9, 9)]

@@ -68,7 +68,7 @@ FAULTS = {
     ("architecture", "seedless"): ("starts-from-the-seed", "different weights"),
     ("architecture", "fixed-size"): ("other-sizes", "UsageError"),
     ("architecture", "wrong-defaults"): ("known-defaults", "learning_rat"),
-    ("strategy", "unmarked"): ("has-hooks", "@hookimpl"),
+    ("strategy", "hookless"): ("has-hooks", "implements no hook"),
     ("strategy", "changing"): ("plans-the-same-scalars", "the same names every step"),
     ("strategy", "impatient"): ("waits-for-signals", "if signals"),
     ("strategy", "shared"): ("shares-nothing", "__init__"),

@@ -75,13 +75,18 @@ class Auto(Strategy):
         }
 
     def _listen(self, step: int, signals: Any) -> None:
-        """Take in a reading that was not seen before, and let the help follow it."""
+        """Take in a reading that was not seen before, and let the help follow it.
+
+        A reading is known by the step it was measured at: two may be alike, as those of a discriminator that is
+        always right. Where a loop does not say the step, another value is another reading, measured just now.
+        """
         if "d_accuracy" not in signals:
             return
         reading = [float(signals[name]) for name in ("d_accuracy", "d_real", "d_fake")]
-        if reading == self.read:
+        measured = int(signals.get("step", step))
+        if (self.read and measured == self.read_at) if "step" in signals else (reading == self.read):
             return
-        passed, self.read, self.read_at = step - self.read_at, reading, step
+        passed, self.read, self.read_at = measured - self.read_at, reading, measured
         # What diverged is no reading.
         if not 0.0 <= reading[0] <= 1.0:
             return

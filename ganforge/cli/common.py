@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from ganforge.places import default_runs_dir
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -91,7 +93,7 @@ def _complete_plugin(incomplete: str) -> list[str]:
 def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from ganforge.completion import complete_run
 
-    return complete_run(incomplete, ctx.params.get("runs_dir") or os.environ.get("GANFORGE_RUNS_DIR", "runs"))
+    return complete_run(incomplete, ctx.params.get("runs_dir") or default_runs_dir())
 
 
 def run_argument(function: Callable) -> Callable:
@@ -118,8 +120,7 @@ def say_path(path: Path) -> str:
 
 def run_name(path: Path, runs_dir: str) -> str:
     """Return what to call a run in the next command: its name, or its path where that is elsewhere."""
-    default = os.environ.get("GANFORGE_RUNS_DIR", "runs")
-    return path.name if Path(runs_dir).resolve() == Path(default).resolve() else say_path(path)
+    return path.name if Path(runs_dir).resolve() == Path(default_runs_dir()).resolve() else say_path(path)
 
 
 def pairs(rows: list[tuple[str, Any]]) -> Any:

@@ -69,18 +69,21 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
 def _pictures(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
     from ganforge.errors import GANForgeError
     from ganforge.media.grids import make_grid, save_png
+    from ganforge.places import require_file
 
     output = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
+    each = output.is_dir() or not output.suffix
+    if not each and output.suffix.lower() != ".png":
+        raise click.UsageError(f"--output {output} will not do; expected a .png, or a directory")
+    require_file(output / "sample_00000.png" if each else output)
     pictures = run.sample(count, flags["seed"], flags["class_name"])
     try:
-        if output.is_dir() or not output.suffix:
+        if each:
             output.mkdir(parents=True, exist_ok=True)
             for i, picture in enumerate(pictures):
                 save_png(picture, output / f"sample_{i:05d}.png")
         else:
             output.parent.mkdir(parents=True, exist_ok=True)
-            if output.suffix.lower() != ".png":
-                raise click.UsageError(f"--output {output} will not do; expected a .png, or a directory")
             save_png(make_grid(pictures, columns, rows), output)
     except OSError as error:
         raise GANForgeError(f"{output} cannot be written: {error.strerror}") from None
@@ -88,10 +91,11 @@ def _pictures(run: Any, flags: dict[str, Any], count: int, columns: int, rows: i
 
 
 def _walk(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
-    from ganforge.media.animation import make_animation
+    from ganforge.media.animation import make_animation, require_animation
     from ganforge.media.grids import make_grid
 
     output = flags["output"] or run.path / f"walk_seed_{flags['seed']}.gif"
+    require_animation(output, flags["fps"])
     walk = run.interpolate(flags["frames"], count, flags["seed"], flags["class_name"])
     frames = [make_grid(pictures, columns, rows) for pictures in walk]
     scale = 1 if frames[0].shape[1] >= 200 else 2

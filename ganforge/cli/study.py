@@ -37,12 +37,17 @@ def command(
 
     The file lists runs, or a grid of settings; each is an ordinary run with every flag of `ganforge train`.
     """
+    from ganforge.places import require_runs_dir
     from ganforge.study.plan import read_study
     from ganforge.study.runner import Runner
 
     study = read_study(file, **({"data": data} if data else {}))
     runner = Runner(study, Path(runs_dir), jobs, evaluate, samples)
     out = console()
+    require_runs_dir(Path(runs_dir))
+    said = runner.look_first()
+    for line in said:
+        click.echo(f"ganforge: {line}", err=True)
     if dry_run:
         out.print(_table(runner))
         out.print(
@@ -61,7 +66,7 @@ def command(
     if done:
         print_comparison(out, done)
     for row in runner.rows:
-        if row.state == "failed":
+        if row.state == "failed" and f"{row.entry.name}: {row.error}" not in said:
             click.echo(f"ganforge: {row.entry.name}: {row.error}", err=True)
     out.print(f"Next: [bold]ganforge report {study.name}[/]")
     return 0 if finished else 1

@@ -82,7 +82,7 @@ Examples:
     metavar="[DECAY]",
     help="Draw pictures from a running mean of the generator's weights. [alone: 0.999]",
 )
-@click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, Keras's own file, torch]")
+@click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, torch, what is installed]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
 @click.option(
     "--checkpoint-every",
@@ -109,7 +109,8 @@ def command(ctx: click.Context, config_file: str | None, dry_run: bool, quiet: b
     from ganforge.training import Training
 
     given = {n: v for n, v in flags.items() if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT}
-    settings = {**_read(config_file), **given}
+    filed = _read(config_file)
+    settings = {**filed, **given}
     settings.setdefault("runs_dir", flags["runs_dir"])
     config = TrainConfig.of(settings)
     out = console()
@@ -118,7 +119,8 @@ def command(ctx: click.Context, config_file: str | None, dry_run: bool, quiet: b
     for warning in training.warnings:
         click.echo(f"ganforge: {warning}", err=True)
     if not quiet or dry_run:
-        describe(out, training)
+        filed_backend = "backend" in filed and "backend" not in given
+        describe(out, training, f"--config {config_file}" if filed_backend else "--backend")
     if dry_run:
         describe_plan(out, training)
         return 0
@@ -180,8 +182,8 @@ def decoding(quiet: bool) -> Any:
         bar.stop()
 
 
-def describe(out: Any, training: Any) -> None:
-    """Print what will be trained, with everything resolved."""
+def describe(out: Any, training: Any, asked: str = "--backend") -> None:
+    """Print what will be trained, with everything resolved; ``asked``: where the backend was asked for, if it was."""
     from rich.markup import escape
     from rich.panel import Panel
 
@@ -213,7 +215,7 @@ def describe(out: Any, training: Any) -> None:
             f"{config.epochs} epochs × {training.steps_per_epoch} steps of {config.batch_size} pictures, "
             f"Adam {config.learning_rate:g}, seed {config.seed}",
         ),
-        ("runs on", f"{config.backend}, {config.precision}"),
+        ("runs on", f"{training.backend_choice.said(asked)}, {config.precision}"),
     ]
     out.print(
         Panel(pairs([(n, escape(v)) for n, v in rows]), title="GANForge", title_align="left", border_style="dim")

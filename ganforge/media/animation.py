@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.places import require_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,11 +43,8 @@ def make_animation(
         UsageError: the suffix or a number will not do.
         GANForgeError: no frames, frames of different sizes, or a place that cannot be written.
     """
+    require_animation(output, fps, scale, hold)
     suffix = output.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{output} will not do; expected a name ending in .gif, .webp, .png or .mp4")
-    if fps <= 0 or scale < 1 or hold < 0:
-        raise UsageError("fps must be above 0, scale a whole number from 1, and hold 0 seconds or more")
     if not frames:
         raise GANForgeError("there are no frames to animate")
     pictures = _open(frames)
@@ -68,6 +67,17 @@ def make_animation(
     finally:
         with suppress(OSError):  # where a folder is not one, there is nothing to remove either
             temporary.unlink(missing_ok=True)
+
+
+def require_animation(output: Path, fps: float = 8.0, scale: int = 1, hold: float = 2.0) -> None:
+    """Raise what ``make_animation`` would, of its settings and its output, before there are any frames."""
+    if output.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{output} will not do; expected a name ending in .gif, .webp, .png or .mp4")
+    if not (0 < fps < math.inf and scale >= 1 and 0 <= hold < math.inf):
+        raise UsageError("fps must be above 0, scale a whole number from 1, and hold 0 seconds or more")
+    if output.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise GANForgeError("an .mp4 needs the mp4 extra: pip install 'ganforge[mp4]'")
+    require_file(output)
 
 
 def _open(frames: Sequence[Path | np.ndarray]) -> list[Image.Image]:
@@ -139,8 +149,6 @@ def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
 
 
 def _save_mp4(pictures: list[Image.Image], durations: list[int], path: Path, fps: float) -> None:
-    if importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise GANForgeError("an .mp4 needs the mp4 extra: pip install 'ganforge[mp4]'")
     import imageio.v3 as iio
 
     frames = []

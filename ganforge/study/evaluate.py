@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
+from ganforge.places import require_file
 from ganforge.runs import read_metrics
 from ganforge.runs.files import read_json, write_json
 
@@ -35,7 +37,8 @@ def evaluate(
         progress: told in a word what is being measured.
 
     Raises:
-        GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used.
+        GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
+            first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
     """
     from ganforge.study.metrics.cost import cost
     from ganforge.study.metrics.critters import critter_coverage
@@ -50,6 +53,10 @@ def evaluate(
     from ganforge.study.metrics.tone import tone
 
     say = progress or (lambda what: None)
+    # What can be wrong is looked at first: the rest takes minutes.
+    require_file(run.path / NAME)
+    if inception is not None:
+        require_inception(inception)
     manifest = run.manifest
     say("pictures")
     training = training_images(run)
@@ -57,6 +64,36 @@ def evaluate(
     sides = choose_sides(training, fake, seed)
     real, other = sides.real, sides.other
 
+    def measure_swd() -> dict[str, Any]:
+        return {**swd(real, sides.fake), "floor": None if other is None else swd(real, other)["mean"]}
+
+    def measure_tone() -> dict[str, Any]:
+        return {**tone(real, sides.fake), "floor": None if other is None else tone(real, other)["distance"]}
+
+    def measure_kid() -> dict[str, Any]:
+        seen = features(real)
+        value, error = kid(seen, features(sides.fake))
+        floor = None if other is None else kid(seen, features(other))[0]
+        return {"value": value, "error": error, "floor": floor, "features": FEATURES}
+
+    def measure_spread() -> dict[str, Any]:
+        few = min(len(real), 200)
+        mine, theirs = spread(sides.fake[:few]), spread(real[:few])
+        return {**mine, "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
+
+    measures: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+        "swd": ("sliced Wasserstein distance", measure_swd),
+        "tone": ("brightness, contrast and colour", measure_tone),
+        "kid": ("kernel distance", measure_kid),
+        "spread": ("diversity", measure_spread),
+        "memorising": ("memorising", lambda: memorising(fake, training)),
+    }
+    if manifest["config"]["data"].partition(":")[0] == "critters":
+        measures["critters"] = ("modes of the critters", lambda: critter_coverage(fake))
+    measures["gap"] = ("balance", lambda: gap(read_metrics(run.path)))
+    measures["cost"] = ("cost", lambda: cost(manifest))
+    if inception is not None:
+        measures["inception"] = ("FID", lambda: inception_scores_of(sides.all_real[: len(fake)], fake, inception))
     result: dict[str, Any] = {
         "format": FORMAT,
         "step": manifest["progress"]["step"],
@@ -64,38 +101,45 @@ def evaluate(
         "real": len(real),
         "seed": seed,
     }
-    say("sliced Wasserstein distance")
-    result["swd"] = {**swd(real, sides.fake), "floor": None if other is None else swd(real, other)["mean"]}
-    result["tone"] = {**tone(real, sides.fake), "floor": None if other is None else tone(real, other)["distance"]}
-    say("kernel distance")
-    seen = features(real)
-    value, error = kid(seen, features(sides.fake))
-    floor = None if other is None else kid(seen, features(other))[0]
-    result["kid"] = {"value": value, "error": error, "floor": floor, "features": FEATURES}
-    say("diversity and memorising")
-    few = min(len(real), 200)
-    mine, theirs = spread(sides.fake[:few]), spread(real[:few])
-    result["spread"] = {**mine, "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
-    result["memorising"] = memorising(fake, training)
-    if manifest["config"]["data"].partition(":")[0] == "critters":
-        say("modes of the critters")
-        result["critters"] = critter_coverage(fake)
-    result["gap"] = gap(read_metrics(run.path))
-    result["cost"] = cost(manifest)
-    if inception is not None:
-        say("FID")
-        result["inception"] = inception_scores_of(sides.all_real[: len(fake)], fake, inception)
+    failed: dict[str, str] = {}
+    for name, (what, measure) in measures.items():
+        say(what)
+        if name == "inception":  # the longest, and what takes most memory: the rest is safe before
+            write_json(run.path / NAME, result)
+        try:
+            result[name] = measure()
+        except Exception as error:
+            failed[name] = f"{what}: {reason(error)}"
+    if failed:
+        result["failed"] = failed
     write_json(run.path / NAME, result)
+    if failed:
+        raise GANForgeError(
+            f"{run.id} could not be measured whole ({'; '.join(failed.values())}); the rest is in {run.path / NAME}"
+        )
     draw_nearest(run.path / "nearest.png", fake, training)
     return result
+
+
+def require_inception(weights: Path) -> None:
+    """Raise ``GANForgeError`` where FID cannot be measured with a file, as far as that shows without pictures."""
+    if not weights.is_file():
+        raise GANForgeError(f"--inception {weights}: there is no such file; expected a TorchScript network")
+    if importlib.util.find_spec("torchmetrics") is None:
+        raise GANForgeError("--inception needs the fid extra: pip install 'ganforge[fid]'")
+    import torch
+
+    try:
+        torch.jit.load(str(weights), map_location="cpu")
+    except Exception as error:
+        raise GANForgeError(f"--inception {weights} cannot be used: {reason(error)}; expected TorchScript") from None
 
 
 def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[str, Any]:
     """Return FID and KID by the network in ``weights``; see ``ganforge.study.metrics.inception``."""
     from ganforge.study.metrics.inception import inception_scores
 
-    if not weights.is_file():
-        raise GANForgeError(f"--inception {weights}: there is no such file; expected a TorchScript network")
+    require_inception(weights)
     return inception_scores(real, fake, weights)
 
 

@@ -162,7 +162,7 @@ def _diagram(summary: Summary, diagrams: dict[str, dict[str, Any]]) -> int | Non
 
 def _notes(summaries: Sequence[Summary]) -> list[str]:
     """Return what a reader must know to read the numbers."""
-    measured = [s.evaluation for s in summaries if s.evaluation]
+    measured = [s.evaluation for s in summaries if s.evaluation and {"swd", "kid"} <= s.evaluation.keys()]
     if not measured:
         return ["No run is measured yet: ganforge evaluate RUN."]
     first = measured[0]

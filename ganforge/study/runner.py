@@ -56,6 +56,22 @@ class Runner:
         for row in self.rows:
             self._look(row)
 
+    def look_first(self) -> list[str]:
+        """Fail at once, not after hours of others, what cannot be carried out; return a line for each."""
+        from ganforge.config import TrainConfig
+        from ganforge.training import Training
+
+        lines = []
+        for row in self.rows:
+            if row.state == "done":
+                continue
+            try:
+                Training.look_first(TrainConfig.of(row.entry.settings))
+            except GANForgeError as error:
+                row.state, row.error = "failed", str(error)
+                lines.append(f"{row.entry.name}: {error}")
+        return lines
+
     def run(self, changed: Callable[[], None] | None = None) -> bool:
         """Do what is left; ``changed`` is called on this thread, often. Returns whether every run is done.
 
@@ -63,7 +79,7 @@ class Runner:
         """
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         self._save_index()
-        self._queue = [row for row in self.rows if row.state != "done"]
+        self._queue = [row for row in self.rows if row.state not in ("done", "failed")]
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(self.jobs, len(self._queue)))]
         for thread in threads:
             thread.start()
@@ -104,7 +120,9 @@ class Runner:
         target = row.entry.stages[-1] if row.entry.stages else progress["epochs"]
         finished = state == "finished" and progress["epoch"] >= target
         evaluation = read_evaluation(run)
-        measured = not self.evaluate or (evaluation is not None and evaluation["step"] == progress["step"])
+        measured = not self.evaluate or (
+            evaluation is not None and evaluation["step"] == progress["step"] and "failed" not in evaluation
+        )
         row.state = "done" if finished and measured else "waiting"
 
     def _work(self) -> None:

@@ -21,6 +21,7 @@ def signals(step: int) -> dict[str, float]:
     """Return what training might have measured: the discriminator wins, then loses, then wins again."""
     accuracy = 0.65 + 0.34 * math.cos(2.0 * math.pi * step / STEPS)
     return {
+        "step": step,
         "d_loss": 2.0 * (1.0 - accuracy),
         "g_loss": 5.0 * accuracy,
         "d_real": accuracy,
