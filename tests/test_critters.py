@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import python
 
 from ganforge.data.critters import BACKGROUNDS, COATS, FACTORS, JITTER, draw_critters, draw_factors
 from ganforge.data.sources import CRITTERS, CritterOptions, DatasetSource, is_path, register_datasets
@@ -165,5 +164,4 @@ def test_an_existing_folder_is_a_path(tmp_path, monkeypatch):
 
 def test_listing_sources_loads_neither_pillow_nor_numpy():
     code = "import sys, ganforge.data.sources; print({'PIL', 'numpy', 'keras'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "set()"
+    assert python("-c", code).stdout.strip() == "set()"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import encoded
 
 from ganforge.data import cache, decode, files, folder
 from ganforge.data.batches import Batches
@@ -57,12 +58,6 @@ def fill(root: Path, count: int) -> None:
 
 def levels(images) -> list[int]:
     return [int(value) // 5 for value in images.array[:, 0, 0, 0]]
-
-
-def encoded(image: Image.Image, **settings) -> bytes:
-    file = io.BytesIO()
-    image.save(file, **settings)
-    return file.getvalue()
 
 
 # ------------------------------------------------------------------ decoding

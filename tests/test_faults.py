@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import SMALL, At, fail, one_line, photos
 
-from ganforge import GANForgeError, Run, UsageError, hookimpl, train
+from ganforge import GANForgeError, Run, UsageError, train
 from ganforge.checkpoint_schedule import Schedule, parse_every
 from ganforge.faults import explained
 from ganforge.runs import lock_run, read_metrics
 
 TINY = {
-    "arch": "fcgan:hidden=8,discriminator_hidden=8",
-    "data": "critters:count=32",
+    **SMALL,
     "image_size": 8,
     "batch_size": 8,
     "log_every": 2,
@@ -45,32 +45,6 @@ def tiny(**settings) -> Run:
 
 def steps(run: Run) -> list[str]:
     return sorted(path.name for path in (run.path / "checkpoints").iterdir())
-
-
-class At:
-    """An observer that does something after a step, once."""
-
-    def __init__(self, step, action):
-        self.step, self.action = step, action
-
-    @hookimpl
-    def step_ended(self, step):
-        if step.progress.step + 1 == self.step:
-            action, self.action = self.action, lambda: None
-            action()
-
-
-def fail(error):
-    def action():
-        raise error
-
-    return action
-
-
-def one_line(err: str) -> str:
-    lines = [line for line in err.splitlines() if line]
-    assert len(lines) == 1, err
-    return lines[0]
 
 
 # ------------------------------------------------------------------ when checkpoints come
@@ -300,6 +274,7 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
     raise AssertionError(f"{path} never came")
 
 
+@pytest.mark.slow
 def test_sigterm_stops_like_ctrl_c_and_while_it_trains_nobody_else_may(tmp_path, ganforge_cli):
     process = start("train", *FLAGS, "--epochs", 100000, "--snapshot-every", 100000, "--checkpoint-every", 100000)
     wait_for(tmp_path / "runs" / "run_1" / "metrics.jsonl", process)
@@ -339,6 +314,7 @@ def test_ctrl_c_twice_stops_at_once_and_keeps_the_last_checkpoint():
     assert run.resume().state == "finished"
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_training(tmp_path):
     process = start("train", *FLAGS, "--epochs", 3)
     assert process.stdout.readline()
@@ -444,8 +420,6 @@ def test_a_schedule_stretches_over_the_new_length():
 
 
 def test_other_pictures_are_refused_unless_accepted(ganforge_cli, tmp_path):
-    from test_cli import photos
-
     photos(tmp_path / "cats", 16)
     settings = {**TINY, "data": "./cats", "epochs": 2}
     train(**settings)

@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+from support import SMALL
 
 from ganforge import Architecture, Strategy, UsageError, hookimpl
 from ganforge.errors import GANForgeError
@@ -162,9 +163,7 @@ def test_an_observer_module_is_called_and_a_run_names_what_acted(install, tmp_pa
     install("watcher", source)
     from ganforge import train
 
-    run = train(
-        "fcgan:hidden=8", data="critters:count=32", image_size=8, batch_size=16, epochs=1, runs_dir=tmp_path / "r"
-    )
+    run = train(**SMALL, epochs=1, runs_dir=tmp_path / "r")
     assert sys.modules["watcher"].SEEN == [0, 1, "finished"]
     assert json.loads((run.path / "run.json").read_text())["architecture"]["name"] == "fcgan"
 

@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 from browser import inside, opened
+from support import SMALL
 
 from ganforge.runs import read_manifest, update_manifest
 from ganforge.study.evaluate import evaluate
@@ -81,8 +82,7 @@ def runs(tmp_path_factory):
     import ganforge
 
     folder = tmp_path_factory.mktemp("report") / "runs"
-    settings = {"data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 4}
-    settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "runs_dir": folder}
+    settings = {**SMALL, "data": "critters:count=64", "epochs": 4, "runs_dir": folder}
     for balance in ((), "input-noise:sigma=0.1", "input-noise:sigma=0.4"):
         run = ganforge.train(balance=balance, **settings)
         if balance != "input-noise:sigma=0.4":
@@ -128,6 +128,7 @@ def test_compare_and_csv(ganforge_cli, runs):
     assert float(lines[1].split(",")[2]) > 0
 
 
+@pytest.mark.slow
 def test_the_report_works_in_a_browser_without_a_network(ganforge_cli, runs, tmp_path):
     names = ("run_1", "run_2", "run_3")
     code, _, err = ganforge_cli("report", *names, "--runs-dir", runs, "--output", "r.html", "--title", "A & <b>")
@@ -172,6 +173,7 @@ def test_the_report_works_in_a_browser_without_a_network(ganforge_cli, runs, tmp
     assert (seen["diagrams"], seen["injected"]) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "options"), [(360, ()), (1200, ("--force-dark-mode",))])
 def test_the_report_fits_a_phone(ganforge_cli, runs, tmp_path, width, options):
     assert ganforge_cli("report", "run_1", "run_2", "--runs-dir", runs, "--output", "r.html")[0] == 0
@@ -190,6 +192,7 @@ def test_the_report_fits_a_phone(ganforge_cli, runs, tmp_path, width, options):
     assert seen["wide"] <= width
 
 
+@pytest.mark.slow
 def test_watch_serves_a_run_to_this_machine_alone(runs, tmp_path):
     from ganforge.study.watch import serve
 
