@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support import SMALL, At, fail, one_line, photos
 
-from ganforge import GANForgeError, Run, UsageError, train
+from ganforge import GANForgeError, Run, UsageError, hookimpl, train
 from ganforge.checkpoint_schedule import Schedule, parse_every
-from ganforge.faults import explained
+from ganforge.faults import NotFinite, explained, require_finite_weights
 from ganforge.runs import lock_run, read_metrics
+from ganforge.session import Session
 
 TINY = {
     **SMALL,
@@ -90,6 +92,36 @@ def test_checkpoints_come_by_steps_and_the_newest_are_kept(ganforge_cli, tmp_pat
     assert "500steps" in one_line(err)
 
 
+def test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch():
+    seen = []
+
+    class Watching:
+        @hookimpl
+        def step_ended(self, step):
+            seen.append((step.progress.step, step.progress.epoch))
+
+    run = tiny(epochs=3, log_every=5, snapshot_every=2, observers=[Watching()])
+    assert [line["step"] for line in run.metrics()] == [1, 5, 10, 12]
+    assert [line["epoch"] for line in run.metrics()] == [0.25, 1.25, 2.5, 3.0]
+    assert [epoch for epoch, _ in run.snapshots()] == [0, 2, 3]
+    assert seen == [(step, step // 4) for step in range(12)]
+
+
+def test_a_row_of_the_grid_is_of_one_class():
+    drawn = []
+
+    def generate(latents, labels):
+        drawn.append(labels)
+        return np.zeros((len(labels), 2, 2, 3))
+
+    session = Session.__new__(Session)
+    session.training = SimpleNamespace(classes=("a", "b", "c"))
+    session.engine = SimpleNamespace(generate=generate, showing=nullcontext)
+    session.latents = np.zeros((100, 4))
+    assert len(session._pictures()) == 100
+    assert drawn[0].tolist() == [row % 3 for row in range(10) for _ in range(10)]
+
+
 # ------------------------------------------------------------------ losses that are lost
 
 
@@ -128,6 +160,14 @@ def finite(run: Run) -> bool:
     from ganforge.runs import load_checkpoint
 
     return all(np.isfinite(array).all() for array in load_checkpoint(run.path).arrays.values())
+
+
+def test_one_weight_that_is_no_number_is_named():
+    whole = {"steps": np.arange(3), "kernel": np.ones((2, 2), np.float32)}
+    require_finite_weights(whole)
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(NotFinite, match="'bias' are no longer finite"):
+            require_finite_weights({**whole, "bias": np.array([0.5, bad, 1.0], np.float32)})
 
 
 def test_a_nan_stops_with_the_checkpoint_from_before(exploding):

@@ -150,6 +150,12 @@ def test_any_text_is_a_specification_or_one_line(text):
         assert parse_spec(str(spec)) == spec
 
 
+def test_an_option_given_twice_is_one_line():
+    with pytest.raises(UsageError) as error:
+        parse_spec("noise-anneal:start=0.1,start=0.2")
+    says(error.value, "'start' is given twice", UsageError)
+
+
 KEYS = st.sampled_from([*Everything.model_fields, "cuont", ""])
 
 

@@ -108,6 +108,14 @@ def test_a_broken_plugin_is_named_in_one_line_and_the_rest_works(install, source
         registry.get("strategy", "sss")
 
 
+def test_a_plugin_that_fails_halfway_registers_nothing(install):
+    install("half-gan", ARCHITECTURE.format(name="half", package="half-gan") + "    register('and now this')\n")
+    registry = load_plugins()
+    assert "half-gan" in registry.warnings()[0]
+    with pytest.raises(UsageError, match="no architecture 'half'"):
+        registry.get("architecture", "half")
+
+
 def test_two_packages_claiming_one_name_are_both_named(install):
     for package in ("one-gan", "two-gan"):
         install(package, ARCHITECTURE.format(name="tiny", package=package))

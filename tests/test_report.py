@@ -15,14 +15,14 @@ from support import SMALL
 from ganforge.runs import read_manifest, update_manifest
 from ganforge.study.evaluate import evaluate
 from ganforge.study.findings import findings
-from ganforge.study.summary import Summary
+from ganforge.study.summary import COLUMNS, Summary, best
 
 
 def summary(arch="dcgan-3", balance=(), seed=0, **numbers):
     """A run that was never trained, with the numbers that matter here."""
     config = {"arch": arch, "balance": list(balance), "loss": "bce", "seed": seed, "epochs": 5}
     evaluation = {"swd": {"mean": numbers["swd"]}} if "swd" in numbers else None
-    gap = {"loss_gap": numbers["gap"]} if "gap" in numbers else {}
+    gap = {name: numbers[key] for key, name in (("gap", "loss_gap"), ("balanced", "balanced")) if key in numbers}
     return Summary(
         "x", None, {"config": config, "parameters": {"generator": 1}}, [], evaluation, gap, {"training_flops": 1}
     )
@@ -72,6 +72,14 @@ def test_depth_is_a_scale_and_what_differs_twice_is_not_compared():
     assert findings([summary("fcgan-2", gap=1.0), summary("dcgan-3", ["auto"], gap=9.0)]) == []
     assert findings([summary(gap=1.0), summary(seed=1, gap=9.0)]) == []
     assert findings([summary(), noise(0.1)]) == []
+
+
+def test_the_best_of_a_column_is_its_smallest_or_its_largest():
+    runs = [summary(swd=40.0, balanced=0.2), summary(swd=30.0, balanced=0.7), summary(swd=35.0)]
+    by_key = {column.key: column for column in COLUMNS}
+    assert best(by_key["swd"], runs) == 30.0
+    assert best(by_key["balanced"], runs) == 0.7
+    assert best(by_key["gap"], [summary(gap=1.0), summary(gap=2.0)]) is None  # neither is better
 
 
 # ------------------------------------------------------------------ commands and pages
