@@ -115,8 +115,11 @@ def test_a_film_of_an_odd_side_gains_a_column_and_loses_nothing(tmp_path):
     pytest.importorskip("imageio_ffmpeg")
     import imageio.v3 as iio
 
-    make_animation([np.full((60, 81, 3), 90, np.uint8)] * 2, ["", ""], tmp_path / "x.mp4", caption=False, hold=0)
-    assert iio.imread(tmp_path / "x.mp4").shape == (2, 60, 82, 3)
+    stripes = np.tile(np.uint8([[30], [220]] * 41)[:81].reshape(1, 81, 1), (60, 1, 3))
+    make_animation([stripes] * 2, ["", ""], tmp_path / "x.mp4", caption=False, hold=0)
+    film = iio.imread(tmp_path / "x.mp4").astype(int)
+    assert film.shape == (2, 60, 82, 3)
+    assert np.abs(np.diff(film[0, 30, :81, 1])).min() > 100  # scaled to 82 instead, the stripes would blur
 
 
 def test_what_cannot_be_animated_is_said(frames, tmp_path):

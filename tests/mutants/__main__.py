@@ -54,18 +54,24 @@ def main(arguments: Sequence[str] | None = None, faults: Sequence[Fault] = FAULT
     def told(verdict: Verdict) -> None:
         nonlocal count
         count += 1
-        state = f"killed    {verdict.by}" if verdict.killed else "SURVIVED"
-        print(f"{count:3}/{len(some)} {verdict.seconds:5.0f} s  {verdict.fault.name}: {state}", flush=True)
+        state = verdict.state if verdict.state == "killed" else verdict.state.upper()
+        print(
+            f"{count:3}/{len(some)} {verdict.seconds:5.0f} s  {verdict.fault.name}: {state} {verdict.by}", flush=True
+        )
 
     try:
         verdicts = try_faults(some, root, flags.jobs, told)
     except NoVerdict as error:
         print(error, file=sys.stderr)
         return 2
-    survivors = [verdict.fault for verdict in verdicts if not verdict.killed]
+    survivors = [verdict.fault for verdict in verdicts if verdict.state == "survived"]
+    silent = [verdict.fault.name for verdict in verdicts if verdict.state == "no verdict"]
     print(f"{len(some)} faults, {len(survivors)} survived, {time.monotonic() - begun:.0f} seconds")
     for fault in survivors:
         print(f"  {fault.name}  ({fault.kind}, {fault.file}); its tests: {', '.join(fault.tests)}")
+    if silent:
+        print(f"no verdict on {', '.join(silent)}: pytest could not run their tests", file=sys.stderr)
+        return 2
     return 1 if survivors else 0
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 from tests.mutants.fault import Fault
 
@@ -31,10 +32,10 @@ class NoVerdict(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a fault: whether a test saw it, which one, and the seconds that took."""
+    """What became of a fault, by which test (or why nothing can be said), and the seconds that took."""
 
     fault: Fault
-    killed: bool
+    state: Literal["killed", "survived", "no verdict"]
     by: str
     seconds: float
 
@@ -105,7 +106,7 @@ def try_faults(
     """Return a verdict on each fault, in their order; ``told`` hears each as it comes, in no order.
 
     Raises:
-        NoVerdict: the tests fail without any fault, or do not run with one.
+        NoVerdict: the tests fail without any fault.
         Stale: a fault does not fit the code.
     """
     tests = list(dict.fromkeys(test for fault in faults for test in fault.tests))
@@ -121,10 +122,13 @@ def try_faults(
             try:
                 path.write_text(fault.applied(copy), "utf-8")
                 killed, by = run_tests(copy, fault.tests)
+                state: Any = "killed" if killed else "survived"
+            except NoVerdict as error:
+                state, by = "no verdict", str(error)
             finally:
                 path.write_bytes(right)
                 free.put(copy)
-            return Verdict(fault, killed, by, time.monotonic() - begun)
+            return Verdict(fault, state, by, time.monotonic() - begun)
 
         with ThreadPoolExecutor(jobs) as pool:
             futures = {pool.submit(one, fault): i for i, fault in enumerate(faults)}
