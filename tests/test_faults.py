@@ -78,6 +78,8 @@ def test_a_checkpoint_is_due_at_whichever_comes_first():
     now = [0.0]
     schedule = Schedule("2,5steps,1min", steps_per_epoch=4, clock=lambda: now[0])
     assert [step for step in range(1, 17) if schedule.due(step)] == [5, 8, 10, 15, 16]
+    now[0] = 59.9
+    assert not schedule.due(1)
     now[0] = 60.0
     assert schedule.due(1)
     schedule.saved()

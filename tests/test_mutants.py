@@ -80,8 +80,8 @@ def test_survivors_are_named_and_the_checkout_stays_as_it_was(tiny, capsys, monk
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tiny), str(ROOT)]))
     assert main([], [SEEN, UNSEEN, ELSEWHERE, ENDLESS], tiny) == 1
     out = capsys.readouterr().out
-    assert "seen: killed tests/test_half.py::test_half" in out
-    assert "elsewhere: killed tests/test_half.py::test_elsewhere" in out
+    assert "seen: killed by tests/test_half.py::test_half" in out
+    assert "elsewhere: killed by tests/test_half.py::test_elsewhere" in out
     assert "4 faults, 1 survived" in out
     assert out.splitlines()[-1].startswith("  unseen  (factor, ganforge/__init__.py)")
     assert main(["seen", "--jobs", "1"], [SEEN], tiny) == 0

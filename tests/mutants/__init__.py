@@ -11,7 +11,8 @@ does not exist).
 
 from __future__ import annotations
 
-from tests.mutants import core, data, media, runs
+from tests.mutants import balance, core, data, engine, losses, media, metrics, runs
 from tests.mutants.fault import Fault
 
-FAULTS: tuple[Fault, ...] = (*data.FAULTS, *media.FAULTS, *runs.FAULTS, *core.FAULTS)
+PARTS = (engine, losses, balance, metrics, data, media, runs, core)
+FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

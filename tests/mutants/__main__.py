@@ -54,10 +54,8 @@ def main(arguments: Sequence[str] | None = None, faults: Sequence[Fault] = FAULT
     def told(verdict: Verdict) -> None:
         nonlocal count
         count += 1
-        state = verdict.state if verdict.state == "killed" else verdict.state.upper()
-        print(
-            f"{count:3}/{len(some)} {verdict.seconds:5.0f} s  {verdict.fault.name}: {state} {verdict.by}", flush=True
-        )
+        said = f"killed by {verdict.by}" if verdict.state == "killed" else f"{verdict.state.upper()} {verdict.by}"
+        print(f"{count:3}/{len(some)} {verdict.seconds:5.0f} s  {verdict.fault.name}: {said}".rstrip(), flush=True)
 
     try:
         verdicts = try_faults(some, root, flags.jobs, told)
