@@ -121,17 +121,6 @@ def test_sixteen_bits_and_floats(values, form):
     assert decode.decode(content, 4, 3, "crop").tolist() == np.full((4, 4, 3), 128).tolist()
 
 
-@pytest.mark.parametrize(
-    ("kind", "top"),
-    [(np.uint16, 2**16 - 1), (np.int32, 2**16 - 1), (np.int32, 2**31 - 1), (np.float32, 1), (np.float32, 255)],
-)
-def test_the_ends_of_wide_ranges_are_black_and_white(kind, top):
-    values = np.zeros((8, 8), kind)
-    values[:, 4:] = top
-    picture = decode.decode(encoded(Image.fromarray(values), format="TIFF"), 8, 1, "stretch")
-    assert picture[0, :, 0].tolist() == [0] * 4 + [255] * 4
-
-
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_lies_on_white(mode):
     image = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
@@ -404,18 +393,6 @@ def test_a_damaged_cache_is_made_again(photos, load, tmp_path):
         assert levels(load()) == [0, 1, 2]
 
 
-def test_an_entry_whose_notes_count_otherwise_is_made_again(tmp_path):
-    for count, whole in ((3, True), (2, False)):
-        with cache.new_entry(tmp_path, f"key{count}") as place:
-            writer = cache.ArrayWriter(place, (2, 2, 1))
-            for level in range(3):
-                writer.write(np.full((2, 2, 1), level, np.uint8))
-            writer.close()
-            cache.write_about(place, {"count": count})
-        entry = cache.open_entry(tmp_path, f"key{count}")
-        assert (entry is not None, (tmp_path / f"key{count}").exists()) == (whole, whole)
-
-
 def test_a_failure_leaves_no_entry(photos, load, tmp_path):
     fill(photos, 1)
     (photos / "b.png").write_bytes(b"broken")
@@ -565,16 +542,6 @@ def test_a_step_depends_on_seed_and_step_alone(array):
     assert there[0].dtype == np.uint8
     assert there[0].flags.c_contiguous
     assert np.array_equal(there[3][:, 0, 0, 0], forwards.indices(3))
-
-
-def test_an_epoch_longer_than_its_pictures_begins_their_order_again(array):
-    # As many steps as the 35 pictures of the beginning gave, of which 23 are left.
-    batches = Batches(array, 5, seed=1, steps_per_epoch=7)
-    first = [batches.indices(step).tolist() for step in range(7)]
-    assert [len(chosen) for chosen in first] == [5] * 7
-    assert first[4:] == first[:3]
-    assert len({i for chosen in first[:4] for i in chosen}) == 20
-    assert batches.indices(7).tolist() != first[0]
 
 
 def test_extra_batches_are_stateless_and_independent(array):

@@ -23,6 +23,7 @@ from ganforge.checkpoint_schedule import Schedule, parse_every
 from ganforge.faults import NotFinite, explained, require_finite_weights
 from ganforge.runs import lock_run, read_metrics
 from ganforge.session import Session
+from ganforge.training import Training
 
 TINY = {
     **SMALL,
@@ -208,6 +209,15 @@ def test_rollback_returns_with_a_smaller_learning_rate_and_says_so(exploding, ga
     rates = [line["generator_lr"] for line in run.metrics()]
     assert rates[-1] == pytest.approx(rates[0] / 32)
     assert run.manifest["stages"][-1]["reason"] == "balance none"
+
+
+def test_each_rollback_scales_the_rate_that_the_run_began_with():
+    training = Training.__new__(Training)
+    training.learning_rate_scale = 1.0
+    training.engine = SimpleNamespace(planner=SimpleNamespace(learning_rate=0.04))
+    for scale in (0.5, 0.25, 0.125):
+        training.rescale_learning_rate(scale)
+        assert training.engine.planner.learning_rate == pytest.approx(0.04 * scale)
 
 
 # ------------------------------------------------------------------ disks and memory

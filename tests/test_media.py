@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.media.animation import ACCENT, make_animation
-from ganforge.media.curves import plot_losses, smoothed
+from ganforge.media.animation import make_animation
+from ganforge.media.curves import plot_losses
 from ganforge.media.diagram import architecture_text, draw_architecture
 from ganforge.media.grids import make_grid, save_png, to_uint8
 from ganforge.media.latents import spherical
@@ -104,13 +104,6 @@ def test_without_a_caption_the_frame_is_the_picture(frames, tmp_path):
         assert np.array_equal(np.asarray(animation.convert("RGB")), np.asarray(Image.open(frames[0])))
 
 
-def test_the_line_below_a_frame_grows_with_training(frames, tmp_path):
-    make_animation(frames, list("abcd"), tmp_path / "x.webp")
-    with Image.open(tmp_path / "x.webp") as animation:
-        below = [np.asarray(frame.convert("RGB"))[60] for frame in ImageSequence.Iterator(animation)]
-    assert [int((row == ACCENT).all(-1).sum()) for row in below] == [20, 40, 60, 80]
-
-
 def test_a_film_of_an_odd_side_gains_a_column_and_loses_nothing(tmp_path):
     pytest.importorskip("imageio_ffmpeg")
     import imageio.v3 as iio
@@ -149,33 +142,6 @@ def test_curves_are_drawn_from_whatever_was_logged(tmp_path):
             assert picture.width > 800
     tall = [Image.open(tmp_path / f"{name}.png").height for name in ("full", "bare")]
     assert tall[0] > tall[1], "what a strategy planned has a panel of its own"
-
-
-def test_each_curve_has_its_name_and_its_numbers(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    drawn, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: drawn.append(figure) or save(figure, *a, **k))
-    levels = {"d_loss": 1.25, "g_loss": 0.75, "d_real": 0.6, "d_fake": 0.3}
-    plot_losses([{"step": i, "epoch": i / 10, **levels, "auto/help": 0.1 * i} for i in range(9)], tmp_path / "a.png")
-    curves = {line.get_label(): line for axis in drawn[0].axes for line in axis.lines}
-    names = {"discriminator loss": "d_loss", "generator loss": "g_loss", "D(real)": "d_real", "D(fake)": "d_fake"}
-    for label, name in names.items():
-        assert curves[label].get_ydata() == pytest.approx(np.full(9, levels[name]))
-    assert curves["auto/help"].get_ydata() == pytest.approx(0.1 * np.arange(9))
-    assert curves["auto/help"].get_xdata() == pytest.approx(0.1 * np.arange(9))
-
-
-def test_a_smoothed_curve_is_the_mean_around_each_point():
-    y = RANDOM.standard_normal(300)
-    y[[3, 50, 51, 120]] = np.nan
-    y[200:215] = np.nan
-    found = smoothed(y)
-    for i in range(300):
-        reach = min(5, i, 299 - i)  # a thirtieth of 300, five to either side
-        around = y[i - reach : i + reach + 1]
-        around = around[np.isfinite(around)]
-        assert found[i] == pytest.approx(around.mean() if len(around) else np.nan, nan_ok=True), i
 
 
 def test_an_architecture_is_a_table_and_a_drawing(tmp_path):

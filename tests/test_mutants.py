@@ -138,7 +138,7 @@ def test_faults_are_chosen_by_name_kind_file_or_pattern(capsys):
 def test_copies_are_removed_whatever_happens(tiny):
     def interrupted() -> None:
         with copies(tiny, 2) as free:
-            seen.append(free.get().parent)
+            seen.append(free.get().path.parent)
             assert sorted(path.name for path in seen[0].iterdir()) == ["copy_0", "copy_1"]
             raise KeyboardInterrupt
 

@@ -151,7 +151,7 @@ def test_a_hook_is_called_with_the_arguments_it_names():
         name = "some"
 
         @hookimpl
-        def discriminator_images(self, controls, images):
+        def discriminator_images(self, images, controls):  # in another order than the hook's
             return images, controls
 
         def plan_step(self):

@@ -75,12 +75,12 @@ def _lines(axis: Any, x: np.ndarray, metrics: Sequence[dict[str, Any]], names: d
         y = _column(metrics, name)
         if np.isnan(y).all():
             continue
-        smooth = smoothed(y)
+        smooth = _smoothed(y)
         axis.plot(x, y, color=colour, alpha=0.22, linewidth=0.8)
         axis.plot(x, smooth, color=colour, linewidth=1.9, label=label)
 
 
-def smoothed(y: np.ndarray) -> np.ndarray:
+def _smoothed(y: np.ndarray) -> np.ndarray:
     """Return the mean over a window of about a thirtieth of the run, narrower at both ends; gaps stay gaps."""
     half = max(0, len(y) // 60)
     known = np.isfinite(y)

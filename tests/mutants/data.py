@@ -49,7 +49,7 @@ FAULTS = [
         BATCHES,
         "place %= len(self._array) // self.batch_size",
         "place %= self.steps_per_epoch",
-        (T + "test_an_epoch_longer_than_its_pictures_begins_their_order_again",),
+        (T + "test_an_epoch_longer_than_its_pictures_begins_its_order_again",),
     ),
     Fault(
         "extra-batches-repeat-pictures",
@@ -114,7 +114,7 @@ FAULTS = [
         DECODE,
         "2.0**31 - 1",
         "2.0**32 - 1",
-        (T + "test_the_ends_of_wide_ranges_are_black_and_white",),
+        (T + "test_deep_greys_keep_their_range_and_not_their_contrast",),
     ),
     Fault(
         "white-of-one-is-black",
@@ -122,7 +122,7 @@ FAULTS = [
         DECODE,
         "if values.max() <= 1.0 else",
         "if values.max() < 1.0 else",
-        (T + "test_the_ends_of_wide_ranges_are_black_and_white",),
+        (T + "test_deep_greys_keep_their_range_and_not_their_contrast",),
     ),
     Fault(
         "rounded-down-to-eight-bits",
@@ -130,7 +130,7 @@ FAULTS = [
         DECODE,
         "np.rint(values)",
         "np.floor(values)",
-        (T + "test_sixteen_bits_and_floats",),
+        (T + "test_deep_greys_keep_their_range_and_not_their_contrast",),
     ),
     Fault(
         "orientation-forgotten",
@@ -219,7 +219,7 @@ FAULTS = [
         CACHE,
         'if not whole or about.get("count") != len(array):',
         "if not whole:",
-        (T + "test_an_entry_whose_notes_count_otherwise_is_made_again",),
+        (T + "test_what_is_written_to_the_cache_is_read_back",),
     ),
     # ------------------------------------------------------------------ critters
     Fault(

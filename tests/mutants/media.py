@@ -77,7 +77,7 @@ FAULTS = [
         ANIMATION,
         "(i + 1) / len(pictures)",
         "i / len(pictures)",
-        (T + "test_the_line_below_a_frame_grows_with_training",),
+        (T + "test_an_animation_keeps_order_scale_time_and_says_how_far_it_is",),
     ),
     Fault(
         "a-film-that-does-not-hold",
@@ -101,7 +101,7 @@ FAULTS = [
         CURVES,
         '{"d_real": ("D(real)", DISCRIMINATOR), "d_fake": ("D(fake)", GENERATOR)}',
         '{"d_fake": ("D(real)", DISCRIMINATOR), "d_real": ("D(fake)", GENERATOR)}',
-        (T + "test_each_curve_has_its_name_and_its_numbers",),
+        (T + "test_curves_show_what_was_logged",),
     ),
     Fault(
         "a-mean-that-lags",
@@ -109,7 +109,7 @@ FAULTS = [
         CURVES,
         "low, high = index - reach, index + reach + 1",
         "low, high = index - reach, index + reach",
-        (T + "test_a_smoothed_curve_is_the_mean_around_each_point",),
+        (T + "test_curves_show_what_was_logged",),
     ),
     Fault(
         "a-mean-over-gaps",
@@ -117,7 +117,7 @@ FAULTS = [
         CURVES,
         "number = counts[high] - counts[low]",
         "number = high - low",
-        (T + "test_a_smoothed_curve_is_the_mean_around_each_point",),
+        (T + "test_curves_show_what_was_logged",),
     ),
     Fault(
         "parameters-of-the-largest-layer",

@@ -175,7 +175,7 @@ FAULTS = [
         TRAINING,
         "learning_rate *= scale / self.learning_rate_scale",
         "learning_rate *= scale",
-        ROLLBACK,
+        (F + "test_each_rollback_scales_the_rate_that_the_run_began_with",),
     ),
     Fault(
         "rows-of-one-class-each-picture",
