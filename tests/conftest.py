@@ -1,17 +1,55 @@
-"""What all tests share: torch as the backend of this process, and a cache of their own."""
+"""What all tests share: torch as the backend of this process, a cache of their own, and who runs what."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
+import shutil
 import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-os.environ["GANFORGE_CACHE_DIR"] = tempfile.mkdtemp(prefix="ganforge-test-cache-")
-os.environ["GANFORGE_STATE_DIR"] = tempfile.mkdtemp(prefix="ganforge-test-state-")
+for _name in ("cache", "state"):
+    _folder = tempfile.mkdtemp(prefix=f"ganforge-test-{_name}-")
+    os.environ[f"GANFORGE_{_name.upper()}_DIR"] = _folder
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The other cores are the other workers': threads that wait for one another cost more than they bring.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.pop("GANFORGE_RUNS_DIR", None)
 os.environ["KERAS_BACKEND"] = "torch"
+
+# What a process keeps for all tests of a file, and would otherwise be made again in every process that runs one.
+SHARED = re.compile(r"""scope=["'](module|session)["']|\bprobe\(""")
+
+
+@cache
+def stays_whole(file: str) -> bool:
+    """Say whether the tests of a file, named as in a node id, belong in one process."""
+    return bool(SHARED.search((Path(__file__).parent.parent / file).read_text("utf-8")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out files that share something whole, and all other tests one by one.
+
+    (pytest-xdist's own ``xdist_group`` has no effect, without a word, since pytest 9.2 keeps node ids as they are.)
+    """
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByNeed(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return file if stays_whole(file) else nodeid
+
+    return ByNeed(config, log)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ choose_backend(sys.argv[1])
 
 import keras  # noqa: E402
 from keras import layers, ops  # noqa: E402
+from support import fixed_normal  # noqa: E402
 
 from ganforge import Strategy, hookimpl  # noqa: E402
 from ganforge.api_types import Progress  # noqa: E402
@@ -251,11 +252,6 @@ for _, variable in parity.variables():
     if variable.trainable and "optimizer" not in variable.path and len(variable.shape) > 1:
         variable.assign(weights.normal(0, 0.05, variable.shape).astype("float32"))
 parity.adapter.pull_state()
-
-
-def fixed_normal(key, stream, shape, dtype):
-    values = np.random.default_rng(stream).standard_normal(tuple(int(n) for n in shape)).astype("float32")
-    return ops.convert_to_tensor(values, dtype=dtype)
 
 
 parity.adapter.normal = fixed_normal

@@ -13,6 +13,7 @@ import os
 import random
 import resource
 import struct
+import sys
 import tempfile
 import time
 import zipfile
@@ -21,6 +22,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))  # however this file is run
+from support import encoded
 
 SEEDS = {
     "png": {"format": "PNG"},
@@ -45,12 +49,6 @@ ODD_NAMES = [
     "%s%n.png", "猫🐈.png", "\u202egnp.exe.png", "[bold]rich[/bold].png", "{braces}.png", "tab\t.png",
     "x" * 200 + ".png", "$(touch x).png", ";ls;.png", "*.png", "..png", "con.png", "é\u0301.png",
 ]  # fmt: skip
-
-
-def encoded(image: Image.Image, **how: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, **how)
-    return file.getvalue()
 
 
 def picture(chance: random.Random, size: tuple[int, int] = (24, 20)) -> Image.Image:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support import fixed_normal
 
 LATENTS = np.random.default_rng(3).standard_normal((4, 100)).astype("float32")
 
@@ -47,10 +48,6 @@ def crossed(run: Path, backend: str) -> dict[str, Any]:
 
     from ganforge.runs import load_checkpoint
     from ganforge.training import Training
-
-    def fixed_normal(key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        values = np.random.default_rng(stream).standard_normal(tuple(int(n) for n in shape)).astype("float32")
-        return keras.ops.convert_to_tensor(values, dtype=dtype)
 
     keras.utils.clear_session()
     saved = load_checkpoint(run)

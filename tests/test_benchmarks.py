@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support import Same
 
 from tests.benchmarks import cases, rival
 
@@ -26,11 +27,7 @@ def test_the_rival_reaches_the_same_losses_from_the_same_weights_and_noise(case,
     engine.adapter.normal = lambda key, stream, shape, dtype: next(given)
     batch = cases.pictures(case)
 
-    class Same:
-        def iterate(self, start, stop):
-            return ((step, batch) for step in range(start, stop))
-
-    for step, z in zip(engine.steps(Same(), lambda s: Progress(s, 6, 0, 1), 0, 6), latents, strict=True):
+    for step, z in zip(engine.steps(Same(batch), lambda s: Progress(s, 6, 0, 1), 0, 6), latents, strict=True):
         ours, theirs = step.read(), {name: float(value) for name, value in loop.step(batch, z).items()}
         assert ours["d_loss"] == pytest.approx(theirs["d_loss"], rel=1e-3)
         assert ours["g_loss"] == pytest.approx(theirs["g_loss"], rel=1e-3)

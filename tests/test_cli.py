@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
+from support import ARCH, At, one_line, photos, python, timeless
 
 COMMANDS = ("train", "resume", "gif", "sample", "runs", "show", "plugins")
 COMMANDS += ("diagnose", "evaluate", "study", "compare", "report", "watch")
 TINY = ("--data", "critters:count=48", "--image-size", 16, "--batch-size", 16, "--log-every", 1)
 SMALL = ("--arch", "dcgan:width=4,discriminator_width=4", *TINY)
-
-
-def photos(folder, count=6, size=24):
-    folder.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    for i, picture in enumerate(pixels):
-        Image.fromarray(picture).save(folder / f"{i}.png")
-    return folder
-
-
-def one_line(err: str) -> str:
-    lines = [line for line in err.splitlines() if line]
-    assert len(lines) == 1, err
-    assert lines[0].startswith("ganforge: ")
-    return lines[0]
 
 
 # ------------------------------------------------------------------ the whole line
@@ -115,8 +100,7 @@ def test_a_folder_of_photographs_trains(ganforge_cli, tmp_path, arch):
 def test_the_same_seed_gives_the_same_run(ganforge_cli, tmp_path):
     def metrics(number):
         lines = (tmp_path / "runs" / f"run_{number}" / "metrics.jsonl").read_text().splitlines()
-        timing = ("images_per_second", "seconds")
-        return [{k: v for k, v in json.loads(line).items() if k not in timing} for line in lines]
+        return timeless(json.loads(line) for line in lines)
 
     for seed in (5, 5, 6):
         assert ganforge_cli("train", *SMALL, "--epochs", 1, "--seed", seed, "--quiet")[0] == 0
@@ -129,16 +113,10 @@ def test_the_same_seed_gives_the_same_run(ganforge_cli, tmp_path):
 def test_ctrl_c_saves_and_resume_ends_as_if_it_had_never_stopped(ganforge_cli, tmp_path):
     import _thread
 
-    from ganforge import Run, hookimpl, train
-
-    class Interrupt:
-        @hookimpl
-        def step_ended(self, step):
-            if step.progress.step == 3:
-                _thread.interrupt_main()
+    from ganforge import Run, train
 
     settings = {"arch": SMALL[1], "data": "critters:count=48", "image_size": 16, "batch_size": 16, "log_every": 1}
-    stopped = train(epochs=3, runs_dir="runs", observers=[Interrupt()], **settings)
+    stopped = train(epochs=3, runs_dir="runs", observers=[At(4, _thread.interrupt_main)], **settings)
     assert stopped.state == "stopped"
     _, out, _ = ganforge_cli("show", "run_1")
     assert "stopped" in out
@@ -146,23 +124,18 @@ def test_ctrl_c_saves_and_resume_ends_as_if_it_had_never_stopped(ganforge_cli, t
     stopped.resume()
     whole = train(epochs=3, runs_dir="runs", **settings)
     assert stopped.state == whole.state == "finished"
-    timing = ("images_per_second", "seconds")
-    strip = [[{k: v for k, v in m.items() if k not in timing} for m in run.metrics()] for run in (stopped, whole)]
-    assert strip[0] == strip[1]
+    assert timeless(stopped.metrics()) == timeless(whole.metrics())
     assert np.array_equal(stopped.sample(4), whole.sample(4))
     assert [e for e, _ in stopped.snapshots()] == [e for e, _ in Run("run_2").snapshots()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_other_backends_train_and_sample_from_the_command_line(backend, tmp_path):
     pytest.importorskip(backend)
-    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
 
     def run(*args):
-        command = [sys.executable, "-m", "ganforge", *map(str, args)]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
-        return done
+        return python("-m", "ganforge", *args, cwd=tmp_path, backend=None)
 
     done = run("train", *SMALL, "--balance", "r1", "--balance", "noise-anneal", "--epochs", 2, "--backend", backend)
     assert f"runs on       {backend}" in done.stdout
@@ -288,7 +261,7 @@ def test_a_backend_that_is_not_installed_is_one_line(tmp_path):
         "from ganforge.cli import main\n"
         "main(['train', '--backend', 'jax'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    done = python("-c", code, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert "pip install 'ganforge[jax]'" in one_line(done.stderr)
 
@@ -357,33 +330,26 @@ def test_quick_commands_load_nothing_heavy_and_help_is_quick(tmp_path):
             f"try: main({args!r})\nexcept SystemExit: pass\n"
             f"print([m for m in {heavy!r} if m in sys.modules])"
         )
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-        assert done.stdout.splitlines()[-1] == "[]", args
+        assert python("-c", code, cwd=tmp_path).stdout.splitlines()[-1] == "[]", args
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "ganforge", "--help"], check=True, capture_output=True)
+        python("-m", "ganforge", "--help")
         times.append(time.perf_counter() - start)
     assert min(times) < 0.6  # 0.1 s where nothing else runs
 
 
+@pytest.mark.slow
 def test_every_command_that_needs_keras_chooses_the_backend_first(tmp_path):
     """With neither the environment nor Keras's own file to choose one, Keras alone would take TensorFlow and fail."""
     hidden = tmp_path / "hidden" / "tensorflow"
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'tensorflow'\")")
-    kept = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
-    environment = {
-        **kept,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(hidden.parent),
-    }
-    train = ["train", "--arch", "fcgan:hidden=8,discriminator_hidden=8", *TINY, "--epochs", 1, "--quiet"]
+    environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(hidden.parent), *sys.path])}
+    train = ["train", "--arch", ARCH, *TINY, "--epochs", 1, "--quiet"]
     evaluate = ["evaluate", "run_1", "--samples", 64]
     for words in (train, ["sample", "run_1", "-n", 4], ["sample", "run_1", "--interpolate", "--frames", 4], evaluate):
-        command = [sys.executable, "-m", "ganforge", *map(str, words)]
         # A new one each time: Keras writes its file by itself, and names TensorFlow in it.
         environment["KERAS_HOME"] = str(tmp_path / f"keras-{words[0]}-{len(words)}")
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, (words, done.stderr[-2000:])
+        python("-m", "ganforge", *words, cwd=tmp_path, backend=None, **environment)
     assert json.loads((tmp_path / "runs" / "run_1" / "run.json").read_text())["config"]["backend"] == "torch"

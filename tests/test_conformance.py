@@ -112,6 +112,7 @@ def results(report: Report, spec: str) -> dict[str, tuple[str, str]]:
     return {r.check: (r.state, r.message) for r in report.results if r.subject == spec}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", SOUND, ids=lambda s: s.spec)
 def test_what_is_sound_keeps_every_promise(reports, subject):
     found = results(next(iter(reports.values())), subject.spec)
@@ -120,6 +121,7 @@ def test_what_is_sound_keeps_every_promise(reports, subject):
     assert sum(state == "passed" for state, _ in found.values()) >= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 @pytest.mark.parametrize("subject", COMPILED[:-1], ids=lambda s: s.spec)
 def test_what_is_sound_keeps_its_promises_where_steps_are_compiled(reports, backend, subject):
@@ -131,6 +133,7 @@ def test_what_is_sound_keeps_its_promises_where_steps_are_compiled(reports, back
     assert set(found) == (expected | {"agrees"} if subject.kind in ("architecture", "loss") else expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", FAULTS, ids="-".join)
 def test_each_fault_is_found_and_says_what_to_change(reports, subject):
     check, words = FAULTS[subject]
@@ -141,6 +144,7 @@ def test_each_fault_is_found_and_says_what_to_change(reports, subject):
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_a_decision_on_a_tensor_is_found_where_steps_are_compiled(reports):
     if "jax" not in reports:
         pytest.skip("jax is not installed")
@@ -149,6 +153,7 @@ def test_a_decision_on_a_tensor_is_found_where_steps_are_compiled(reports):
     assert "faulty_plugins.py line" in message
 
 
+@pytest.mark.slow
 def test_parameters_are_reported(reports):
     facts = next(iter(reports.values())).facts["fcgan:hidden=8,discriminator_hidden=8"]
     assert facts["parameters"] == {"generator": 7752, "discriminator": 6161}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import python
 
-from ganforge.data.critters import BACKGROUNDS, COATS, FACTORS, JITTER, draw_critters, draw_factors
+from ganforge.data.critters import (
+    BACKGROUNDS,
+    COATS,
+    FACTORS,
+    JITTER,
+    draw_critters,
+    draw_factors,
+    render_critters,
+)
 from ganforge.data.sources import CRITTERS, CritterOptions, DatasetSource, is_path, register_datasets
 from ganforge.errors import UsageError
 
@@ -80,6 +87,25 @@ def test_pose_moves_the_nose_to_its_side():
     column = (dark.sum(1) * np.arange(28)).sum(1) / dark.sum((1, 2))
     left, front, right = (column[factors["pose"][dogs] == pose].mean() for pose in range(3))
     assert left + 3.5 < front < right - 3.5
+
+
+def test_place_and_scale_move_and_grow_the_critter():
+    side = 200
+
+    def edges(**jitter):
+        """The first column and row with a dog, and the last column, for the middle of every range but one."""
+        factors = {name: np.zeros(1, int) for name in FACTORS} | {"pose": np.array([1])}
+        factors |= {name: np.array([(low + high) / 2]) for name, (low, high) in JITTER.items()}
+        picture = render_critters(factors | {k: np.array([v]) for k, v in jitter.items()}, side)[0].astype(int)
+        there = np.abs(picture - picture[0, 0]).sum(-1) > 90
+        columns = np.flatnonzero(there.any(0))
+        return np.array([columns[0], columns[-1], np.flatnonzero(there.any(1))[0]])
+
+    middle = edges()
+    assert edges(x=0.02) - middle == pytest.approx([4, 4, 0], abs=1)  # 0.02 of 200 pixels to the right
+    assert edges(y=0.02) - middle == pytest.approx([0, 0, 4], abs=1)
+    # Grown about the centre, by as much as the scale says.
+    assert 100 - edges(scale=1.06)[[0, 2]] == pytest.approx(1.06 * (100 - middle[[0, 2]]), abs=1.5)
 
 
 def test_floppy_and_perky_ears_reach_different_heights():
@@ -165,5 +191,4 @@ def test_an_existing_folder_is_a_path(tmp_path, monkeypatch):
 
 def test_listing_sources_loads_neither_pillow_nor_numpy():
     code = "import sys, ganforge.data.sources; print({'PIL', 'numpy', 'keras'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "set()"
+    assert python("-c", code).stdout.strip() == "set()"

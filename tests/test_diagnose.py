@@ -54,6 +54,7 @@ def train(tmp_path, **settings):
     return gather(run.path), said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FAILING)
 def test_a_run_made_to_fail_is_recognised_afterwards_and_while_it_trains(tmp_path, kind):
     evidence, said = train(tmp_path, **FAILING[kind])
@@ -71,6 +72,7 @@ def test_a_run_made_to_fail_is_recognised_afterwards_and_while_it_trains(tmp_pat
     assert set(finding.settings) <= set(TrainConfig.model_fields)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", HEALTHY, ids=["fcgan", "noise", "dcgan"])
 def test_a_healthy_run_is_left_alone(tmp_path, settings):
     evidence, said = train(tmp_path, **settings)

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
-import os
-import subprocess
-import sys
-from functools import cache
-from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
-BACKENDS = ("torch", "jax", "tensorflow")
-
-
-@cache
-def probe(backend: str) -> dict:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    environment.pop("KERAS_BACKEND", None)
-    done = subprocess.run(
-        [sys.executable, str(HERE / "engine_probe.py"), backend], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+from support import BACKENDS, probe
 
 
 @pytest.fixture(params=BACKENDS)
 def report(request) -> dict:
-    result = probe(request.param)
+    result = probe("engine_probe.py", request.param)
     assert result["backend"] == request.param
     return result
 
@@ -80,9 +58,10 @@ def test_the_discriminator_is_frozen_while_the_generator_learns(report):
     assert report["frozen"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_backends_agree_from_the_same_weights_and_noise(backend):
-    reference, other = probe("torch")["parity"], probe(backend)["parity"]
+    reference, other = (probe("engine_probe.py", name)["parity"] for name in ("torch", backend))
     for step, (a, b) in enumerate(zip(reference, other, strict=True)):
         for name in a:
             assert b[name] == pytest.approx(a[name], rel=2e-3, abs=2e-4), (step, name)

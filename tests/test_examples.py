@@ -5,33 +5,23 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
+import support
+from support import ARCH, ROOT
 
 from ganforge.scaffold import KINDS, write_plugin
 
-ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PACKAGES = sorted(EXAMPLES.glob("ganforge-*"))
 
 
-def run(*command: object, cwd: Path, **environment: str) -> str:
-    environment = {
-        "GANFORGE_CHECK_BACKENDS": "torch",
-        "KERAS_BACKEND": "torch",
-        "OMP_NUM_THREADS": "1",
-        **environment,
-    }
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+def run(*command: object, cwd: Path) -> str:
+    return support.run(*command, cwd=cwd, GANFORGE_CHECK_BACKENDS="torch", OMP_NUM_THREADS="1").stdout
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +47,7 @@ def venv(tmp_path_factory) -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_installed_examples_train_together_by_name(venv, tmp_path):
     out = run(
         venv, "-m", "ganforge", "train", "--arch", "resnet:width=2,discriminator_width=2", "--balance", "diffaugment",
@@ -69,6 +60,7 @@ def test_installed_examples_train_together_by_name(venv, tmp_path):
     assert (tmp_path / out.strip() / "generator.keras").is_file()
 
 
+@pytest.mark.slow
 def test_new_plugins_of_every_kind_train_at_once_and_pass_their_own_tests(venv, tmp_path):
     out = run(
         venv, "-m", "ganforge", "train", "--arch", "new-architecture:width=2", "--balance", "new-strategy", "--loss",
@@ -84,6 +76,7 @@ def test_new_plugins_of_every_kind_train_at_once_and_pass_their_own_tests(venv, 
     assert "failed" not in said
 
 
+@pytest.mark.slow
 def test_what_new_plugin_writes_passes_mypy_strict(tmp_path):
     pytest.importorskip("mypy")
     modules = [write_plugin(f"new-{kind}", kind, tmp_path) / f"ganforge_new_{kind}" for kind in KINDS]
@@ -97,7 +90,7 @@ def test_the_tour_of_the_python_api_runs(tmp_path, capsys):
     spec = importlib.util.spec_from_file_location("api_tour", EXAMPLES / "api_tour.py")
     tour = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tour)
-    tour.main(tmp_path, arch="fcgan:hidden=8,discriminator_hidden=8", count=64, epochs=1)
+    tour.main(tmp_path, arch=ARCH, count=64, epochs=1)
     out = capsys.readouterr().out
     assert "run_1 now has 3 epochs" in out
     assert "(16, 32, 32, 3) uint8" in out

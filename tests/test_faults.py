@@ -11,21 +11,24 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import SMALL, At, one_line, photos
 
 from ganforge import GANForgeError, Run, UsageError, hookimpl, train
 from ganforge.checkpoint_schedule import Schedule, parse_every
 from ganforge.engine.controls import Planner
-from ganforge.faults import explained
+from ganforge.faults import NotFinite, explained, require_finite_weights
 from ganforge.runs import lock_run, read_metrics
+from ganforge.session import Session
+from ganforge.training import Training
 
 TINY = {
-    "arch": "fcgan:hidden=8,discriminator_hidden=8",
-    "data": "critters:count=32",
+    **SMALL,
     "image_size": 8,
     "batch_size": 8,
     "log_every": 2,
@@ -47,25 +50,6 @@ def tiny(**settings) -> Run:
 
 def steps(run: Run) -> list[str]:
     return sorted(path.name for path in (run.path / "checkpoints").iterdir())
-
-
-class At:
-    """An observer that does something after a step, once."""
-
-    def __init__(self, step, action):
-        self.step, self.action = step, action
-
-    @hookimpl
-    def step_ended(self, step):
-        if step.progress.step + 1 == self.step:
-            action, self.action = self.action, lambda: None
-            action()
-
-
-def one_line(err: str) -> str:
-    lines = [line for line in err.splitlines() if line]
-    assert len(lines) == 1, err
-    return lines[0]
 
 
 # ------------------------------------------------------------------ when checkpoints come
@@ -97,6 +81,8 @@ def test_a_checkpoint_is_due_at_whichever_comes_first():
     now = [0.0]
     schedule = Schedule("2,5steps,1min", steps_per_epoch=4, clock=lambda: now[0])
     assert [step for step in range(1, 17) if schedule.due(step)] == [5, 8, 10, 15, 16]
+    now[0] = 59.9
+    assert not schedule.due(1)
     now[0] = 60.0
     assert schedule.due(1)
     schedule.saved()
@@ -109,6 +95,36 @@ def test_checkpoints_come_by_steps_and_the_newest_are_kept(ganforge_cli, tmp_pat
     code, _, err = ganforge_cli("train", *FLAGS[:-1], "--checkpoint-every", "3s")
     assert code == 2
     assert "500steps" in one_line(err)
+
+
+def test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch():
+    seen = []
+
+    class Watching:
+        @hookimpl
+        def step_ended(self, step):
+            seen.append((step.progress.step, step.progress.epoch))
+
+    run = tiny(epochs=3, log_every=5, snapshot_every=2, observers=[Watching()])
+    assert [line["step"] for line in run.metrics()] == [1, 5, 10, 12]
+    assert [line["epoch"] for line in run.metrics()] == [0.25, 1.25, 2.5, 3.0]
+    assert [epoch for epoch, _ in run.snapshots()] == [0, 2, 3]
+    assert seen == [(step, step // 4) for step in range(12)]
+
+
+def test_a_row_of_the_grid_is_of_one_class():
+    drawn = []
+
+    def generate(latents, labels):
+        drawn.append(labels)
+        return np.zeros((len(labels), 2, 2, 3))
+
+    session = Session.__new__(Session)
+    session.training = SimpleNamespace(classes=("a", "b", "c"))
+    session.engine = SimpleNamespace(generate=generate, showing=nullcontext)
+    session.latents = np.zeros((100, 4))
+    assert len(session._pictures()) == 100
+    assert drawn[0].tolist() == [row % 3 for row in range(10) for _ in range(10)]
 
 
 # ------------------------------------------------------------------ losses that are lost
@@ -151,6 +167,14 @@ def finite(run: Run) -> bool:
     return all(np.isfinite(array).all() for array in load_checkpoint(run.path).arrays.values())
 
 
+def test_one_weight_that_is_no_number_is_named():
+    whole = {"steps": np.arange(3), "kernel": np.ones((2, 2), np.float32)}
+    require_finite_weights(whole)
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(NotFinite, match="'bias' are no longer finite"):
+            require_finite_weights({**whole, "bias": np.array([0.5, bad, 1.0], np.float32)})
+
+
 def test_a_nan_stops_with_the_checkpoint_from_before(exploding):
     with pytest.raises(GANForgeError, match=r"exploding/penalty became inf at step 10; the checkpoint of step 8"):
         tiny(epochs=4, **exploding)
@@ -187,6 +211,15 @@ def test_rollback_returns_with_a_smaller_learning_rate_and_says_so(exploding, ga
     rates = [line["generator_lr"] for line in run.metrics()]
     assert rates[-1] == pytest.approx(rates[0] / 32)
     assert run.manifest["stages"][-1]["reason"] == "balance none"
+
+
+def test_each_rollback_scales_the_rate_that_the_run_began_with():
+    training = Training.__new__(Training)
+    training.learning_rate_scale = 1.0
+    training.engine = SimpleNamespace(planner=SimpleNamespace(learning_rate=0.04))
+    for scale in (0.5, 0.25, 0.125):
+        training.rescale_learning_rate(scale)
+        assert training.engine.planner.learning_rate == pytest.approx(0.04 * scale)
 
 
 # ------------------------------------------------------------------ disks and memory
@@ -304,6 +337,7 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
     raise AssertionError(f"{path} never came")
 
 
+@pytest.mark.slow
 def test_sigterm_stops_like_ctrl_c_and_while_it_trains_nobody_else_may(tmp_path, ganforge_cli):
     process = start("train", *FLAGS, "--epochs", 100000, "--snapshot-every", 100000, "--checkpoint-every", 100000)
     wait_for(tmp_path / "runs" / "run_1" / "metrics.jsonl", process)
@@ -343,6 +377,7 @@ def test_ctrl_c_twice_stops_at_once_and_keeps_the_last_checkpoint():
     assert run.resume().state == "finished"
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_training(tmp_path):
     process = start("train", *FLAGS, "--epochs", 3)
     assert process.stdout.readline()
@@ -448,8 +483,6 @@ def test_a_schedule_stretches_over_the_new_length():
 
 
 def test_other_pictures_are_refused_unless_accepted(ganforge_cli, tmp_path):
-    from test_cli import photos
-
     photos(tmp_path / "cats", 16)
     settings = {**TINY, "data": "./cats", "epochs": 2}
     train(**settings)

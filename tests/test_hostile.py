@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
+from support import ARCH, TESTS, encoded, python
 
 from ganforge import GANForgeError, Options, UsageError
 from ganforge.options import make_options, parse_spec, written
@@ -29,7 +28,6 @@ from ganforge.runs import (
     write_manifest,
 )
 
-HERE = Path(__file__).parent
 QUICK = settings(
     max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -52,14 +50,13 @@ def says(error: GANForgeError, words: str = "", kind: type = GANForgeError) -> N
 
 
 def run(*args: object) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "hostile.py"), *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = python(TESTS / "hostile.py", *args, timeout=300)
     # libtiff writes a line of its own about a damaged TIFF; nothing of Python's comes through.
     assert all("tif" in line.lower() for line in done.stderr.splitlines()), done.stderr
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_thousand_bad_files_are_all_accounted_for_in_bounded_memory_and_time():
     report = run("--count", 1003, "--seed", 1)
     assert report["files"] >= 1000
@@ -81,7 +78,7 @@ def test_a_run_on_bad_files_names_them_and_prints_nothing_that_a_terminal_obeys(
     (tmp_path / "bad").mkdir()
     hostile.make(tmp_path / "bad", 60, 2)
     (tmp_path / "bad" / "!\x1b[2J\n.png").write_bytes(b"broken")
-    command = ("train", "--arch", "fcgan:hidden=8,discriminator_hidden=8", "--data", "./bad", "--image-size", 8)
+    command = ("train", "--arch", ARCH, "--data", "./bad", "--image-size", 8)
     code, out, err = ganforge_cli(*command, "--batch-size", 8, "--epochs", 1)
     assert code == 0, err
     assert err == ""
@@ -119,7 +116,7 @@ def test_a_huge_picture_is_made_smaller_before_anything_else(mode, monkeypatch):
     image = Image.fromarray(values.astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
-    content = hostile.encoded(image, format="PNG", exif=exif)
+    content = encoded(image, format="PNG", exif=exif)
     plain = decode.decode(content, 4, 3, "stretch")
     monkeypatch.setattr(decode, "LARGE_PIXELS", 1000)
     large = decode.decode(content, 4, 3, "stretch")
@@ -151,6 +148,12 @@ def test_any_text_is_a_specification_or_one_line(text):
         says(error, kind=UsageError)
     else:
         assert parse_spec(str(spec)) == spec
+
+
+def test_an_option_given_twice_is_one_line():
+    with pytest.raises(UsageError) as error:
+        parse_spec("noise-anneal:start=0.1,start=0.2")
+    says(error.value, "'start' is given twice", UsageError)
 
 
 KEYS = st.sampled_from([*Everything.model_fields, "cuont", ""])

@@ -104,6 +104,17 @@ def test_without_a_caption_the_frame_is_the_picture(frames, tmp_path):
         assert np.array_equal(np.asarray(animation.convert("RGB")), np.asarray(Image.open(frames[0])))
 
 
+def test_a_film_of_an_odd_side_gains_a_column_and_loses_nothing(tmp_path):
+    pytest.importorskip("imageio_ffmpeg")
+    import imageio.v3 as iio
+
+    stripes = np.tile(np.uint8([[30], [220]] * 41)[:81].reshape(1, 81, 1), (60, 1, 3))
+    make_animation([stripes] * 2, ["", ""], tmp_path / "x.mp4", caption=False, hold=0)
+    film = iio.imread(tmp_path / "x.mp4").astype(int)
+    assert film.shape == (2, 60, 82, 3)
+    assert np.abs(np.diff(film[0, 30, :81, 1])).min() > 100  # scaled to 82 instead, the stripes would blur
+
+
 def test_what_cannot_be_animated_is_said(frames, tmp_path):
     with pytest.raises(UsageError, match=r"\.gif, \.webp, \.png or \.mp4"):
         make_animation(frames, list("abcd"), tmp_path / "x.avi")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from support import python
 
 from ganforge import completion
 from ganforge.errors import GANForgeError
@@ -27,6 +27,7 @@ def torch_alone(monkeypatch):
     monkeypatch.setenv("GANFORGE_CHECK_BACKENDS", "torch")
 
 
+@pytest.mark.slow
 def test_check_says_what_is_wrong_and_what_to_change(ganforge_cli, torch_alone):
     code, out, err = ganforge_cli("check", "backwards", "--plugin", FAULTY)
     assert code == 1
@@ -35,6 +36,7 @@ def test_check_says_what_is_wrong_and_what_to_change(ganforge_cli, torch_alone):
     assert err.splitlines()[-1] == "ganforge: backwards fails 1 check: points-the-right-way"
 
 
+@pytest.mark.slow
 def test_check_prints_json_for_a_program(ganforge_cli, torch_alone):
     code, out, _ = ganforge_cli("check", "bce", "--json")
     report = json.loads(out)
@@ -154,18 +156,16 @@ def test_completion_knows_runs(tmp_path):
 )
 def test_bash_gets_what_stands_behind_the_last_mark_without_loading_keras(line, expected):
     completion.installed_names()  # remembered from here on
-    environment = {**os.environ, "_GANFORGE_COMPLETE": "bash_complete", "LINE": line}
     code = "import sys\nfrom ganforge.cli import main\ntry: main([])\nfinally: assert 'keras' not in sys.modules"
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = python("-c", code, check=False, _GANFORGE_COMPLETE="bash_complete", LINE=line)
     assert done.stderr == ""
     assert expected in done.stdout.splitlines()
     assert time.perf_counter() - began < 20
 
 
 def test_bash_takes_the_script():
-    environment = {**os.environ, "_GANFORGE_COMPLETE": "bash_source"}
     code = "from ganforge.cli import main; main([])"
-    script = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment).stdout
+    script = python("-c", code, check=False, _GANFORGE_COMPLETE="bash_source").stdout
     assert "complete -o nosort -F _ganforge_completion ganforge" in script
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0

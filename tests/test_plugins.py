@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+from support import SMALL
 
 from ganforge import Architecture, Strategy, UsageError, hookimpl
 from ganforge.errors import GANForgeError
@@ -107,6 +108,14 @@ def test_a_broken_plugin_is_named_in_one_line_and_the_rest_works(install, source
         registry.get("strategy", "sss")
 
 
+def test_a_plugin_that_fails_halfway_registers_nothing(install):
+    install("half-gan", ARCHITECTURE.format(name="half", package="half-gan") + "    register('and now this')\n")
+    registry = load_plugins()
+    assert "half-gan" in registry.warnings()[0]
+    with pytest.raises(UsageError, match="no architecture 'half'"):
+        registry.get("architecture", "half")
+
+
 def test_two_packages_claiming_one_name_are_both_named(install):
     for package in ("one-gan", "two-gan"):
         install(package, ARCHITECTURE.format(name="tiny", package=package))
@@ -142,7 +151,7 @@ def test_a_hook_is_called_with_the_arguments_it_names():
         name = "some"
 
         @hookimpl
-        def discriminator_images(self, controls, images):
+        def discriminator_images(self, images, controls):  # in another order than the hook's
             return images, controls
 
         def plan_step(self):
@@ -162,9 +171,7 @@ def test_an_observer_module_is_called_and_a_run_names_what_acted(install, tmp_pa
     install("watcher", source)
     from ganforge import train
 
-    run = train(
-        "fcgan:hidden=8", data="critters:count=32", image_size=8, batch_size=16, epochs=1, runs_dir=tmp_path / "r"
-    )
+    run = train(**SMALL, epochs=1, runs_dir=tmp_path / "r")
     assert sys.modules["watcher"].SEEN == [0, 1, "finished"]
     assert json.loads((run.path / "run.json").read_text())["architecture"]["name"] == "fcgan"
 

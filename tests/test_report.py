@@ -10,18 +10,19 @@ import urllib.request
 
 import pytest
 from browser import inside, opened
+from support import SMALL
 
 from ganforge.runs import read_manifest, update_manifest
 from ganforge.study.evaluate import evaluate
 from ganforge.study.findings import findings
-from ganforge.study.summary import Summary
+from ganforge.study.summary import COLUMNS, Summary, best
 
 
 def summary(arch="dcgan-3", balance=(), seed=0, **numbers):
     """A run that was never trained, with the numbers that matter here."""
     config = {"arch": arch, "balance": list(balance), "loss": "bce", "seed": seed, "epochs": 5}
     evaluation = {"swd": {"mean": numbers["swd"]}} if "swd" in numbers else None
-    gap = {"loss_gap": numbers["gap"]} if "gap" in numbers else {}
+    gap = {name: numbers[key] for key, name in (("gap", "loss_gap"), ("balanced", "balanced")) if key in numbers}
     return Summary(
         "x", None, {"config": config, "parameters": {"generator": 1}}, [], evaluation, gap, {"training_flops": 1}
     )
@@ -73,6 +74,14 @@ def test_depth_is_a_scale_and_what_differs_twice_is_not_compared():
     assert findings([summary(), noise(0.1)]) == []
 
 
+def test_the_best_of_a_column_is_its_smallest_or_its_largest():
+    runs = [summary(swd=40.0, balanced=0.2), summary(swd=30.0, balanced=0.7), summary(swd=35.0)]
+    by_key = {column.key: column for column in COLUMNS}
+    assert best(by_key["swd"], runs) == 30.0
+    assert best(by_key["balanced"], runs) == 0.7
+    assert best(by_key["gap"], [summary(gap=1.0), summary(gap=2.0)]) is None  # neither is better
+
+
 # ------------------------------------------------------------------ commands and pages
 
 
@@ -81,8 +90,7 @@ def runs(tmp_path_factory):
     import ganforge
 
     folder = tmp_path_factory.mktemp("report") / "runs"
-    settings = {"data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 4}
-    settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "runs_dir": folder}
+    settings = {**SMALL, "data": "critters:count=64", "epochs": 4, "runs_dir": folder}
     for balance in ((), "input-noise:sigma=0.1", "input-noise:sigma=0.4"):
         run = ganforge.train(balance=balance, **settings)
         if balance != "input-noise:sigma=0.4":
@@ -128,6 +136,7 @@ def test_compare_and_csv(ganforge_cli, runs):
     assert float(lines[1].split(",")[2]) > 0
 
 
+@pytest.mark.slow
 def test_the_report_works_in_a_browser_without_a_network(ganforge_cli, runs, tmp_path):
     names = ("run_1", "run_2", "run_3")
     code, _, err = ganforge_cli("report", *names, "--runs-dir", runs, "--output", "r.html", "--title", "A & <b>")
@@ -172,6 +181,7 @@ def test_the_report_works_in_a_browser_without_a_network(ganforge_cli, runs, tmp
     assert (seen["diagrams"], seen["injected"]) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "options"), [(360, ()), (1200, ("--force-dark-mode",))])
 def test_the_report_fits_a_phone(ganforge_cli, runs, tmp_path, width, options):
     assert ganforge_cli("report", "run_1", "run_2", "--runs-dir", runs, "--output", "r.html")[0] == 0
@@ -190,6 +200,7 @@ def test_the_report_fits_a_phone(ganforge_cli, runs, tmp_path, width, options):
     assert seen["wide"] <= width
 
 
+@pytest.mark.slow
 def test_watch_serves_a_run_to_this_machine_alone(runs, tmp_path):
     from ganforge.study.watch import serve
 

@@ -7,22 +7,28 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from ganforge.errors import GANForgeError
 from ganforge.runs import (
     MetricsWriter,
     create_run,
+    drop_snapshots,
     find_run,
     list_snapshots,
     load_checkpoint,
+    lock_run,
+    prune_checkpoints,
     read_manifest,
     read_metrics,
+    run_state,
     save_checkpoint,
     snapshot_path,
     truncate_metrics,
     update_manifest,
     write_manifest,
 )
+from ganforge.runs.progression import make_progression
 
 
 def made(runs_dir, count=1):
@@ -66,9 +72,9 @@ def test_a_manifest_is_changed_whole_and_a_damaged_one_is_one_line(tmp_path):
 def test_metrics_survive_a_torn_line_and_are_cut_to_a_step(tmp_path):
     writer = MetricsWriter(tmp_path / "metrics.jsonl")
     for step in range(1, 6):
-        writer.write({"step": step, "d_loss": float("nan") if step == 2 else 0.5})
+        writer.write({"step": step, "d_loss": {2: float("nan"), 3: float("-inf")}.get(step, 0.5)})
     writer.close()
-    assert read_metrics(tmp_path)[1] == {"step": 2, "d_loss": None}
+    assert [line["d_loss"] for line in read_metrics(tmp_path)] == [0.5, None, None, 0.5, 0.5]
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 6, "d_l')
     assert [line["step"] for line in read_metrics(tmp_path)] == [1, 2, 3, 4, 5]
@@ -120,3 +126,51 @@ def test_snapshots_are_listed_by_epoch(tmp_path):
     (tmp_path / "snapshots" / "epoch_x.png").touch()
     assert [epoch for epoch, _ in list_snapshots(tmp_path)] == [0, 6, 12, 10000]
     assert snapshot_path(tmp_path, 6).name == "epoch_0006.png"
+    drop_snapshots(tmp_path, after=6)
+    assert [epoch for epoch, _ in list_snapshots(tmp_path)] == [0, 6]
+
+
+def test_checkpoints_after_the_step_that_training_returned_to_go(tmp_path):
+    for step in range(1, 6):
+        save_checkpoint(tmp_path, step, {"w": np.zeros(1, np.float32)}, {}, keep=9)
+    prune_checkpoints(tmp_path, 3, keep=2)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step_00000002", "step_00000003"]
+
+
+def test_weights_that_differ_by_one_bit_are_not_taken(tmp_path):
+    for step in (1, 2):
+        save_checkpoint(tmp_path, step, {"w": np.full(3, step, np.float32)}, {})
+    weights = tmp_path / "checkpoints" / "step_00000002" / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert load_checkpoint(tmp_path).arrays["w"].tolist() == [1, 1, 1]
+
+
+def test_a_change_is_dated_and_leaves_the_date_of_creation(tmp_path):
+    (run,) = made(tmp_path)
+    write_manifest(run, {**read_manifest(run), "created": "2020-01-01T00:00:00+00:00"})
+    update_manifest(run, state="finished")
+    manifest = read_manifest(run)
+    assert manifest["created"] == "2020-01-01T00:00:00+00:00"
+    assert manifest["updated"] > "2021"
+
+
+def test_a_run_that_nobody_trains_was_killed(tmp_path):
+    (run,) = made(tmp_path)
+    assert run_state(run, {"state": "running"}) == "killed"
+    lock = lock_run(run)
+    assert run_state(run, {"state": "running"}) == "running"
+    lock.release()
+    assert run_state(run, {"state": "running"}) == "killed"
+    assert run_state(run, {"state": "stopped"}) == "stopped"
+
+
+def test_a_progression_takes_each_nth_grid_and_always_the_last(tmp_path):
+    (tmp_path / "snapshots").mkdir()
+    for epoch in range(6):
+        Image.new("RGB", (8, 8), (10 * epoch,) * 3).save(snapshot_path(tmp_path, epoch))
+    made_of = make_progression(tmp_path, tmp_path / "a.webp", every=2, caption=False)
+    with Image.open(made_of) as animation:
+        levels = [np.asarray(frame.convert("RGB"))[0, 0, 0] for frame in ImageSequence.Iterator(animation)]
+    assert levels == [0, 20, 40, 50]

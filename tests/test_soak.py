@@ -8,32 +8,31 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import resume_probe
 import soak
+from support import TESTS, python
 
-HERE = Path(__file__).parent
+pytestmark = pytest.mark.slow
 
 
-def python(script: str, *args: object, backend: str = "torch") -> subprocess.CompletedProcess:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": backend}
+def alone(script: str, *args: object, backend: str = "torch") -> subprocess.CompletedProcess:
     # JAX compiles for longer than these runs train: what one process compiled the next may use.
     # Its name must not begin with the pictures' cache's: JAX's file operations would be counted as the run's.
     cache = Path(os.environ["GANFORGE_CACHE_DIR"])
-    environment |= {"JAX_COMPILATION_CACHE_DIR": str(cache.with_name("jax-" + cache.name))}
-    environment |= {
+    environment = {
+        "OMP_NUM_THREADS": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(cache.with_name("jax-" + cache.name)),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [sys.executable, str(HERE / script), *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+    return python(TESTS / script, *args, backend=backend, check=False, **environment)
 
 
 def test_killed_runs_end_like_the_one_never_stopped_and_starts_at_once_are_distinct():
-    done = python("soak.py", "--kills", 4, "--starts", 4)
+    done = alone("soak.py", "--kills", 4, "--starts", 4)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "4 kills of" in done.stdout
     assert "4 of 4 starts" in done.stdout
@@ -58,10 +57,10 @@ def test_a_killed_run_ends_alike_and_a_checkpoint_crosses(backend, tmp_path, tor
     pytest.importorskip(backend)
     settings = {**soak.SETTINGS, "runs_dir": str(tmp_path / "runs")}
     before = random.SystemRandom().randint(40, 90)
-    killed = python("soak.py", "--work", json.dumps([settings, "", before]), backend=backend)
+    killed = alone("soak.py", "--work", json.dumps([settings, "", before]), backend=backend)
     assert killed.returncode == -signal.SIGKILL, (before, killed.stderr[-3000:])
     shutil.copytree(torch_run, tmp_path / "torch" / "run_1")
-    done = python("resume_probe.py", backend, tmp_path / "runs", tmp_path / "torch" / "run_1", backend=backend)
+    done = alone("resume_probe.py", backend, tmp_path / "runs", tmp_path / "torch" / "run_1", backend=backend)
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["backend"] == backend

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import SMALL, At
 
 from ganforge.errors import UsageError
 from ganforge.runs import update_manifest
@@ -59,11 +60,7 @@ seed = [0, 1]
     assert (deep.stages, deep.settings["epochs"]) == ((2, 4), 2)
     assert first.settings["balance"] == ["input-noise:sigma=0.1"]
     assert last.settings == {
-        "arch": "fcgan:hidden=8,discriminator_hidden=8",
-        "data": "critters:count=32",
-        "image_size": 16,
-        "batch_size": 16,
-        "log_every": 1,
+        **SMALL,
         "epochs": 3,
         "balance": ["input-noise:sigma=0.2", "r1"],
         "seed": 1,
@@ -126,6 +123,7 @@ def test_cores_are_shared_out_unless_the_person_chose(monkeypatch):
     assert environment(2)["OMP_NUM_THREADS"] == "3"
 
 
+@pytest.mark.slow
 def test_a_study_from_start_to_end(tmp_path, ganforge_cli):
     text = TINY + (
         "[[run]]\nname = 'good'\nstages = [1, 2]\n"
@@ -171,21 +169,17 @@ def test_a_study_from_start_to_end(tmp_path, ganforge_cli):
     assert "3 runs, 1 done" in out
 
 
+@pytest.mark.slow
 def test_a_worker_resumes_what_was_cut_off(tmp_path):
     import ganforge
-    from ganforge import hookimpl
 
-    class Kill:
-        @hookimpl
-        def step_ended(self, step):
-            if step.progress.step == 2:  # as the second Ctrl-C: at once, and nothing saved since the last checkpoint
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGINT)
+    def pull_the_plug() -> None:  # as the second Ctrl-C: at once, and nothing saved since the last checkpoint
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
-    settings = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 2}
-    settings |= {"arch": "fcgan:hidden=8,discriminator_hidden=8", "runs_dir": str(tmp_path / "runs")}
+    settings = {**SMALL, "epochs": 2, "runs_dir": str(tmp_path / "runs")}
     with pytest.raises(KeyboardInterrupt):
-        ganforge.train(observers=[Kill()], **settings)
+        ganforge.train(observers=[At(3, pull_the_plug)], **settings)
     run = tmp_path / "runs" / "run_1"
     task = {"settings": settings, "stages": [], "run": str(run), "evaluate": False, "samples": 16}
     done = subprocess.run(
@@ -205,9 +199,7 @@ def test_tensorboard_events_hold_losses_and_grids(tmp_path):
 
     import ganforge
 
-    settings = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "log_every": 1, "epochs": 2}
-    arch = "fcgan:hidden=8,discriminator_hidden=8"
-    run = ganforge.train(arch, "noise-anneal", log="tensorboard", runs_dir=tmp_path, **settings)
+    run = ganforge.train(**SMALL, balance="noise-anneal", epochs=2, log="tensorboard", runs_dir=tmp_path)
     run.resume(epochs=3)
     events = EventAccumulator(str(run.path / "tensorboard")).Reload()
     losses = events.Scalars("losses/d_loss")

@@ -178,6 +178,7 @@ def test_many_normal_numbers_are_normal_and_a_function_of_their_key():
     assert distance < 1.63 / len(ordered) ** 0.5  # Kolmogorov-Smirnov at 1 %
 
 
+@pytest.mark.slow
 def test_a_compiled_generator_is_the_generator():
     ours, theirs = twins(lambda x: layers.Activation("tanh")(up(3)(layers.ReLU()(up(8)(x)))), (4, 4, 6))
     compiled = torch.compile(torch_layers.lower(ours), dynamic=False)

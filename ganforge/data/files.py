@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -91,6 +92,15 @@ def _beside(name: str) -> bool:
     return _ignored(name) or PurePosixPath(name).suffix.lower() in NOT_IMAGES
 
 
+_Identity = tuple[int, int | str]
+_Waiting = tuple[str, Path, _Identity]
+
+
+def _identity(folder: Path, status: os.stat_result) -> _Identity:
+    # On Windows scandir leaves the inode out.
+    return (status.st_dev, status.st_ino) if status.st_ino else (0, os.path.realpath(folder))
+
+
 @dataclass
 class _Folder:
     root: Path
@@ -105,15 +115,17 @@ class _Folder:
 
     def _walk(self) -> Iterator[File]:
         """Every folder once, however it is linked: a loop of symbolic links ends."""
-        status = self.root.stat()
-        seen: set[tuple[int, int | str]] = {(status.st_dev, status.st_ino)}
-        waiting = [("", self.root)]
-        while waiting:
-            prefix, folder = waiting.pop()
+        seen: set[tuple[int, int | str]] = set()
+        # Real folders before any link to one, so that a picture is known by its own name.
+        waiting, linked = deque([("", self.root, _identity(self.root, self.root.stat()))]), deque[_Waiting]()
+        while waiting or linked:
+            prefix, folder, identity = (waiting or linked).popleft()
+            if identity in seen:
+                continue
+            seen.add(identity)
             try:
                 with os.scandir(folder) as listing:
-                    # Real folders before links to them, so that a picture is known by its own name.
-                    entries = sorted(listing, key=lambda entry: (entry.is_symlink(), entry.name), reverse=True)
+                    entries = sorted(listing, key=lambda entry: entry.name)
             except OSError as error:
                 if not prefix:
                     raise
@@ -130,11 +142,9 @@ class _Folder:
                         self.denied.append((name, "a link that leads nowhere"))
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    # On Windows scandir leaves the inode out.
-                    identity = (status.st_dev, status.st_ino) if status.st_ino else (0, os.path.realpath(entry.path))
-                    if identity not in seen:
-                        seen.add(identity)
-                        waiting.append((name + "/", Path(entry.path)))
+                    path = Path(entry.path)
+                    later = linked if entry.is_symlink() else waiting
+                    later.append((name + "/", path, _identity(path, status)))
                 elif stat.S_ISREG(status.st_mode) and not _beside(entry.name):
                     yield File(name, status.st_size, status.st_mtime_ns)
 

@@ -1,0 +1,31 @@
+# Short names for everyday commands; https://just.systems runs them (`just`, without a name, lists them).
+# Nothing here is more than the plain command under its name: CONTRIBUTING.md has both.
+
+_:
+    @just --list --unsorted
+
+# all tests, in as many processes as there are cores (four at most)
+test *arguments:
+    pytest {{ arguments }}
+
+# what is not marked slow: before every commit
+quick *arguments:
+    pytest -m "not slow" {{ arguments }}
+
+# what CI asks beside the tests
+lint:
+    ruff check .
+    ruff format --check .
+
+# put code into the form that lint asks for
+format:
+    ruff check --fix .
+    ruff format .
+
+# seeded faults, each of which a test must see
+mutants *arguments:
+    python -m tests.mutants {{ arguments }}
+
+# seconds a training step takes, against a loop written by hand
+bench *arguments:
+    python -m tests.benchmarks.speed {{ arguments }}

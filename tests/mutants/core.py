@@ -1,0 +1,249 @@
+"""Faults in plugins, options and settings, in the architectures that come in the box, and in the Python API."""
+
+from __future__ import annotations
+
+from tests.mutants.fault import Fault
+
+ARCHITECTURE, PLUGINS, OPTIONS, CONFIG = (
+    f"ganforge/{name}.py" for name in ("architecture", "plugins", "options", "config")
+)
+API, TYPES, TRAINING = "ganforge/api.py", "ganforge/api_types.py", "ganforge/training.py"
+DCGAN, FCGAN = "plugins/ganforge_dcgan/__init__.py", "plugins/ganforge_fcgan/__init__.py"
+SUMMARY, FINDINGS = "ganforge/study/summary.py", "ganforge/study/findings.py"
+A, P, R = "tests/test_architectures.py::", "tests/test_plugins.py::", "tests/test_report.py::"
+SIZES = (A + "test_sizes_are_those_that_torch_gives",)
+DENSE = (A + "test_fcgan_is_the_arithmetic_of_dense_layers",)
+WIDTHS = (A + "test_dcgan_has_the_layers_it_promises",)
+DRAWN = "tests/test_api.py::"
+
+FAULTS = [
+    # ------------------------------------------------------------------ architectures
+    Fault("convolutions-one-smaller", "off by one", ARCHITECTURE, "// stride + 1", "// stride", SIZES),
+    Fault(
+        "padding-that-widens",
+        "sign",
+        ARCHITECTURE,
+        "* stride - 2 * padding + kernel",
+        "* stride + 2 * padding + kernel",
+        SIZES,
+    ),
+    Fault(
+        "padding-on-one-side", "factor", ARCHITECTURE, "size + 2 * padding - kernel", "size + padding - kernel", SIZES
+    ),
+    Fault(
+        "strides-added-up",
+        "factor",
+        ARCHITECTURE,
+        "divmod(image_size, stride**layers)",
+        "divmod(image_size, stride * layers)",
+        SIZES,
+    ),
+    Fault(
+        "all-the-padding-on-each-side",
+        "factor",
+        ARCHITECTURE,
+        "(kernel - stride) // 2)\n",
+        "(kernel - stride))\n",
+        SIZES,
+    ),
+    Fault(
+        "widest-at-the-picture", "order", DCGAN, "for n in reversed(range(depth))]", "for n in range(depth)]", WIDTHS
+    ),
+    Fault(
+        "a-bias-under-each-norm",
+        "condition",
+        DCGAN,
+        "use_bias=last or not options.batch_norm",
+        "use_bias=True",
+        WIDTHS,
+    ),
+    Fault(
+        "the-discriminator-stays-narrow",
+        "factor",
+        DCGAN,
+        "options.discriminator_width * 2**n",
+        "options.discriminator_width",
+        WIDTHS,
+    ),
+    Fault(
+        "a-depth-too-few",
+        "off by one",
+        DCGAN,
+        "max(1, min(3, halvings))",
+        "max(1, min(3, halvings - 1))",
+        (A + "test_small_pictures_get_a_shallower_dcgan",),
+    ),
+    Fault(
+        "the-class-counts-the-other-way",
+        "sign",
+        DCGAN,
+        'layers.Add(dtype="float32")([plain.output, fitting])',
+        'layers.Subtract(dtype="float32")([plain.output, fitting])',
+        (A + "test_a_class_adds_its_projection_to_the_verdict",),
+    ),
+    Fault(
+        "no-leak-below-zero",
+        "factor",
+        FCGAN,
+        "x = layers.LeakyReLU(options.slope)(layers.Dense(units)(x))\n        if options.dropout:",
+        "x = layers.ReLU()(layers.Dense(units)(x))\n        if options.dropout:",
+        DENSE,
+    ),
+    Fault("pictures-from-zero", "tensor", FCGAN, 'activation="tanh"', 'activation="sigmoid"', DENSE),
+    Fault(
+        "normalised-by-another-constant",
+        "factor",
+        FCGAN,
+        "layers.BatchNormalization(momentum=0.8)",
+        "layers.BatchNormalization(momentum=0.8, epsilon=0.1)",
+        DENSE,
+    ),
+    # ------------------------------------------------------------------ plugins, options, settings
+    Fault(
+        "hooks-get-arguments-by-place",
+        "order",
+        PLUGINS,
+        "function(**{name: keywords[name] for name in names})",
+        "function(*(keywords[name] for name in sorted(names)))",
+        (P + "test_a_hook_is_called_with_the_arguments_it_names",),
+    ),
+    Fault(
+        "the-second-claim-wins",
+        "condition",
+        PLUGINS,
+        "if len(found) == 1:\n            return found[0]",
+        "if found:\n            return found[-1]",
+        (P + "test_two_packages_claiming_one_name_are_both_named",),
+    ),
+    Fault(
+        "half-a-plugin-is-registered",
+        "order",
+        PLUGINS,
+        "            new.append(Entry(kind, name, value, package, version, plugin, digest))",
+        "            new.append(Entry(kind, name, value, package, version, plugin, digest))\n"
+        "            registry.entries[kind].setdefault(name, []).append(new.pop())",
+        (P + "test_a_plugin_that_fails_halfway_registers_nothing",),
+    ),
+    Fault(
+        "newer-hooks-are-spoken",
+        "off by one",
+        PLUGINS,
+        "if made_for > hookspecs.HOOK_API_VERSION:",
+        "if made_for > hookspecs.HOOK_API_VERSION + 1:",
+        ("tests/test_plugin_commands.py::test_a_plugin_made_for_other_hooks_is_one_line",),
+    ),
+    Fault(
+        "a-floor-told-as-a-ceiling",
+        "tensor",
+        OPTIONS,
+        '{"ge": "from", "gt": "above", "le": "to", "lt": "below"}',
+        '{"le": "from", "gt": "above", "ge": "to", "lt": "below"}',
+        ("tests/test_plugin_commands.py::test_plugins_json_has_types_bounds_defaults_and_help",),
+    ),
+    Fault(
+        "the-last-of-two-values-wins",
+        "forgotten",
+        OPTIONS,
+        "if key in values:",
+        "if key in ():",
+        ("tests/test_hostile.py::test_an_option_given_twice_is_one_line",),
+    ),
+    Fault(
+        "progress-ends-early",
+        "off by one",
+        TYPES,
+        "self.step / (self.steps - 1)",
+        "self.step / self.steps",
+        ("tests/test_auto.py::test_both_rates_fall_to_nothing_at_the_end_and_keep_their_ratio",),
+    ),
+    Fault(
+        "an-epoch-late",
+        "off by one",
+        TRAINING,
+        "Progress(step, self.steps, step // self.steps_per_epoch,",
+        "Progress(step, self.steps, (step + 1) // self.steps_per_epoch,",
+        ("tests/test_faults.py::test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch",),
+    ),
+    # ------------------------------------------------------------------ the Python API
+    Fault(
+        "a-walk-that-does-not-return",
+        "tensor",
+        API,
+        "[ends, ends[:1]]",
+        "[ends, ends[-1:]]",
+        (DRAWN + "test_a_walk_passes_its_stations_and_ends_where_it_began",),
+    ),
+    Fault(
+        "a-walk-at-the-wrong-pace",
+        "factor",
+        API,
+        "frame * stations / frames",
+        "frame / frames",
+        (DRAWN + "test_a_walk_passes_its_stations_and_ends_where_it_began",),
+    ),
+    Fault(
+        "one-latent-in-64-is-lost",
+        "off by one",
+        API,
+        "(x[i : i + 64] for x in inputs)",
+        "(x[i : i + 63] for x in inputs)",
+        (DRAWN + "test_pictures_are_those_of_their_latents_however_many",),
+    ),
+    Fault(
+        "classes-go-on-from-frame-to-frame",
+        "forgotten",
+        API,
+        "np.arange(n) % (period or n) % len(classes)",
+        "np.arange(n) % len(classes)",
+        (DRAWN + "test_classes_take_turns_and_begin_again_with_each_frame",),
+    ),
+    Fault(
+        "samples-of-seed-0",
+        "constant",
+        API,
+        'self.config.latent_dim or 0, seed, "samples"), class_name)',
+        'self.config.latent_dim or 0, 0, "samples"), class_name)',
+        (DRAWN + "test_another_seed_draws_other_pictures",),
+    ),
+    # ------------------------------------------------------------------ what a study says
+    Fault(
+        "change-relative-to-what-came-after",
+        "tensor",
+        FINDINGS,
+        "max(abs(before.mean(column)), 1e-9)",
+        "max(abs(after.mean(column)), 1e-9)",
+        (R + "test_a_scale_is_told_step_by_step_with_its_numbers",),
+    ),
+    Fault(
+        "a-rise-called-a-fall",
+        "sign",
+        FINDINGS,
+        "(after.mean(column) - before.mean(column))",
+        "(before.mean(column) - after.mean(column))",
+        (R + "test_a_scale_is_told_step_by_step_with_its_numbers",),
+    ),
+    Fault(
+        "overlap-of-the-seeds-ignored",
+        "condition",
+        FINDINGS,
+        "return None if abs(change) < SAME or overlap else change",
+        "return None if abs(change) < SAME else change",
+        (R + "test_a_difference_within_the_seeds_is_called_none",),
+    ),
+    Fault(
+        "the-worst-ranked-first",
+        "sign",
+        FINDINGS,
+        'reverse=column.better == "high"',
+        'reverse=column.better == "low"',
+        (R + "test_no_balancing_is_where_a_scale_starts_and_other_strategies_are_ranked",),
+    ),
+    Fault(
+        "the-worst-called-best",
+        "sign",
+        SUMMARY,
+        'return min(values) if column.better == "low"',
+        'return max(values) if column.better == "low"',
+        (R + "test_the_best_of_a_column_is_its_smallest_or_its_largest",),
+    ),
+]
