@@ -8,6 +8,7 @@ from typing import Any
 
 from ganforge.config import TrainConfig
 from ganforge.data.images import Images
+from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.faults import log
 from ganforge.products import FINAL_FILES
@@ -73,6 +74,13 @@ def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str
     if checkpoint is None:
         log.warning("%s was ended before its first checkpoint; it begins again", run.name)
         return
+    if manifest.get("draws", 1) != DRAWS and training.config.backend == "torch" == manifest["config"].get("backend"):
+        log.warning(
+            "%s was begun by an earlier GANForge, which drew other random numbers: from step %s on it differs from "
+            "what that one would have made of it",
+            run.name,
+            f"{checkpoint.step:,}",
+        )
     for damaged in checkpoint.skipped:
         log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
     try:

@@ -20,6 +20,7 @@ from ganforge.config import TrainConfig
 from ganforge.data.batches import Batches
 from ganforge.data.images import Images
 from ganforge.engine.backend_choice import choose_backend, decide_backend
+from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.hook_checks import check_observers, check_strategy
 from ganforge.options import Options, make_options, parse_spec
@@ -339,6 +340,7 @@ class Training:
             "loss": _entry(self.loss, self.loss_options),
             "strategies": [_entry(e, s.options) for e, s in zip(self.strategy_entries, self.strategies)],
             "plugins": hashes(self.config.plugins),
+            "draws": DRAWS,
             "process": {"pid": os.getpid()},
             "stages": self.stages,
             "data": {

@@ -18,6 +18,7 @@ choose_backend(sys.argv[1])
 import keras  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
+from ganforge import Strategy, hookimpl  # noqa: E402
 from ganforge.api_types import Progress  # noqa: E402
 from ganforge.engine.engine import Engine  # noqa: E402
 from ganforge.engine.randomness import Random  # noqa: E402
@@ -294,7 +295,9 @@ class Pictures:
 
 
 def pictures(step):
-    return np.random.default_rng(step).integers(0, 256, (BATCH, SIDE, SIDE, 3), dtype=np.uint8)
+    # No value twice in a picture: where two are the largest, backends take different slopes of a maximum.
+    values = np.tile(np.arange(SIDE * SIDE * 3, dtype=np.uint8), (BATCH, 1))
+    return np.random.default_rng(step).permuted(values, axis=1).reshape(BATCH, SIDE, SIDE, 3)
 
 
 def arrays(generator, discriminator):
@@ -382,6 +385,116 @@ def by_hand(kind, apart):
     return lines, arrays(generator, discriminator)
 
 
+# ------------------------------------------------------------------ constraints, random layers, classes
+
+
+class Clip(keras.constraints.Constraint):
+    def __call__(self, w):
+        return ops.clip(w, -0.01, 0.01)
+
+
+def constrained():
+    """Return the largest weight under ``Clip`` and the columns' norms under ``UnitNorm``, after steps of Adam."""
+    generator = keras.Sequential([layers.Input((LATENT,)), layers.Dense(SIDE * SIDE * 3), layers.Reshape((8, 8, 3))])
+    parts = [
+        layers.Flatten(),
+        layers.Dense(4, kernel_constraint=Clip()),
+        layers.Dense(3, kernel_constraint=keras.constraints.UnitNorm(axis=0)),
+        layers.Dense(1),
+    ]
+    discriminator = keras.Sequential([layers.Input((SIDE, SIDE, 3)), *parts])
+    loss = REGISTRY.get("loss", "bce").value
+    engine = Engine(generator, discriminator, loss, batch_size=BATCH, latent_dim=LATENT, learning_rate=0.01)
+    for _ in engine.steps(Pictures(), lambda s: Progress(s, 3, 0, 1), 0, 3):
+        pass
+    engine.adapter.push_state()
+    clipped, normed = (ops.convert_to_numpy(discriminator.layers[i].kernel) for i in (1, 2))
+    return np.array([np.abs(clipped).max(), *np.linalg.norm(normed, axis=0)])
+
+
+RANDOM = {
+    "dropout": lambda: layers.Dropout(0.3),
+    "seeded dropout": lambda: layers.Dropout(0.3, seed=7),
+    "gaussian noise": lambda: layers.GaussianNoise(0.5),
+    "gaussian dropout": lambda: layers.GaussianDropout(0.3),
+    "alpha dropout": lambda: layers.AlphaDropout(0.3),
+    "spatial dropout": lambda: layers.SpatialDropout2D(0.3),
+    "inside a model": lambda: keras.Sequential([layers.Input((32, 32, 16)), layers.GaussianNoise(0.5)]),
+    "inside a layer": lambda: Holds(layers.GaussianNoise(0.5)),
+}
+
+
+class Holds(layers.Layer):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def random_layers():
+    """Return what layers that draw random numbers make of ones in two steps, (2, 16, 32, 32, 16) each."""
+    from ganforge.engine.backends import make_adapter
+    from ganforge.engine.traits import observe
+
+    inputs = layers.Input((32, 32, 16))
+    model = keras.Model(inputs, layers.Concatenate()([make()(inputs) for make in RANDOM.values()]))
+    adapter = make_adapter(model.variables)
+    forward = adapter.forward(model, observe(adapter, model, [(32, 32, 16)], 4, 0))
+    run = adapter.compile(lambda x, key: {"out": forward(x)}, "random layers")
+    ones = np.ones((16, 32, 32, 16), np.float32)
+    steps = []
+    for step in range(2):
+        out = run(ones, np.array([step, 1], np.uint32))["out"]
+        steps.append(np.array(ops.convert_to_numpy(ops.stop_gradient(out))))
+    return dict(zip(RANDOM, np.split(np.stack(steps), len(RANDOM), axis=-1)))
+
+
+def conditional():
+    """Return penalties on half a batch, on a whole one, and on one and a half, of a linear conditional network."""
+    takes = [layers.Input((LATENT,)), layers.Input((), dtype="int32")]
+    made = layers.Dense(SIDE * SIDE * 3)(layers.Concatenate()([takes[0], layers.Embedding(3, 2)(takes[1])]))
+    generator = keras.Model(takes, layers.Reshape((SIDE, SIDE, 3))(made))
+    takes = [layers.Input((SIDE, SIDE, 3)), layers.Input((), dtype="int32")]
+    scores = layers.Embedding(3, 1, embeddings_initializer="random_normal")(takes[1])
+    discriminator = keras.Model(takes, layers.Add()([layers.Dense(1)(layers.Flatten()(takes[0])), scores]))
+
+    class Parts(Strategy):
+        name = "parts"
+
+        @hookimpl
+        def discriminator_penalty(self, discriminator, real, fake):
+            more = ops.concatenate([real, fake[: BATCH // 2]])
+            beyond = discriminator(more)[BATCH:] - discriminator(fake[: BATCH // 2])
+            parts = [discriminator(real[: BATCH // 2]), discriminator(real)]
+            rows = [ops.reshape(ops.arange(1.0, len(part) + 1.0), (-1, 1)) for part in parts]
+            return sum(ops.mean(part * row) for part, row in zip(parts, rows)) + ops.sum(ops.abs(beyond))
+
+    class Labelled(Pictures):
+        def iterate(self, start, stop):
+            for step in range(start, stop):
+                yield step, (pictures(step), np.array([0, 1, 2, 1], np.int32))
+
+    loss = REGISTRY.get("loss", "bce").value
+    engine = Engine(
+        generator,
+        discriminator,
+        loss,
+        strategies=[Parts()],
+        batch_size=BATCH,
+        latent_dim=LATENT,
+        frequencies=np.full(3, 1 / 3),
+    )
+    kernel, bias, table = (np.array(ops.convert_to_numpy(v.value)) for v in discriminator.trainable_variables)
+    (step,) = engine.steps(Labelled(), lambda s: Progress(s, 1, 0, 1), 0, 1)
+    flat = (pictures(0).astype("float32") / 127.5 - 1.0).reshape(BATCH, -1)
+    logits = (flat @ kernel + bias)[:, 0] + table[[0, 1, 2, 1], 0]
+    weighted = logits * np.arange(1, BATCH + 1)
+    # What is beyond the batch begins with the classes of its first rows: no difference there.
+    return np.array([step.read()["parts/penalty"], weighted[: BATCH // 2].mean() + weighted.mean()])
+
+
 report = {}
 for kind in KINDS:
     apart, lines, names, values = by_engine(kind)
@@ -395,4 +508,6 @@ for kind in KINDS:
         report[f"{kind}/by hand"] = np.array(lines)
         for i, value in enumerate(values):
             report[f"{kind}/theirs/{i:03d}"] = value
+report["constrained"], report["conditional"] = constrained(), conditional()
+report |= {f"random/{name}": values for name, values in random_layers().items()}
 np.savez(sys.argv[2], **report)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+# Of the way numbers are drawn; run.json keeps it. 1, of GANForge 0.1, had 32 bits for a draw on torch's CPU.
+DRAWS = 2
+
 
 def step_key(seed: int, step: int, update: int) -> np.ndarray:
     """Return the key of one update: two uint32 words that depend on the seed, the step and which update it is."""

@@ -26,6 +26,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "loss": dict,
     "strategies": list,
     "plugins": list,
+    "draws": int,
     "stages": list,
     "data": dict,
     "image_shape": list,
