@@ -373,7 +373,7 @@ def test_an_observer_that_meddles_with_what_it_is_told_changes_nothing():
 
 
 def test_a_plugins_observer_that_raises_is_left_out_too(tmp_path):
-    source = HEAD + "@hookimpl\ndef step_ended(step): raise OSError(28, 'No space left')\n"
+    source = HEAD + "@hookimpl\ndef step_ended(step): raise OSError(28, 'No space left on device')\n"
     (tmp_path / "loud.py").write_text(source)
     words = ["train", "--plugin", "loud.py", "--quiet"]
     words += [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
