@@ -326,6 +326,7 @@ print(json.dumps([keras.backend.backend(), features(pictures).tolist()]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_features_do_not_depend_on_the_backend(backend):
     pytest.importorskip(backend)
