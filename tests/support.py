@@ -151,11 +151,12 @@ def python(*words: object, **how: Any) -> subprocess.CompletedProcess[str]:
 
 @cache
 def probe(script: str, backend: str) -> dict[str, Any]:
-    """Return the JSON that ``tests/SCRIPT BACKEND`` prints last; skip where the backend is not installed.
+    """Return the JSON that ``tests/SCRIPT`` (or ``-m SCRIPT``) prints last; skip where the backend is not installed.
 
     Once a process; the tests of a file that calls this run in one (``conftest.py``).
     """
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    found: dict[str, Any] = json.loads(python(TESTS / script, backend, backend=None).stdout.splitlines()[-1])
+    words = (TESTS / script,) if script.endswith(".py") else ("-m", script)
+    found: dict[str, Any] = json.loads(python(*words, backend, cwd=ROOT, backend=None).stdout.splitlines()[-1])
     return found

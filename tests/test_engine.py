@@ -7,6 +7,8 @@ import math
 import pytest
 from support import BACKENDS, probe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=BACKENDS)
 def report(request) -> dict:

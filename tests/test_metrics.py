@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from support import BACKENDS, python
 
 from ganforge.data.critters import FACTORS, draw_critters
 from ganforge.errors import GANForgeError
@@ -328,17 +326,11 @@ print(json.dumps([keras.backend.backend(), features(pictures).tolist()]))
 """
 
 
-@pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_features_do_not_depend_on_the_backend(backend):
     pytest.importorskip(backend)
-    done = subprocess.run(
-        [sys.executable, "-c", FEATURES_ELSEWHERE],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    used, numbers = json.loads(done.stdout.splitlines()[-1])
+    used, numbers = json.loads(python("-c", FEATURES_ELSEWHERE, backend=backend).stdout.splitlines()[-1])
     assert used == backend
     assert np.abs(np.array(numbers) - features(draw_critters(4, 32, seed=7)[0])).max() < 1e-4
 

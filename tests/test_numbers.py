@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
-import os
-import subprocess
-import sys
-from functools import cache
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support import BACKENDS, probe
 
-ROOT = Path(__file__).parents[1]
-BACKENDS = ("torch", "jax", "tensorflow")
+# In this process, on torch and in short: test_exact_step.py.
+pytestmark = pytest.mark.slow
 CLOSE = 1e-3  # of a learning rate for weights, of the largest for moments; float32 leaves about 1e-4 of it
 SEEN = ("real", "fake", "again")
 STRATEGIES = [
@@ -32,21 +26,9 @@ STRATEGIES = [
 ]
 
 
-@cache
-def probe(backend: str) -> dict:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    environment.pop("KERAS_BACKEND", None)
-    command = [sys.executable, "-m", "tests.exact.probe", backend]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture(params=BACKENDS)
 def report(request) -> dict:
-    result = probe(request.param)
+    result = probe("tests.exact.probe", request.param)
     assert result["backend"] == request.param
     return result
 

@@ -304,7 +304,8 @@ def test_second_derivatives_flow():
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-def test_the_fused_update_is_keras_adam():
+@pytest.mark.parametrize("largest", [10.0, 1e-7])
+def test_the_fused_update_is_keras_adam(largest):
     from ganforge.engine.backends.torch import Adapter
 
     random = np.random.default_rng(0)
@@ -318,8 +319,8 @@ def test_the_fused_update_is_keras_adam():
     (ours, fused), (theirs, plain) = sides
     adapter = Adapter([])
     for step in range(5):
-        # From large to far below epsilon, and laid out in memory otherwise than the weights, as convolutions' are.
-        values = [random.normal(size=s.shape[::-1]).astype("float32") * 10.0 ** -(2 * step) for s in starts]
+        # Down to far below epsilon, and laid out in memory otherwise than the weights, as convolutions' are.
+        values = [random.normal(size=s.shape[::-1]).astype("float32") * largest * 100.0**-step for s in starts]
         gradients = [torch.from_numpy(v).permute(*reversed(range(v.ndim))) for v in values]
         rate = 1e-3 * (step + 1)
         plain.learning_rate = rate

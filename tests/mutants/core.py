@@ -102,7 +102,7 @@ FAULTS = [
     Fault(
         "hooks-get-arguments-by-place",
         "order",
-        PLUGINS,
+        "ganforge/hook_checks.py",
         "function(**{name: keywords[name] for name in names})",
         "function(*(keywords[name] for name in sorted(names)))",
         (P + "test_a_hook_is_called_with_the_arguments_it_names",),

@@ -81,7 +81,7 @@ class Copy:
         if code == 0:
             return False, ""
         said = self.output.read_text("utf-8", errors="replace")
-        seen = re.search(r"^(?:FAILED|ERROR) (\S+)", said, flags=re.M)
+        seen = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", said, flags=re.M)
         if code == 1 and seen:
             return True, seen[1]
         raise NoVerdict(f"pytest {' '.join(tests)} ended with code {code}:\n{said[-3000:]}")
