@@ -13,14 +13,7 @@ by commas) narrows the backends down.
 
 from __future__ import annotations
 
-# Imported for the checks they hold.
-from ganforge.testing import (  # noqa: F401
-    architecture_checks,
-    common_checks,
-    dataset_checks,
-    loss_checks,
-    strategy_checks,
-)
+import ganforge.testing.checks  # noqa: F401  (fills CHECKS)
 from ganforge.testing.framework import CHECKS, Check, Result
 from ganforge.testing.pytest_tests import architecture_tests, dataset_tests, loss_tests, strategy_tests
 from ganforge.testing.runner import Report, Subject, backends_to_check, run_checks

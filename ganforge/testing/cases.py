@@ -97,7 +97,10 @@ class ArchitectureCase(Case):
         """Return the generator and the discriminator, held to their shapes."""
         chosen = options or self.options
         shape = (size, size, channels)
-        return build_networks(self.value, shape, self.latent_dim, chosen, chosen, seed, precision, CLASSES)
+        built = build_networks(self.value, shape, self.latent_dim, chosen, chosen, seed, precision, CLASSES)
+        for model in built:
+            model.__dict__["_labelled"] = self.value.conditional  # a model that is a class cannot be asked
+        return built
 
     @cached_property
     def networks(self) -> tuple[Any, Any]:
@@ -119,8 +122,20 @@ class ArchitectureCase(Case):
         )
 
     @cached_property
+    def trainee(self) -> Engine:
+        """The engine that ``training`` trains, kept for its compiled step."""
+        return self.engine()
+
+    @cached_property
     def training(self) -> Trained:
-        return train(self.engine(), side=self.size)
+        return train(self.trainee, side=self.size)
+
+    def sides(self, count: int = BATCH) -> list[tuple[str, Any, list[np.ndarray]]]:
+        """Return each network's name, the network, and inputs for it: latents or pictures, and labels if it has any."""
+        made = [some_latents(count, self.latent_dim), some_pictures(count, self.size)]
+        more = [_labels(count)] if self.value.conditional else []
+        roles = ("generator", "discriminator")
+        return [(role, model, [given, *more]) for role, model, given in zip(roles, self.networks, made)]
 
     def r1(self) -> Strategy:
         """Return the penalty whose gradient takes a second backward pass."""
@@ -201,7 +216,7 @@ def small_engine(
 def run(engine: Engine, start: int, stop: int, side: int = SIDE, total: int = STEPS) -> list[dict[str, float]]:
     """Train from one step to another, every step measured, and return the metrics."""
     lines = []
-    batches = Batches(side, labelled=len(engine.generator.inputs) > 1)
+    batches = Batches(side, is_labelled(engine.generator))
     for step in engine.steps(batches, lambda s: Progress(s, total, s // 5, -(-total // 5)), start, stop):
         engine.signals = step.read()
         lines.append(engine.signals)
@@ -254,10 +269,15 @@ def refill(model: Any, seed: int = 0, scale: float = 1.0) -> None:
 def outputs(model: Any, inputs: np.ndarray) -> np.ndarray:
     """Return a network's outputs in inference, float32 numpy."""
     given = keras.ops.convert_to_tensor(inputs)
-    if len(model.inputs) > 1:
+    if is_labelled(model):
         given = [given, keras.ops.convert_to_tensor(_labels(len(inputs)))]
     result = model(given, training=False)
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.stop_gradient(result), "float32")))
+
+
+def is_labelled(model: Any) -> bool:
+    """Say whether a network that a case built takes class labels."""
+    return bool(model.__dict__.get("_labelled", False))
 
 
 def _labels(count: int) -> np.ndarray:
@@ -272,9 +292,9 @@ def some_pictures(count: int, side: int, channels: int = 3, seed: int = 0) -> np
     return np.random.default_rng(seed).uniform(-1, 1, (count, side, side, channels)).astype("float32")
 
 
-def random_numbers(engine: Engine, stream: str = "check") -> Random:
-    """Return the random numbers that a traced hook gets, of a fixed key."""
-    key: Any = step_key(1, 2, 3)
+def random_numbers(engine: Engine, stream: str = "check", key: Any = None) -> Random:
+    """Return the random numbers that a traced hook gets, of a fixed key unless it is given."""
+    key = step_key(1, 2, 3) if key is None else key
     if keras.backend.backend() == "torch":
         key = [int(word) for word in key]
     return Random(engine.adapter, keras.ops.convert_to_tensor(key) if _is_tensorflow() else key, stream)

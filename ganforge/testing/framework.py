@@ -84,11 +84,11 @@ def perform(one: Check, case: Any, subject: str, backend: str) -> Result:
     except GANForgeError as error:
         return Result(subject, one.name, backend, "failed", str(error))
     except Exception as error:
-        return Result(subject, one.name, backend, "failed", _unexpected(error))
+        return Result(subject, one.name, backend, "failed", unexpected(error))
     return Result(subject, one.name, backend, "passed")
 
 
-def _unexpected(error: Exception) -> str:
+def unexpected(error: Exception) -> str:
     """Return an unforeseen error as one line that says where in the plugin it came from."""
     text = " ".join(str(error).split())
     own = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours_or_a_librarys(f.filename)]

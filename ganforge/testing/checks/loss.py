@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import UsageError
-from ganforge.testing.common_checks import below, candidates, changed
+from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, check
 
 BATCH = 4

@@ -11,7 +11,7 @@ import numpy as np
 
 from ganforge.api_types import Progress, RunConfig
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.testing.common_checks import below, candidates, changed
+from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
 STEPS = 40

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import UsageError
-from ganforge.testing.common_checks import below, candidates, changed
+from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
 KNOWN_DEFAULTS = {"latent_dim": int, "learning_rate": float, "beta_1": float, "batch_size": int}
@@ -280,10 +280,22 @@ def _numbers(case: Any) -> None:
 @check("architecture", everywhere=True)
 def moves_every_weight(case: Any) -> None:
     """Gradients reach every weight."""
+    from ganforge.testing.cases import refill
+    from ganforge.testing.comparing import where_gradients_stop
+
     unmoved = case.training.unmoved
     if unmoved:
+        stops = ""
+        for role, model, inputs in case.sides():
+            refill(model)
+            # Built anew, a layer's name may carry another number: by position, then.
+            trained = getattr(case.trainee, role).trainable_variables
+            lost = [v for v, other in zip(model.trainable_variables, trained) if other.path in unmoved]
+            if lost and (place := where_gradients_stop(model, inputs, lost)):
+                stops = f"; no gradient gets through the {role}'s {place}"
+                break
         raise Nonconformity(
-            f"{len(unmoved)} weight(s) never moved: {', '.join(unmoved[:3])}",
+            f"{len(unmoved)} weight(s) never moved: {', '.join(unmoved[:3])}{stops}",
             "use each layer's output; nothing between it and the loss may round, compare or stop the gradient",
         )
 
@@ -323,18 +335,20 @@ def works_in_bfloat16(case: Any) -> None:
             "with --precision mixed_bfloat16 the losses are no longer finite",
             "give delicate layers dtype='float32'",
         )
-    for model in case.build(case.size, precision="mixed_bfloat16"):
-        if "float32" not in str(model.compute_output_spec(_spec(case, model)).dtype):
+    for model, takes in zip(
+        case.build(case.size, precision="mixed_bfloat16"), ((case.latent_dim,), (case.size, case.size, 3))
+    ):
+        if "float32" not in str(model.compute_output_spec(_spec(case, takes)).dtype):
             raise Advice(
                 f"give the {model.name}'s last layer dtype='float32', so that it is exact in mixed precision"
             )
 
 
-def _spec(case: Any, model: Any) -> Any:
+def _spec(case: Any, takes: tuple[int, ...]) -> Any:
     import keras
 
-    specs = [keras.KerasTensor((2, *given.shape[1:]), dtype=given.dtype) for given in model.inputs]
-    return specs if len(specs) > 1 else specs[0]
+    given = keras.KerasTensor((2, *takes))
+    return [given, keras.KerasTensor((2,), dtype="int32")] if case.value.conditional else given
 
 
 def _finite(case: Any, penalty: bool, precision: str) -> bool:
@@ -347,13 +361,3 @@ def _finite(case: Any, penalty: bool, precision: str) -> bool:
         lines = run(engine, 0, 3, case.size)
         known[penalty, precision] = all(math.isfinite(v) for line in lines for v in line.values())
     return bool(known[penalty, precision])
-
-
-@check("architecture")
-def judges_one_picture_at_a_time(case: Any) -> None:
-    """A verdict does not depend on the pictures beside it."""
-    if case.engine().judges_apart:
-        raise Advice(
-            "batch normalisation in the discriminator makes a verdict depend on the pictures beside it, and real and "
-            "fake must be judged apart, which is slower; LayerNormalization or spectral normalisation do without"
-        )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.testing.common_checks import candidates, changed
+from ganforge.testing.checks.common import candidates, changed
 from ganforge.testing.framework import Nonconformity, check
 
 LIMIT = 12

@@ -1,0 +1,222 @@
+"""What trains is what was written: an architecture's networks in training, beside plain Keras on the same weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ganforge.testing.framework import Advice, Nonconformity, check
+
+OWN_LOOPS = ("train_step", "compute_loss", "fit")
+
+
+@check("architecture", everywhere=True)
+def keeps_state_in_variables(case: Any) -> None:
+    """What a layer keeps or draws is in the network's variables."""
+    from ganforge.testing.cases import refill
+    from ganforge.testing.comparing import Twins
+    from ganforge.testing.steadiness import hidden_variables, unsteady_layer
+
+    for role, model, inputs in case.sides():
+        refill(model)
+        twins = Twins(model, inputs, twice=False)
+        for place, variable, written in hidden_variables(twins):
+            if "seed_generator" in variable.path:
+                raise Nonconformity(
+                    f"the {role}'s {place} draws from Keras's global generator, which no run keeps",
+                    "give the layer self.seed_generator = keras.random.SeedGenerator() and pass seed=self.seed_generator",
+                )
+            raise Nonconformity(
+                f"the {role}'s {place} {'writes to' if written else 'reads'} {variable.path}, which is no variable of "
+                "the network: it is neither trained nor saved",
+                "make it with self.add_weight() in the layer's build() and keep it as the layer's own attribute",
+            )
+        if place := unsteady_layer(twins):
+            raise Nonconformity(
+                f"the {role}'s {place} gives other outputs from the same inputs, weights and seeds: it keeps or draws "
+                "something in Python",
+                "keep what changes in variables made with add_weight, and draw with keras.random from a "
+                "keras.random.SeedGenerator that the layer has as an attribute",
+            )
+
+
+@check("architecture", everywhere=True)
+def trains_as_written(case: Any) -> None:
+    """Outputs, gradients (second ones too) and state are plain Keras's."""
+    from ganforge.testing.cases import refill
+    from ganforge.testing.comparing import Twins, first_difference
+    from ganforge.testing.steadiness import asleep, unwished_float64
+
+    for role, model, inputs in case.sides():
+        for name in OWN_LOOPS:
+            if not getattr(type(model), name).__module__.startswith("keras."):
+                raise Nonconformity(
+                    f"the {role}'s class {type(model).__name__} has a {name} of its own, which is never called",
+                    "put losses into layers with add_loss, and what a step does into a strategy or a Loss",
+                )
+        refill(model)
+        twins = Twins(model, inputs, twice=role == "discriminator")
+        try:
+            plain = twins.plain()
+        except Exception as error:
+            raise Nonconformity(*_raises(role, twins, error, "in training mode")) from None
+        try:
+            found: Any = twins.difference(twins.trained(), plain)
+        except Exception as error:
+            found = error
+        if found is not None:
+            place, part, what = first_difference(model, inputs, twins.twice)
+            raise Nonconformity(*_differs(role, place, part or twins, found if part is None else what))
+        if place := unwished_float64(twins):
+            raise Nonconformity(
+                f"the {role}'s {place} turns float32 into float64, where the backend has it",
+                "give constants as Python numbers or with dtype='float32'",
+            )
+        if (numbers := twins.fingerprint(plain)) and "numbers" in case.facts:
+            case.facts["numbers"][f"the {role}'s gradients"] = numbers
+    for role, model, inputs in case.sides():
+        if place := asleep(Twins(model, inputs, twice=False)):
+            raise Advice(
+                f"the {role}'s {place} runs in inference mode in training, because it is called with training=False; "
+                "leave the argument out, unless that is meant"
+            )
+
+
+@check("architecture", everywhere=True)
+def updates_as_written(case: Any) -> None:
+    """A step counts each network's own losses and applies constraints."""
+    from ganforge.testing.comparing import close_to
+    from ganforge.testing.updating import engines_step, free, own_loss, plain_step
+    from ganforge.testing.watching import owner
+
+    engine = case.trainee
+    models = {"generator": engine.generator, "discriminator": engine.discriminator}
+    for model in models.values():
+        free(model)
+    plain = plain_step(engine, case.size, case.latent_dim)
+    found = engines_step(engine, case.size)
+    for role, model in models.items():
+        close, trainable = close_to(model), {id(v) for v in model.trainable_variables}
+        for variable, a, b in zip(model.variables, found.values[role], plain.values[role]):
+            if close.differs(a, b):
+                raise Nonconformity(
+                    f"after a step, {variable.name} of the {role}'s {owner(model, variable)} is not what plain Keras "
+                    f"has{_constraint(variable)}",
+                    "let a weight change by its gradient, its constraint and assign() in call() alone"
+                    if id(variable) in trainable
+                    else "change it with assign() in call(), and from what the call is given alone",
+                )
+        if close.differs(np.float32(found.losses[role]), np.float32(plain.losses[role])):
+            place = own_loss(engine, model, next(given for name, _, given in case.sides() if name == role))
+            raise Nonconformity(
+                f"the loss that the {role}'s {place} adds counts {found.losses[role]:.3g} in a step; plain Keras has "
+                f"{plain.losses[role]:.3g}",
+                "add losses with add_loss or a regularizer, in every call, as a mean or a sum over the batch",
+            )
+    for role, model in models.items():
+        close = close_to(model)
+        largest = max((float(np.linalg.norm(g)) for g in plain.gradients[role]), default=0.0)
+        for variable, a, b in zip(model.trainable_variables, found.gradients[role], plain.gradients[role]):
+            if close.differs(a, b, 1e-3 * largest):
+                raise Nonconformity(
+                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} otherwise than plain Keras "
+                    f"(the gradient differs by {close.apart(a, b, 1e-3 * largest):.1%})",
+                    "look at trains-as-written and judges-one-picture-at-a-time; a layer may depend on how many "
+                    "pictures a batch has",
+                )
+
+
+@check("architecture", everywhere=True)
+def judges_one_picture_at_a_time(case: Any) -> None:
+    """A verdict does not depend on the pictures beside it."""
+    from ganforge.testing.cases import refill
+    from ganforge.testing.comparing import Twins
+    from ganforge.testing.steadiness import companions
+
+    _, model, inputs = case.sides()[1]
+    refill(model)
+    changed, spread, place = companions(Twins(model, inputs, twice=False))
+    measured = (
+        f"the logit of one picture changes by {changed:.2g} when the pictures beside it are replaced (verdicts lie "
+        f"{spread:.2g} apart), first in {place}"
+    )
+    apart = case.trainee.judges_apart
+    if changed > 1e-3 * spread and not apart:
+        raise Nonconformity(
+            f"{measured}, and yet real and fake are judged as one batch",
+            "say Architecture(…, batch_statistics=True)",
+        )
+    if apart:
+        said = measured if changed > 1e-3 * spread else "it depends on them with other weights, or says so itself"
+        raise Advice(
+            f"{said}: real and fake are judged apart, in two passes instead of one, which takes a few per cent longer, "
+            "and --step one-stage is refused; LayerNormalization or spectral normalisation do without"
+        )
+
+
+@check("architecture", everywhere=True)
+def draws_the_same_twice(case: Any) -> None:
+    """In inference, the same input gives the same output twice."""
+    from ganforge.testing.cases import refill
+    from ganforge.testing.comparing import Twins
+    from ganforge.testing.steadiness import restless_layer
+
+    for role, model, inputs in case.sides():
+        refill(model)
+        if place := restless_layer(Twins(model, inputs, twice=False)):
+            raise Nonconformity(
+                f"the {role}'s {place} gives another output each time in inference",
+                "let its call take training=None and be random only where training is true",
+            )
+
+
+def _differs(role: str, place: str, part: Any, what: Any) -> tuple[str, str]:
+    """Say what a difference looks like, in which layer, and what to change."""
+    where = f"the {role}'s {place}" if place else f"the {role}"
+    if isinstance(what, Exception):
+        return _raises(role, part, what, "as it trains, though not in plain Keras", place)
+    name = what.variable.name if what.variable is not None else "its input"
+    if what.what == "output":
+        if part.runs_in_inference():
+            return (
+                f"{where} runs in inference mode in training",
+                "take training=None in call(), and pass it on to what is called within",
+            )
+        return (
+            f"{where} gives other outputs in training than in plain Keras (by {what.by:.1%})",
+            "compute with keras.ops from inputs and variables alone; leave no choice to Python while it is called",
+        )
+    if what.what == "state":
+        return (
+            f"{where} leaves another {name} behind than in plain Keras (by {what.by:.1%})",
+            "change variables with assign() in call(), and nothing else",
+        )
+    if what.what == "losses":
+        return (
+            f"the loss that {where} adds is not counted as in plain Keras",
+            "add it in every call, with add_loss or a regularizer",
+        )
+    order = "second gradients" if what.what == "second" else "gradients"
+    return (
+        f"{where} has other {order} at {name} than in plain Keras (by {what.by:.1%})",
+        "use keras.ops between input and output; what is assigned in a call takes part as a value, without a gradient",
+    )
+
+
+def _raises(role: str, twins: Any, error: Exception, when: str, place: str = "") -> tuple[str, str]:
+    from ganforge.testing.framework import unexpected
+    from ganforge.testing.steadiness import raising_layer
+
+    place = place or raising_layer(twins)
+    return (
+        f"{f'the {role}' + chr(39) + 's ' + place if place else f'the {role}'} raises {when}: {unexpected(error)}",
+        "use keras.ops, which every backend has and can compile and differentiate, in place of NumPy, Python "
+        "decisions on values, and one backend's own functions",
+    )
+
+
+def _constraint(variable: Any) -> str:
+    if getattr(variable, "constraint", None) is None:
+        return ""
+    return f": its constraint ({type(variable.constraint).__name__}) is not applied"
