@@ -25,7 +25,7 @@ def generator(body=lambda x: x, last=lambda x: x):
 def discriminator(body=lambda x: x, pictures=layers.Flatten):
     def build(image_shape, options):
         inputs = keras.Input(image_shape)
-        x = layers.LeakyReLU(0.2)(layers.Dense(8, name="first")(pictures()(inputs)))
+        x = layers.LeakyReLU(0.2, name="leaky")(layers.Dense(8, name="first")(pictures()(inputs)))
         return keras.Model(inputs, layers.Dense(1, dtype="float32", name="last")(body(x)), name="discriminator")
 
     return build
@@ -34,7 +34,7 @@ def discriminator(body=lambda x: x, pictures=layers.Flatten):
 def chain(*parts):
     def body(x):
         for part in parts:
-            x = part()(x)
+            x = (part(name=part.__name__.lower()) if isinstance(part, type) else part())(x)
         return x
 
     return body
@@ -88,7 +88,12 @@ class Judge(keras.Model):
 
     def __init__(self):
         super().__init__(name="judge")
-        self.flat, self.drop, self.one, self.two = layers.Flatten(), layers.Dropout(0.2), layers.Dense(8), layers.Dense(1)
+        self.flat, self.drop, self.one, self.two = (
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(8),
+            layers.Dense(1),
+        )
 
     def call(self, x, training=False):
         return self.two(self.drop(ops.tanh(self.one(self.flat(x))), training=training))
@@ -97,8 +102,16 @@ class Judge(keras.Model):
         return (shape[0], 1)
 
 
+def judge(image_shape, options):
+    model = Judge()
+    model(keras.Input(image_shape))
+    return model
+
+
 def mapping(x):
-    inside = keras.Sequential([layers.Dense(8), layers.GaussianDropout(0.1), layers.LeakyReLU(0.2)], name="inside")
+    inside = keras.Sequential(
+        [layers.Dense(8), layers.GaussianDropout(0.1, name="dropping"), layers.LeakyReLU(0.2)], name="inside"
+    )
     inputs = keras.Input((8,))
     return keras.Model(inputs, layers.Add()([inputs, inside(inputs)]), name="mapping")(x)
 
@@ -107,7 +120,7 @@ def shared(image_shape, options):
     """One convolution and one Flatten, on two sizes."""
     inputs = keras.Input(image_shape)
     conv, flat = layers.Conv2D(4, 3, 2, "same", name="conv"), layers.Flatten(name="flat")
-    ends = [layers.Dense(4)(flat(conv(x))) for x in (inputs, layers.Cropping2D(((0, 1), (0, 1)))(inputs))]
+    ends = [layers.Dense(4)(flat(conv(x))) for x in (inputs, layers.Cropping2D(((0, 4), (0, 4)))(inputs))]
     return keras.Model(inputs, layers.Dense(1, dtype="float32")(layers.Add()(ends)), name="discriminator")
 
 
@@ -115,7 +128,11 @@ def convolutions(image_shape, options):
     inputs = keras.Input(image_shape)
     x = layers.SpectralNormalization(layers.Conv2D(4, 3, 2, "same"), name="normalised")(inputs)
     x = layers.SpatialDropout2D(0.2)(layers.LeakyReLU(0.2)(layers.GaussianNoise(0.2)(x)))
-    return keras.Model(inputs, layers.SpectralNormalization(layers.Dense(1))(layers.Flatten()(x)), name="discriminator")
+    return keras.Model(
+        inputs,
+        layers.SpectralNormalization(layers.Dense(1), name="judging")(layers.Flatten()(x)),
+        name="discriminator",
+    )
 
 
 def attention(x):
@@ -127,26 +144,31 @@ SOUND = {
     "plain": {},
     "nested": {"g": generator(mapping), "d": discriminator(chain(Block, lambda: layers.GaussianNoise(0.3)))},
     "shared": {"d": shared},
-    "classy": {"d": lambda image_shape, options: Judge()},
+    "classy": {"d": judge},
     "spectral": {"d": convolutions},
     "minibatch": {"d": discriminator(chain(MinibatchDeviation))},
     "normed": {
-        "g": generator(lambda x: layers.BatchNormalization()(x)),
-        "d": discriminator(lambda x: layers.BatchNormalization()(x)),
+        "g": generator(lambda x: layers.BatchNormalization(name="norm")(x)),
+        "d": discriminator(lambda x: layers.BatchNormalization(name="norm")(x)),
     },
     "losing": {
         "g": generator(chain(Shrinking)),
         "d": discriminator(
-            lambda x: Shrinking()(
+            lambda x: Shrinking(name="shrinking")(
                 layers.Dense(8, kernel_regularizer=keras.regularizers.L2(0.1), activity_regularizer="l2")(x)
             )
         ),
     },
-    "losing-apart": {"d": discriminator(chain(Shrinking, MinibatchDeviation, lambda: layers.ActivityRegularization(l2=0.1)))},
+    "losing-apart": {
+        "d": discriminator(chain(Shrinking, MinibatchDeviation, lambda: layers.ActivityRegularization(l2=0.1)))
+    },
     "constrained": {
         "d": discriminator(
             lambda x: layers.Dense(
-                8, kernel_constraint=keras.constraints.MaxNorm(0.5), bias_constraint=keras.constraints.NonNeg()
+                8,
+                name="held",
+                kernel_constraint=keras.constraints.MaxNorm(0.5),
+                bias_constraint=keras.constraints.NonNeg(),
             )(x)
         )
     },
@@ -180,7 +202,7 @@ class Dice(layers.Layer):
     """Draws from NumPy."""
 
     def call(self, x):
-        return x + np.random.standard_normal(x.shape[-1]).astype("float32")
+        return x + ops.convert_to_tensor(np.random.standard_normal(x.shape[-1]), x.dtype)
 
 
 @own("Seedless")
@@ -220,7 +242,9 @@ class Averaging(layers.Layer):
     """Keeps a running mean where Keras does not see it."""
 
     def build(self, shape):
-        self.kept = types.SimpleNamespace(mean=keras.Variable(np.zeros(shape[-1], "float32"), trainable=False, name="mean"))
+        self.kept = types.SimpleNamespace(
+            mean=keras.Variable(np.zeros(shape[-1], "float32"), trainable=False, name="mean")
+        )
 
     def call(self, x, training=False):
         if training:
@@ -271,6 +295,9 @@ class Remembering(layers.Layer):
         before, self.seen = self.seen, ops.stop_gradient(x)
         return x if before is None or before.shape != x.shape else x + 0.1 * before
 
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
 
 @own("Asleep")
 class Asleep(layers.Layer):
@@ -298,7 +325,9 @@ def lonely(image_shape, options):
 
 FAULTS = {
     "counting": {"g": generator(chain(Counting))},
-    "counting-deep": {"d": discriminator(lambda x: keras.Sequential([layers.Dense(8), Counting()], name="block")(x))},
+    "counting-deep": {
+        "d": discriminator(lambda x: keras.Sequential([layers.Dense(8), Counting(name="counting")], name="block")(x))
+    },
     "dice": {"d": discriminator(chain(Dice))},
     "seedless-noise": {"d": discriminator(chain(Seedless))},
     "stopping": {"g": generator(chain(Stopping))},

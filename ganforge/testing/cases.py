@@ -40,7 +40,11 @@ def make_case(kind: str, text: str, plugins: Sequence[str], folder: Path, first:
 
 
 class Case:
-    """A plugin under check. ``hopeless`` stops the checks that follow; ``facts`` go into the report."""
+    """A plugin under check.
+
+    ``hopeless`` stops the checks that follow, ``sound`` being False those that build upon how it trains; ``facts`` go
+    into the report.
+    """
 
     def __init__(self, registry: Registry, entry: Entry, options: Options, folder: Path, first: bool) -> None:
         self.registry, self.entry, self.options, self.folder, self.first = registry, entry, options, folder, first
@@ -48,6 +52,7 @@ class Case:
         self.options_class: type[Options] = type(options)
         self.facts: dict[str, Any] = {"package": entry.package, "version": entry.version}
         self.hopeless = False
+        self.sound = True
 
     @property
     def owner(self) -> str:
@@ -276,8 +281,8 @@ def outputs(model: Any, inputs: np.ndarray) -> np.ndarray:
 
 
 def is_labelled(model: Any) -> bool:
-    """Say whether a network that a case built takes class labels."""
-    return bool(model.__dict__.get("_labelled", False))
+    """Say whether a network takes class labels, as well as latents or pictures."""
+    return bool(model.__dict__.get("_labelled", len(getattr(model, "inputs", None) or ()) > 1))
 
 
 def _labels(count: int) -> np.ndarray:

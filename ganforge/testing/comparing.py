@@ -30,7 +30,7 @@ class Seen:
         state: every variable's value after both, by its position.
         losses: the network's own losses in the first call, as one number.
         at_weights, at_input: gradients of a weighted sum of the outputs plus the network's own losses.
-        second: the gradient at the weights of |d sum(output) / d input|^2, in the second call.
+        second: the gradient at the weights of |d (the weighted sum of the outputs) / d input|^2, in the second call.
     """
 
     output: np.ndarray
@@ -91,7 +91,11 @@ class Twins:
                 both = share * first + 0.0 * ops.sum(x)
                 if self.twice:
                     fixed = ops.stop_gradient(x)
-                    slope = adapter.gradient(lambda x: ops.cast(again(given(x)), "float32") + 0.0 * ops.sum(x), fixed)
+
+                    def weighted(x: Any) -> Any:
+                        return ops.cast(again(given(x)), "float32") * weighting + 0.0 * ops.sum(x)
+
+                    slope = adapter.gradient(weighted, fixed)
                     both = both + (1.0 - share) * ops.sum(ops.square(slope))
                 return both, (ops.stop_gradient(ops.cast(output, "float32")), ops.stop_gradient(losses))
 
@@ -119,7 +123,7 @@ class Twins:
 
         with restored(self.model), same_numbers(self.adapter):
             first = plain_keras.differentiate(self.model, self.inputs, weighted)
-            second = plain_keras.differentiate(self.model, self.inputs, None).at_weights if self.twice else []
+            second = plain_keras.slope(self.model, self.inputs, self.weighting).at_weights if self.twice else []
             state = [_numpy(v.value) for v in self.model.variables]
         return Seen(first.output, state, sum(first.losses), first.at_weights, first.at_input, second)
 
@@ -138,7 +142,7 @@ class Twins:
             ("second", one.second, other.second),
         ):
             # What is 0 but for rounding (a bias before batch normalisation) is held against the largest.
-            floor = 1e-3 * max((float(np.linalg.norm(g)) for g in theirs), default=0.0)
+            floor = 1e-5 + 1e-3 * max((float(np.linalg.norm(g)) for g in theirs), default=0.0)
             for variable, a, b in zip([*self.model.trainable_variables, None], ours, theirs):
                 if close.differs(a, b, floor):
                     return Difference(what, variable, close.apart(a, b, floor))
@@ -233,7 +237,8 @@ def first_difference(
             before = keras.Model(part.inputs, list(node.input_tensors))
             with restored(before), same_numbers(twins.adapter):
                 given = before([ops.convert_to_tensor(x) for x in inputs], training=True)
-            inner = first_difference(node.operation, [_numpy(x) for x in given], twice, f"{place}/")
+            arrays = [_numpy(x) for x in keras.tree.flatten(given)]
+            inner = first_difference(node.operation, arrays, twice, f"{place}/")
             if inner[0]:
                 return inner
         return place, twins, found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def perform(one: Check, case: Any, subject: str, backend: str) -> Result:
 
 def unexpected(error: Exception) -> str:
     """Return an unforeseen error as one line that says where in the plugin it came from."""
-    text = " ".join(str(error).split())
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     own = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours_or_a_librarys(f.filename)]
     where = f", from {Path(own[-1].filename).name} line {own[-1].lineno} ({own[-1].line})" if own else ""
     return f"{type(error).__name__}: {text[:300]}{where}"

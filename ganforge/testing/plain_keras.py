@@ -29,17 +29,27 @@ class Differentiated:
 
 
 def differentiate(
-    model: Any, inputs: Sequence[np.ndarray], scalar: Callable[[Any, list[Any]], Any] | None
+    model: Any, inputs: Sequence[np.ndarray], scalar: Callable[[Any, list[Any]], Any]
 ) -> Differentiated:
     """Call a network once in training mode and differentiate a scalar at its weights and at its first input.
 
     Args:
         inputs: float32 (B, …), and int32 (B,) class labels where the network takes them.
-        scalar: ``(output, the network's own losses) -> scalar``; None for sum |d sum(output) / d input|^2, of which the
-            gradient at the input is not taken (zeros).
+        scalar: ``(output, the network's own losses) -> scalar``.
     """
+    return _found(model, inputs, scalar, None)
+
+
+def slope(model: Any, inputs: Sequence[np.ndarray], weighting: np.ndarray) -> Differentiated:
+    """Differentiate |d sum(weighting * output) / d input|^2 at the weights; the gradient at the input is not taken."""
+    return _found(model, inputs, None, weighting)
+
+
+def _found(model: Any, inputs: Sequence[np.ndarray], scalar: Any, weighting: np.ndarray | None) -> Differentiated:
     run = {"torch": _torch, "jax": _jax, "tensorflow": _tensorflow}[keras.backend.backend()]
-    output, losses, value, at_weights, at_input = run(model, [ops.convert_to_tensor(x) for x in inputs], scalar)
+    weights = 1.0 if weighting is None else ops.convert_to_tensor(weighting)
+    tensors = [ops.convert_to_tensor(x) for x in inputs]
+    output, losses, value, at_weights, at_input = run(model, tensors, scalar, weights)
     return Differentiated(
         _numpy(output),
         [float(_numpy(loss)) for loss in losses],
@@ -58,19 +68,19 @@ def _call(model: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     return output, list(model.losses)
 
 
-def _sum(output: Any, x: Any) -> Any:
-    """Return an output's sum; it has a slope, of 0, even where the input has no part in it."""
-    return ops.sum(ops.cast(output, "float32")) + 0.0 * ops.sum(x)
+def _sum(output: Any, weighting: Any, x: Any) -> Any:
+    """Return an output's weighted sum; it has a slope, of 0, even where the input has no part in it."""
+    return ops.sum(ops.cast(output, "float32") * weighting) + 0.0 * ops.sum(x)
 
 
-def _torch(model: Any, inputs: list[Any], scalar: Any) -> tuple:
+def _torch(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
     import torch
 
     x, rest = inputs[0].detach().requires_grad_(), inputs[1:]
     with torch.enable_grad():
         output, losses = _call(model, [x, *rest])
         if scalar is None:
-            (slope,) = torch.autograd.grad(_sum(output, x), x, create_graph=True)
+            (slope,) = torch.autograd.grad(_sum(output, weighting, x), x, create_graph=True)
             value = slope.square().sum()
         else:
             value = scalar(output, losses) + 0.0 * x.sum()
@@ -81,7 +91,7 @@ def _torch(model: Any, inputs: list[Any], scalar: Any) -> tuple:
     return output, losses, value, at_weights, torch.zeros_like(x) if scalar is None else at_input
 
 
-def _tensorflow(model: Any, inputs: list[Any], scalar: Any) -> tuple:
+def _tensorflow(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
     import tensorflow as tf
 
     x, rest = inputs[0], inputs[1:]
@@ -91,7 +101,7 @@ def _tensorflow(model: Any, inputs: list[Any], scalar: Any) -> tuple:
         with tf.GradientTape() as inner:
             inner.watch(x)
             output, losses = _call(model, [x, *rest])
-            total = _sum(output, x)
+            total = _sum(output, weighting, x)
         if scalar is None:
             value = tf.reduce_sum(tf.square(inner.gradient(total, x)))
         else:
@@ -101,7 +111,7 @@ def _tensorflow(model: Any, inputs: list[Any], scalar: Any) -> tuple:
     return output, losses, value, at_weights, tf.zeros_like(x) if scalar is None else at_input
 
 
-def _jax(model: Any, inputs: list[Any], scalar: Any) -> tuple:
+def _jax(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
     import jax
 
     x, rest = inputs[0], inputs[1:]
@@ -132,7 +142,7 @@ def _jax(model: Any, inputs: list[Any], scalar: Any) -> tuple:
 
         def total(x: Any) -> tuple:
             output, more = call(weights, x)
-            return _sum(output, x), (output, *more)
+            return _sum(output, weighting, x), (output, *more)
 
         slope, more = jax.grad(total, has_aux=True)(x)
         return ops.sum(ops.square(slope)), more

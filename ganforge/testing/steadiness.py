@@ -25,8 +25,12 @@ def called(twins: Twins, inputs: Sequence[np.ndarray] | None = None, training: b
 
 def unsteady_layer(twins: Twins) -> str:
     """Return the first layer whose outputs differ between calls from the same inputs, weights and seeds."""
-    first, last = _first_and_last(twins, training=True)
-    return first_apart(first.arrays(), last.arrays(), ...)
+    first = called(twins).arrays()
+    others = [-twins.inputs[0], *twins.inputs[1:]]
+    for _ in range(TIMES):
+        with restored(twins.model), same_numbers(twins.adapter):
+            _run(twins, others, True)
+    return first_apart(first, called(twins).arrays(), ...)
 
 
 def restless_layer(twins: Twins) -> str:
@@ -99,14 +103,14 @@ def unwished_float64(twins: Twins) -> str:
     return ""
 
 
-def raising_layer(twins: Twins) -> str:
-    """Return the layer in which a call raises, or nothing where none does."""
+def raising_layer(twins: Twins) -> tuple[str, Exception] | None:
+    """Return the layer in which a call in training mode raises, and what; None where none does."""
     with restored(twins.model), same_numbers(twins.adapter), watched(twins.model) as watch:
         try:
             _run(twins, None, True)
-        except Exception:
-            return watch.place
-    return ""
+        except Exception as error:
+            return watch.place, error
+    return None
 
 
 def first_apart(one: Sequence[tuple[str, np.ndarray]], other: Sequence[tuple[str, np.ndarray]], rows: Any) -> str:
@@ -118,14 +122,6 @@ def first_apart(one: Sequence[tuple[str, np.ndarray]], other: Sequence[tuple[str
         if a.size and not np.abs(a - b).max() <= 1e-5 * (1e-6 + np.abs(a).max()):
             return path
     return ""
-
-
-def _first_and_last(twins: Twins, training: bool) -> tuple[Watch, Watch]:
-    first = called(twins, training=training)
-    for _ in range(TIMES - 2):
-        with restored(twins.model), same_numbers(twins.adapter):
-            _run(twins, None, training)
-    return first, called(twins, training=training)
 
 
 def _run(twins: Twins, inputs: Sequence[np.ndarray] | None, training: bool) -> Any:
