@@ -143,7 +143,7 @@ def attention(x):
 SOUND = {
     "plain": {},
     "nested": {"g": generator(mapping), "d": discriminator(chain(Block, lambda: layers.GaussianNoise(0.3)))},
-    "shared": {"d": shared},
+    "shared-layers": {"d": shared},
     "classy": {"d": judge},
     "spectral": {"d": convolutions},
     "minibatch": {"d": discriminator(chain(MinibatchDeviation))},

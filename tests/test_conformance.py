@@ -13,7 +13,7 @@ from ganforge.testing import CHECKS, Report, Subject, backends_to_check, run_che
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
-FAULTY = HERE / "faulty_plugins.py"
+FAULTY = [HERE / "faulty_plugins.py", HERE / "faulty_networks.py"]
 
 # The numbered variants are the same functions with other defaults: the shallowest and the deepest stand for them.
 SOUND = [
@@ -46,6 +46,23 @@ SOUND = [
     Subject("strategy", "sound-strategy"),
     Subject("loss", "sound-loss"),
     Subject("dataset", "sound-data"),
+    *(
+        Subject("architecture", name)
+        for name in (
+            "plain",
+            "nested",
+            "shared-layers",
+            "classy",
+            "spectral",
+            "minibatch",
+            "normed",
+            "losing",
+            "losing-apart",
+            "constrained",
+            "attentive",
+            "halves",
+        )
+    ),
 ]
 # Where steps are compiled, what differs most: batch statistics, second derivatives, randomness. (Convolutions compile
 # for most of a minute on JAX; the engine's own tests have them.)
@@ -68,6 +85,17 @@ FAULTS = {
     ("architecture", "seedless"): ("starts-from-the-seed", "different weights"),
     ("architecture", "fixed-size"): ("other-sizes", "UsageError"),
     ("architecture", "wrong-defaults"): ("known-defaults", "learning_rat"),
+    ("architecture", "counting"): ("keeps-state-in-variables", "generator's counting gives other outputs"),
+    ("architecture", "counting-deep"): ("keeps-state-in-variables", "discriminator's block/counting gives other"),
+    ("architecture", "dice"): ("keeps-state-in-variables", "discriminator's dice gives other outputs"),
+    ("architecture", "seedless-noise"): ("keeps-state-in-variables", "seedless draws from Keras's global generator"),
+    ("architecture", "hiding"): ("keeps-state-in-variables", "hiding reads hiding/gain"),
+    ("architecture", "averaging"): ("keeps-state-in-variables", "averaging writes to averaging/mean"),
+    ("architecture", "remembering"): ("keeps-state-in-variables", "discriminator's remembering gives other outputs"),
+    ("architecture", "stopping"): ("moves-every-weight", "no gradient gets through the generator's stopping"),
+    ("architecture", "doubling"): ("trains-as-written", "discriminator's doubling turns float32 into float64"),
+    ("architecture", "lonely"): ("trains-as-written", "a train_step of its own"),
+    ("architecture", "restless"): ("draws-the-same-twice", "generator's restless gives another output"),
     ("strategy", "hookless"): ("has-hooks", "implements no hook"),
     ("strategy", "changing"): ("plans-the-same-scalars", "the same names every step"),
     ("strategy", "impatient"): ("waits-for-signals", "if signals"),
@@ -92,11 +120,31 @@ FAULTS = {
 }
 
 
+# What does not apply to a kind of subject; every other check passes, but for the advice of some.
+NO_IMAGES = {"lets-gradients-through"}
+NO_TRANSFORM = {"keeps-shape-and-dtype", "draws-from-random", "reads-controls-alone", *NO_IMAGES}
+SKIPPED = {
+    "label-noise": NO_IMAGES,
+    **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "r1"), NO_TRANSFORM),
+    **dict.fromkeys(("dcgan-conditional:width=2,discriminator_width=2", "sound-conditional"), set()),
+}
+ADVISED = {
+    "hinge": {"heeds-labels"},
+    "sound-strategy": {"says-where-it-comes-from"},
+    "classy": {"works-in-bfloat16"},
+    "spectral": {"works-in-bfloat16"},
+    "minibatch": {"judges-one-picture-at-a-time"},
+    "normed": {"judges-one-picture-at-a-time"},
+    "losing": {"saves"},
+    "losing-apart": {"judges-one-picture-at-a-time"},
+}
+
+
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory) -> dict[str, Report]:
     """One process a backend, for everything."""
     folder = tmp_path_factory.mktemp("new")
-    files = [FAULTY, *EXAMPLES.glob("ganforge-*/ganforge_*/__init__.py")]
+    files = [*FAULTY, *EXAMPLES.glob("ganforge-*/ganforge_*/__init__.py")]
     for kind in KINDS:
         files.append(write_plugin(f"new-{kind}", kind, folder) / f"ganforge_new_{kind}" / "__init__.py")
     return _reports(tuple(files))
@@ -116,9 +164,10 @@ def results(report: Report, spec: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("subject", SOUND, ids=lambda s: s.spec)
 def test_what_is_sound_keeps_every_promise(reports, subject):
     found = results(next(iter(reports.values())), subject.spec)
-    assert set(found) == {one.name for one in CHECKS[subject.kind]}
-    assert {name: said for name, said in found.items() if said[0] == "failed"} == {}
-    assert sum(state == "passed" for state, _ in found.values()) >= 6
+    skipped = SKIPPED.get(subject.spec, {"classes-matter"} if subject.kind == "architecture" else set())
+    other = {**dict.fromkeys(skipped, "skipped"), **dict.fromkeys(ADVISED.get(subject.spec, ()), "advice")}
+    expected = {one.name: other.get(one.name, "passed") for one in CHECKS[subject.kind]}
+    assert {name: state for name, (state, _) in found.items()} == expected, found
 
 
 @pytest.mark.slow

@@ -161,7 +161,7 @@ def _leaky(x: Any, slope: float, in_place: bool = False) -> Any:
         ),
         (judged_together, "minibatch", "judges-one-picture-at-a-time", "first in minibatchdeviation, and yet"),
         (judged_together, "normed", "judges-one-picture-at-a-time", "first in norm, and yet"),
-        (lowered_by_the_first_node, "shared", "trains-as-written", "discriminator's flat raises as it trains"),
+        (lowered_by_the_first_node, "shared-layers", "trains-as-written", "discriminator's flat raises as it trains"),
         (assignments_in_place, "spectral", "trains-as-written", "discriminator's judging raises as it trains"),
         (assignments_dropped, "spectral", "trains-as-written", "discriminator's normalised leaves another"),
         (statistics_not_kept, "normed", "trains-as-written", "generator's norm leaves another moving_mean"),

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 # In the order that they run in: what every kind is held to comes first.
-from ganforge.testing.checks import common  # noqa: F401, I001
-from ganforge.testing.checks import architecture, training  # noqa: F401
-from ganforge.testing.checks import dataset, loss, strategy  # noqa: F401
+from ganforge.testing.checks import (  # noqa: F401  # noqa: F401
+    architecture,
+    common,
+    dataset,
+    loss,
+    strategy,
+    training,
+)
