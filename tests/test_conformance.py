@@ -126,7 +126,8 @@ NO_TRANSFORM = {"keeps-shape-and-dtype", "draws-from-random", "reads-controls-al
 SKIPPED = {
     "label-noise": NO_IMAGES,
     **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "r1"), NO_TRANSFORM),
-    **dict.fromkeys(("dcgan-conditional:width=2,discriminator_width=2", "sound-conditional"), set()),
+    "dcgan-conditional:width=2,discriminator_width=2": frozenset(),
+    "sound-conditional": frozenset(),
 }
 ADVISED = {
     "hinge": {"heeds-labels"},

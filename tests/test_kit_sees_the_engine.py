@@ -66,8 +66,19 @@ def losses_ignored(patch: Any) -> None:
 
 def losses_of_the_update_ignored(patch: Any) -> None:
     """Known to the network, forgotten in the step."""
-    patch.setattr(updates, "OwnLosses", lambda model, sums: type("None_", (), {"sums": (), "__bool__": lambda _: False,
-                                                                            "of_call": lambda _: []})())  # fmt: skip
+
+    class Nothing:
+        sums = ()
+
+        def __init__(self, model: Any, sums: Any) -> None: ...
+
+        def __bool__(self) -> bool:
+            return False
+
+        def of_call(self) -> list[Any]:
+            return []
+
+    patch.setattr(updates, "OwnLosses", Nothing)
 
 
 def judged_together(patch: Any) -> None:

@@ -1,6 +1,7 @@
-"""Every architecture of ours and of examples/, held to every promise on every backend: ``pytest tests/test_matrix.py``.
+"""Every architecture of ours and of examples/, held to every promise on every backend.
 
-Half an hour on two cores, most of it JAX compiling convolutions; ``-k torch`` takes two minutes.
+``pytest tests/test_matrix.py``: half an hour on two cores, most of it JAX compiling convolutions;
+``-k torch`` takes two minutes.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class ArchitectureCase(Case):
         return train(self.trainee, side=self.size)
 
     def sides(self, count: int = BATCH) -> list[tuple[str, Any, list[np.ndarray]]]:
-        """Return each network's name, the network, and inputs for it: latents or pictures, and labels if it has any."""
+        """Return each network's name, the network, and inputs for it: latents or pictures, labels if it has any."""
         made = [some_latents(count, self.latent_dim), some_pictures(count, self.size)]
         more = [_labels(count)] if self.value.conditional else []
         roles = ("generator", "discriminator")

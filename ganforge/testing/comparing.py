@@ -1,4 +1,4 @@
-"""One network, once as the engine trains it and once as plain Keras runs it, on the same weights, seeds and inputs."""
+"""One network, once as the engine trains it and once as plain Keras runs it: same weights, seeds and inputs."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Twins:
         return None
 
     def runs_in_inference(self) -> bool:
-        """Say whether the engine's form gives what the network gives in inference, and not what it does in training."""
+        """Say whether the engine's form gives what the network gives in inference, not in training."""
         with restored(self.model), same_numbers(self.adapter):
             tensors = [ops.convert_to_tensor(x) for x in self.inputs]
             at_rest = _numpy(self.model(tensors[0] if len(tensors) == 1 else tensors, training=False))
@@ -246,7 +246,7 @@ def first_difference(
 
 
 def parts(model: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (the network up to a layer's call, the call's node) in the order of the graph, where it gives fractions."""
+    """Yield (the network up to a layer's call, the call's node) in the graph's order, where it gives fractions."""
     graph = getattr(model, "_functional", None) or model
     for node in _nodes(model):
         if len(node.outputs) == 1 and keras.backend.is_float_dtype(node.outputs[0].dtype):

@@ -91,7 +91,10 @@ def perform(one: Check, case: Any, subject: str, backend: str) -> Result:
 
 def unexpected(error: Exception) -> str:
     """Return an unforeseen error as one line that says where in the plugin it came from."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    # TensorFlow tells the whole way there first.
+    parts = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = parts[-1] if parts and parts[0] == "in user code:" else str(error)
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", said).split())
     own = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours_or_a_librarys(f.filename)]
     where = f", from {Path(own[-1].filename).name} line {own[-1].lineno} ({own[-1].line})" if own else ""
     return f"{type(error).__name__}: {text[:300]}{where}"

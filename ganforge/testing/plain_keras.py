@@ -41,7 +41,7 @@ def differentiate(
 
 
 def slope(model: Any, inputs: Sequence[np.ndarray], weighting: np.ndarray) -> Differentiated:
-    """Differentiate |d sum(weighting * output) / d input|^2 at the weights; the gradient at the input is not taken."""
+    """Differentiate |d sum(weighting * output) / d input|^2 at the weights; none is taken at the input."""
     return _found(model, inputs, None, weighting)
 
 
@@ -102,10 +102,7 @@ def _tensorflow(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> t
             inner.watch(x)
             output, losses = _call(model, [x, *rest])
             total = _sum(output, weighting, x)
-        if scalar is None:
-            value = tf.reduce_sum(tf.square(inner.gradient(total, x)))
-        else:
-            value = scalar(output, losses)
+        value = tf.reduce_sum(tf.square(inner.gradient(total, x))) if scalar is None else scalar(output, losses)
     zero = tf.UnconnectedGradients.ZERO
     *at_weights, at_input = tape.gradient(value, [*(v.value for v in variables), x], unconnected_gradients=zero)
     return output, losses, value, at_weights, tf.zeros_like(x) if scalar is None else at_input

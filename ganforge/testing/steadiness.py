@@ -45,7 +45,7 @@ def restless_layer(twins: Twins) -> str:
 
 
 def hidden_variables(twins: Twins) -> Iterator[tuple[str, Any, bool]]:
-    """Yield (place, variable, written) of what calls assign to, or could train, though it is none of the network's."""
+    """Yield (place, variable, written) of what calls assign to, or could train, but is not the network's."""
     known = {id(v) for v in twins.model.variables}
     found: dict[int, tuple[str, Any, bool]] = {}
 
@@ -71,7 +71,7 @@ def companions(twins: Twins) -> tuple[float, float, str]:
     """Replace all pictures but one, and measure what that does to its verdict.
 
     Returns:
-        how far its logit moves, how far apart the logits of a batch lie, and the first layer whose output for it moves.
+        how far its logit moves, how far apart the logits of a batch lie, the first layer whose output for it moves.
     """
     random = np.random.default_rng(7)
     changed, place = 0.0, ""

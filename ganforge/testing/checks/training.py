@@ -29,7 +29,7 @@ def keeps_state_in_variables(case: Any) -> None:
             if "seed_generator" in variable.path:
                 raise Nonconformity(
                     f"{where} draws from Keras's global generator, which no run keeps",
-                    "give the layer self.seed_generator = keras.random.SeedGenerator() and pass seed=self.seed_generator",
+                    "keep a keras.random.SeedGenerator() as the layer's attribute and pass it on as seed=",
                 )
             raise Nonconformity(
                 f"{where} {'writes to' if written else 'reads'} {variable.path}, which is no variable of "
@@ -38,8 +38,8 @@ def keeps_state_in_variables(case: Any) -> None:
             )
         if place := unsteady_layer(twins):
             raise Nonconformity(
-                f"the {role}'s {place} gives other outputs from the same inputs, weights and seeds: it keeps or draws "
-                "something in Python",
+                f"the {role}'s {place} gives other outputs from the same inputs, weights and seeds: it keeps or "
+                "draws something in Python",
                 "keep what changes in variables made with add_weight, and draw with keras.random from a "
                 "keras.random.SeedGenerator that the layer has as an attribute",
             )
@@ -132,7 +132,8 @@ def updates_as_written(case: Any) -> None:
         for variable, a, b in zip(model.trainable_variables, found.gradients[role], plain.gradients[role]):
             if close.differs(a, b, 1e-3 * largest):
                 raise Nonconformity(
-                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} otherwise than plain Keras "
+                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} otherwise than plain Keras"
+                    " "
                     f"(the gradient differs by {close.apart(a, b, 1e-3 * largest):.1%})",
                     "look at trains-as-written and judges-one-picture-at-a-time; a layer may depend on how many "
                     "pictures a batch has",
@@ -163,7 +164,8 @@ def judges_one_picture_at_a_time(case: Any) -> None:
     if apart:
         said = measured if changed > 1e-3 * spread else "it depends on them with other weights, or says so itself"
         raise Advice(
-            f"{said}: real and fake are judged apart, in two passes instead of one, which takes a few per cent longer, "
+            f"{said}: real and fake are judged apart, in two passes instead of one, which takes a few per cent "
+            "longer, "
             "and --step one-stage is refused; LayerNormalization or spectral normalisation do without"
         )
 
@@ -214,7 +216,7 @@ def _differs(role: str, place: str, part: Any, what: Any) -> tuple[str, str]:
     order = "second gradients" if what.what == "second" else "gradients"
     return (
         f"{where} has other {order} at {name} than in plain Keras (by {what.by:.1%})",
-        "use keras.ops between input and output; what is assigned in a call takes part as a value, without a gradient",
+        "use keras.ops between input and output; what is assigned in a call is a value, without a gradient",
     )
 
 
