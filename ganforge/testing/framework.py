@@ -91,6 +91,9 @@ def perform(one: Check, case: Any, subject: str, backend: str) -> Result:
 
 def unexpected(error: Exception) -> str:
     """Return an unforeseen error as one line that says where in the plugin it came from."""
+    # Keras fails to retell some errors of JAX's; the error itself is behind.
+    while "_error_repr" in str(error) and isinstance(error.__context__, Exception):
+        error = error.__context__
     # TensorFlow tells the whole way there first.
     parts = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = parts[-1] if parts and parts[0] == "in user code:" else str(error)

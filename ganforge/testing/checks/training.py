@@ -70,8 +70,8 @@ def trains_as_written(case: Any) -> None:
                 )
         refill(model)
         twins = Twins(model, inputs, twice=role == "discriminator")
-        plain = twins.plain()
         try:
+            plain = twins.plain()
             found: Any = twins.difference(twins.trained(), plain)
         except Exception as error:
             found = error
@@ -132,9 +132,8 @@ def updates_as_written(case: Any) -> None:
         for variable, a, b in zip(model.trainable_variables, found.gradients[role], plain.gradients[role]):
             if close.differs(a, b, 1e-3 * largest):
                 raise Nonconformity(
-                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} otherwise than plain Keras"
-                    " "
-                    f"(the gradient differs by {close.apart(a, b, 1e-3 * largest):.1%})",
+                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} otherwise than "
+                    f"plain Keras (the gradient differs by {close.apart(a, b, 1e-3 * largest):.1%})",
                     "look at trains-as-written and judges-one-picture-at-a-time; a layer may depend on how many "
                     "pictures a batch has",
                 )
@@ -191,7 +190,7 @@ def _differs(role: str, place: str, part: Any, what: Any) -> tuple[str, str]:
     """Say what a difference looks like, in which layer, and what to change."""
     where = f"the {role}'s {place}" if place else f"the {role}"
     if isinstance(what, Exception):
-        return _raises(role, place, what, "as it trains, though not in plain Keras")
+        return _raises(role, place, what, "as it trains")
     name = what.variable.name if what.variable is not None else "its input"
     if what.what == "output":
         if part.runs_in_inference():
