@@ -69,6 +69,8 @@ SOUND = [
 COMPILED = [
     Subject("architecture", "fcgan:hidden=8,discriminator_hidden=8"),
     Subject("architecture", "sound-conditional"),
+    Subject("architecture", "normed"),
+    Subject("architecture", "losing-apart"),
     Subject("strategy", "diffaugment"),
     Subject("loss", "wasserstein"),
     Subject("strategy", "deciding"),

@@ -25,6 +25,20 @@ ARCHITECTURES = (
     "resnet:width=2,discriminator_width=2",
     "lightweight:width=2,discriminator_width=2",
 )
+# Other authors': sound, and unusual.
+UNUSUAL = tuple("nested shared-layers classy spectral minibatch losing constrained attentive halves".split())
+# With a fault that each backend shows.
+FAULTY = {
+    "counting": ("keeps-state-in-variables", "generator's counting"),
+    "dice": ("keeps-state-in-variables", "discriminator's dice"),
+    "seedless-noise": ("keeps-state-in-variables", "discriminator's seedless"),
+    "hiding": ("keeps-state-in-variables", "discriminator's hiding"),
+    "averaging": ("keeps-state-in-variables", "generator's averaging"),
+    "remembering": ("keeps-state-in-variables", "discriminator's remembering"),
+    "restless": ("draws-the-same-twice", "generator's restless"),
+    "lonely": ("trains-as-written", "Lonely"),
+    "stopping": (("moves-every-weight", "trains-as-written"), "generator's stopping"),
+}
 BACKENDS = ("torch", "jax", "tensorflow")
 LARGEST = """
 import importlib.util, json, sys
@@ -67,8 +81,9 @@ print(json.dumps(found))
 def report(backend: str) -> Report:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    subjects = [Subject("architecture", name) for name in ARCHITECTURES]
-    return dict(run_checks(subjects, [backend], PLUGINS))[backend]
+    subjects = [Subject("architecture", name) for name in (*ARCHITECTURES, *UNUSUAL, *FAULTY)]
+    files = [*PLUGINS, Path(__file__).with_name("faulty_networks.py")]
+    return dict(run_checks(subjects, [backend], files))[backend]
 
 
 @pytest.mark.slow
@@ -78,6 +93,22 @@ def test_every_architecture_keeps_every_promise_on_every_backend(backend, name):
     results = [r for r in report(backend).results if r.subject == name]
     assert {r.check for r in results} >= {"trains-as-written", "updates-as-written", "works-with-r1"}
     assert [f"{r.check}: {r.message}" for r in results if r.state in ("failed", "advice")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNUSUAL)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_unusual_is_not_taken_for_a_fault(backend, name):
+    assert [f"{r.check}: {r.message}" for r in report(backend).failed if r.subject == name] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTY)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fault_is_found_on_every_backend_and_its_layer_named(backend, name):
+    checks, words = FAULTY[name]
+    failed = [r.message for r in report(backend).failed if r.subject == name and r.check in checks]
+    assert any(words in message for message in failed), failed
 
 
 @pytest.mark.slow

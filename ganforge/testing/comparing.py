@@ -135,7 +135,7 @@ class Twins:
         for variable, a, b in zip(self.model.variables, one.state, other.state):
             if close.differs(a, b):
                 return Difference("state", variable, close.apart(a, b))
-        if close.differs(np.float32(one.losses), np.float32(other.losses)):
+        if close.differs(np.array(one.losses), np.array(other.losses)):
             return Difference("losses", by=abs(one.losses - other.losses))
         for what, ours, theirs in (
             ("gradient", [*one.at_weights, one.at_input], [*other.at_weights, other.at_input]),

@@ -119,7 +119,7 @@ def updates_as_written(case: Any) -> None:
                     if id(variable) in trainable
                     else "change it with assign() in call(), and from what the call is given alone",
                 )
-        if close.differs(np.float32(found.losses[role]), np.float32(plain.losses[role])):
+        if close.differs(np.array(found.losses[role]), np.array(plain.losses[role])):
             place = own_loss(engine, model, next(given for name, _, given in case.sides() if name == role))
             raise Nonconformity(
                 f"the loss that the {role}'s {place} adds counts {found.losses[role]:.3g} in a step; plain Keras has "
