@@ -26,7 +26,17 @@ ARCHITECTURES = (
     "lightweight:width=2,discriminator_width=2",
 )
 # Other authors': sound, and unusual.
-UNUSUAL = tuple("nested shared-layers classy spectral minibatch losing constrained attentive halves".split())
+UNUSUAL = (
+    "nested",
+    "shared-layers",
+    "classy",
+    "spectral",
+    "minibatch",
+    "losing",
+    "constrained",
+    "attentive",
+    "halves",
+)
 # With a fault that each backend shows.
 FAULTY = {
     "counting": ("keeps-state-in-variables", "generator's counting"),
