@@ -1,6 +1,6 @@
 """Every architecture of ours and of examples/, held to every promise on every backend.
 
-``pytest tests/matrix.py`` (no part of ``pytest`` alone): half an hour on two cores, most of it JAX compiling convolutions;
+``pytest tests/matrix.py`` (no part of ``pytest`` alone): half an hour on two cores, most of it JAX compiling;
 ``-k torch`` takes two minutes.
 """
 
