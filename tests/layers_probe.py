@@ -495,6 +495,49 @@ def conditional():
     return np.array([step.read()["parts/penalty"], weighted[: BATCH // 2].mean() + weighted.mean()])
 
 
+class OwnGenerator(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.hidden, self.shaped = layers.Dense(SIDE * SIDE * 3), Undecided(), layers.Reshape((8, 8, 3))
+
+    def call(self, latents):
+        return ops.tanh(self.shaped(self.hidden(self.dense(latents))))
+
+
+class OwnDiscriminator(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.flat, self.hidden = layers.Flatten(), layers.SpectralNormalization(layers.Dense(6))
+        self.one = layers.Dense(1)
+
+    def call(self, x, training=False):
+        return self.one(ops.tanh(self.hidden(self.flat(x), training=training)))
+
+
+def classes_of_ones_own():
+    """Return how far two builds from a seed are apart, how many weights there are and did not move, and a picture."""
+    from ganforge import Architecture
+    from ganforge.engine.networks import build_networks
+
+    one = Architecture("own", generator=lambda *_: OwnGenerator(), discriminator=lambda *_: OwnDiscriminator())
+    built = [build_networks(one, (SIDE, SIDE, 3), LATENT, one.options(), one.options(), seed=4) for _ in range(2)]
+    first, second = (arrays(*pair) for pair in built)
+    loss = REGISTRY.get("loss", "bce").value
+    engine = Engine(*built[0], loss, batch_size=BATCH, latent_dim=LATENT, learning_rate=0.01)
+    for _ in engine.steps(Pictures(), lambda s: Progress(s, 2, 0, 1), 0, 2):
+        pass
+    engine.adapter.push_state()
+    ended = arrays(*built[0])
+    picture = engine.generate(np.ones((1, LATENT), np.float32))
+    dense = built[0][0].dense
+    weights = [np.array(ops.convert_to_numpy(v.value)) for v in dense.variables]
+    # In inference, half of what it is in training.
+    expected = np.tanh((np.ones((1, LATENT)) @ weights[0] + weights[1]) / 2.0).reshape(1, 8, 8, 3)
+    apart = max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True))
+    still = sum(np.array_equal(a, b) for a, b in zip(first, ended, strict=True))
+    return np.array([apart, len(ended), still, float(np.abs(picture - expected).max())])
+
+
 report = {}
 for kind in KINDS:
     apart, lines, names, values = by_engine(kind)
@@ -509,5 +552,6 @@ for kind in KINDS:
         for i, value in enumerate(values):
             report[f"{kind}/theirs/{i:03d}"] = value
 report["constrained"], report["conditional"] = constrained(), conditional()
+report["own"] = classes_of_ones_own()
 report |= {f"random/{name}": values for name, values in random_layers().items()}
 np.savez(sys.argv[2], **report)

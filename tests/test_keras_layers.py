@@ -93,3 +93,10 @@ def test_layers_that_draw_random_numbers_do_so_in_training(backend):
         round(float(scale * x + scale * 0.3 * 1.7580993408473766), 4) for x in (-1.7580993408473766, 1.0)
     )
     assert values == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_models_that_are_classes_are_built_from_the_seed_and_train(backend):
+    apart, weights, still, picture = probe(backend)["own"]
+    assert (apart, weights, still) == (0.0, 7, 0)  # three layers' kernels and biases, and a vector u
+    assert picture < 1e-5

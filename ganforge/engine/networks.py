@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,11 +43,36 @@ def build_networks(
         except Exception as error:
             raise GANForgeError(
                 f"architecture '{architecture.name}' failed to build for {image_shape}: "
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+                f"{type(error).__name__}: {_message(error)}"
             ) from error
-    _check(architecture, "generator", generator, (latent_dim,), tuple(image_shape))
-    _check(architecture, "discriminator", discriminator, tuple(image_shape), (1,))
+        # Within the seed: a class of one's own draws its weights when it is called first.
+        _check(architecture, "generator", generator, (latent_dim,), tuple(image_shape))
+        _check(architecture, "discriminator", discriminator, tuple(image_shape), (1,))
     return generator, discriminator
+
+
+def output_shape(model: keras.Model, *takes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of what a network makes of a batch of two; builds it where it is not built.
+
+    ``takes`` are the shapes of its inputs without the batch, ``()`` for class labels.
+    """
+    shapes = [(2, *shape) for shape in takes]
+    # A graph knows it; a class of one's own has to be called.
+    if type(model).call.__module__.startswith("keras."):
+        if not model.built:
+            model.build(shapes[0] if len(shapes) == 1 else shapes)
+        return tuple(model.compute_output_shape(shapes[0] if len(shapes) == 1 else shapes))
+    zeros = [np.zeros(shape, "float32" if shape[1:] else "int32") for shape in shapes]
+    inputs = [keras.ops.convert_to_tensor(array) for array in zeros]
+    return tuple(model(inputs[0] if len(inputs) == 1 else inputs, training=False).shape)
+
+
+def _message(error: Exception) -> str:
+    """Return the first line of an error, and where Keras only says in which layer it came up, what it was."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        return f"{lines[0].rstrip('.')}: {lines[1]}"
+    return lines[0] if lines else ""
 
 
 @contextmanager
@@ -83,15 +109,10 @@ def _check(architecture: Architecture, role: str, model: Any, takes: tuple[int, 
             f"architecture '{name}': its {role} returned {type(model).__name__}; expected a keras.Model"
         )
     try:
-        if architecture.conditional:
-            output = tuple(model.compute_output_shape([(2, *takes), (2,)]))
-        else:
-            output = tuple(model.compute_output_shape((2, *takes)))
-        if not model.built:
-            model.build((None, *takes))
+        output = output_shape(model, takes, *([()] if architecture.conditional else []))
     except Exception as error:
         raise GANForgeError(
-            f"architecture '{name}': its {role} does not take {takes}: {str(error).strip().splitlines()[0]}"
+            f"architecture '{name}': its {role} does not take {takes}: {_message(error) or type(error).__name__}"
         ) from error
     if output != (2, *gives):
         raise GANForgeError(f"architecture '{name}': its {role} gives {output[1:]} from {takes}; expected {gives}")

@@ -16,6 +16,7 @@ from keras import ops
 
 from ganforge.engine.average import Average
 from ganforge.engine.controls import Planner
+from ganforge.engine.networks import output_shape
 from ganforge.engine.randomness import Random
 from ganforge.engine.traits import OwnLosses, observe
 from ganforge.options import Options
@@ -52,8 +53,7 @@ class Updates:
         self.adapter, self.planner = adapter, planner
         self.generator, self.discriminator = generator, discriminator
         count, labels = (0, []) if frequencies is None else (len(frequencies), [()])
-        given = [(2, latent_dim), (2,)] if labels else (2, latent_dim)
-        image_shape = tuple(generator.compute_output_shape(given)[1:])
+        image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
         made = observe(adapter, generator, [(latent_dim,), *labels], batch_size, count, companions=False)
         judged = observe(adapter, discriminator, [image_shape, *labels], batch_size, count)
         self.make, self.judge = adapter.forward(generator, made), adapter.forward(discriminator, judged)

@@ -135,13 +135,12 @@ class Adapter:
 
     def inference(self, model: Any) -> Callable[..., np.ndarray]:
         @jax.jit
-        def forward(trainable: Any, rest: Any, inputs: Any) -> Any:
-            return model.stateless_call(trainable, rest, _one_or_all(inputs), training=False)[0]
+        def forward(values: Any, inputs: Any) -> Any:
+            with keras.StatelessScope(zip(model.variables, values)):
+                return model(_one_or_all(inputs), training=False)
 
         def generate(*inputs: np.ndarray) -> np.ndarray:
-            trainable = [v.value for v in model.trainable_variables]
-            rest = [v.value for v in model.non_trainable_variables]
-            return np.asarray(forward(trainable, rest, list(inputs)), dtype=np.float32)
+            return np.asarray(forward([v.value for v in model.variables], list(inputs)), dtype=np.float32)
 
         return generate
 
