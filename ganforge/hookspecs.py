@@ -107,9 +107,11 @@ def plan_step(progress: Progress, signals: Mapping[str, float]) -> dict[str, flo
     each). Any other name is the strategy's own and reaches its traced hooks in ``controls``.
 
     ``progress`` has ``step``, ``steps``, ``epoch``, ``epochs`` and ``fraction`` in [0, 1]. ``signals`` holds what
-    was last measured: ``d_loss``, ``g_loss``, ``d_real``, ``d_fake``, ``d_accuracy``, and in ``step`` after how many
-    steps; empty before the first measurement and some steps late ever after, so that the device never waits. Two
-    measurements may be alike in all but ``step``.
+    was last measured: ``d_loss``, ``g_loss``, ``d_real`` and ``d_fake`` (mean sigmoids), ``d_real_logit`` and
+    ``d_fake_logit`` (means), ``d_accuracy``, ``d_real_sign`` (E[sign D(real)], from the loss's boundary; of pairs
+    where it has none), what strategies add under their names, and in ``step`` after how many steps. It is empty
+    before the first measurement and some steps late ever after, so that the device never waits. Two measurements may
+    be alike in all but ``step``.
     """
 
 
