@@ -17,6 +17,10 @@ lint:
     ruff check .
     ruff format --check .
 
+# what the annotations say, checked
+types:
+    mypy
+
 # put code into the form that lint asks for
 format:
     ruff check --fix .

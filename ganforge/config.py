@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,14 @@ from ganforge.checkpoint_schedule import parse_every
 from ganforge.errors import UsageError, closest
 from ganforge.options import written
 from ganforge.places import default_runs_dir
+
+_T = TypeVar("_T")
+
+
+def chosen(setting: _T | None) -> _T:
+    """Return a setting that has been filled in: from ``Training._plan_length`` on, none of a run's is left open."""
+    assert setting is not None
+    return setting
 
 
 class TrainConfig(BaseModel):

@@ -16,6 +16,7 @@ import numpy as np
 from ganforge.api_types import EpochInfo, RunInfo, SnapshotInfo, StepInfo
 from ganforge.audience import Audience
 from ganforge.checkpoint_schedule import Schedule
+from ganforge.config import chosen
 from ganforge.errors import GANForgeError
 from ganforge.faults import (
     NotFinite,
@@ -80,14 +81,15 @@ class Session:
         training = self.training
         self.begun = time.perf_counter()
         self.step = self.saved_step = training.start_step
-        new = training.run_directory is None
+        directory = training.run_directory
+        new = directory is None
         if change := training.changes():
             training.begin_stage(self.step, change)
-        if new:
+        if directory is None:
             manifest = {**training.manifest(), "progress": self._progress()}
-            training.run_directory = create_run(Path(self.config.runs_dir), manifest)
-            training.lock = lock_run(training.run_directory)
-        self.directory = training.run_directory
+            directory = training.run_directory = create_run(Path(self.config.runs_dir), manifest)
+            training.lock = lock_run(directory)
+        self.directory = directory
         try:
             with stop_on_signals() as stopping:
                 self.stopping = stopping
@@ -149,7 +151,7 @@ class Session:
     def _train(self, stopping: threading.Event) -> str:
         training, config = self.training, self.config
         steps = self.engine.steps(training.batches, training.progress, self.step, training.steps)
-        rate = _Rate(config.batch_size)
+        rate = _Rate(chosen(config.batch_size))
         try:
             for step in steps:
                 self.step += 1
@@ -203,7 +205,7 @@ class Session:
             self._checkpoint()
 
     def _shows(self, epoch: int) -> bool:
-        return epoch % self.config.snapshot_every == 0 or epoch == self.config.epochs
+        return epoch % chosen(self.config.snapshot_every) == 0 or epoch == self.config.epochs
 
     def _snapshot(self, epoch: int) -> None:
         from ganforge.media.grids import make_grid, save_png
@@ -360,7 +362,8 @@ class _Rate:
     """Images a second since the last measurement, saving and drawing left out."""
 
     def __init__(self, batch_size: int) -> None:
-        self.batch_size, self.step, self.away = batch_size, None, 0.0
+        self.batch_size, self.away = batch_size, 0.0
+        self.step: int | None = None
         self.since = time.perf_counter()
 
     @contextmanager

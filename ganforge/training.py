@@ -16,7 +16,7 @@ import numpy as np
 
 from ganforge import __version__
 from ganforge.api_types import Progress, RunConfig
-from ganforge.config import TrainConfig
+from ganforge.config import TrainConfig, chosen
 from ganforge.data.batches import Batches
 from ganforge.data.images import Images
 from ganforge.engine.backend_choice import choose_backend, decide_backend
@@ -157,7 +157,7 @@ class Training:
         config = self.config
         labels = self._labels() if self.arch.value.conditional else None
         self.batches = Batches(
-            self.images.array, config.batch_size, config.seed, steps_per_epoch=steps_per_epoch, labels=labels
+            self.images.array, chosen(config.batch_size), config.seed, steps_per_epoch=steps_per_epoch, labels=labels
         )
         self.steps_per_epoch = self.batches.steps_per_epoch
         epochs = config.epochs or -(-TYPICAL_STEPS // self.steps_per_epoch)
@@ -192,14 +192,15 @@ class Training:
         from ganforge.engine.networks import build_networks, summarize
 
         config = self.config
-        self.image_shape = (config.image_size, config.image_size, config.channels)
+        side = chosen(config.image_size)
+        self.image_shape = (side, side, int(chosen(config.channels)))
         settings = RunConfig(
             architecture=self.arch.name,
             image_shape=self.image_shape,
-            latent_dim=config.latent_dim,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            learning_rate=config.learning_rate,
+            latent_dim=chosen(config.latent_dim),
+            batch_size=chosen(config.batch_size),
+            epochs=chosen(config.epochs),
+            learning_rate=chosen(config.learning_rate),
             generator_options=self.arch_options.model_dump(),
             discriminator_options=self.arch_options.model_dump(),
             loss=self.loss.name,
@@ -215,7 +216,7 @@ class Training:
         self.generator, self.discriminator = build_networks(
             arch,
             self.image_shape,
-            config.latent_dim,
+            chosen(config.latent_dim),
             make_options(owner, arch.options, settings.generator_options),
             make_options(owner, arch.options, settings.discriminator_options),
             config.seed,
@@ -236,10 +237,10 @@ class Training:
             self.loss.value,
             loss_options=self.loss_options,
             strategies=self.strategies,
-            batch_size=config.batch_size,
-            latent_dim=config.latent_dim,
+            batch_size=chosen(config.batch_size),
+            latent_dim=chosen(config.latent_dim),
             learning_rate=settings.learning_rate,
-            beta_1=config.beta_1,
+            beta_1=chosen(config.beta_1),
             seed=config.seed,
             frequencies=self._frequencies(),
             step=config.step,
@@ -389,14 +390,15 @@ def load_images(config: TrainConfig, source: Entry | None, options: Options | No
     common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
     common |= {"limit": config.limit, "seed": config.seed}
     if source is not None:
-        return named(source.value.load)(options=options, cache_dir=None, **common)
+        images: Images = named(source.value.load)(options=options, cache_dir=None, **common)
+        return images
     return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
 
 
 def _made(entry: Entry, options: Options) -> Strategy:
     """Return the strategy itself, whose hooks may have been set when it was made."""
     try:
-        strategy = entry.value(options)
+        strategy: Strategy = entry.value(options)
     except Exception as error:
         raise GANForgeError(f"strategy '{entry.name}' cannot be made: {reason(error)}") from error
     check_strategy(strategy, f"strategy '{entry.name}'")

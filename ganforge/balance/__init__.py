@@ -1,10 +1,12 @@
 """The balancing strategies that ship with GANForge; they register by the same door as anybody's."""
 
-from ganforge import hookimpl
+from collections.abc import Callable
+
+from ganforge import Strategy, hookimpl
 
 
 @hookimpl
-def register_strategies(register):
+def register_strategies(register: Callable[[type[Strategy]], None]) -> None:
     from ganforge.balance.auto import Auto
     from ganforge.balance.generator_steps import GeneratorSteps
     from ganforge.balance.input_noise import InputNoise

@@ -20,5 +20,5 @@ def anneal(fraction: float, start: float, end: float, schedule: Schedule = "line
     if schedule == "cosine":
         return end + (start - end) * (1.0 + math.cos(math.pi * t)) / 2.0
     if schedule == "exponential" and start > 0:
-        return start * (max(end, start / 100.0) / start) ** t
+        return float(start * (max(end, start / 100.0) / start) ** t)
     return start + (end - start) * t

@@ -96,7 +96,7 @@ def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return complete_run(incomplete, ctx.params.get("runs_dir") or default_runs_dir())
 
 
-def run_argument(function: Callable) -> Callable:
+def run_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument RUN: ``run_12``, ``12``, a path, or ``latest``."""
     return click.argument("run", metavar="RUN", shell_complete=_complete_run)(function)
 

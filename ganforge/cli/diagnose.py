@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ganforge.cli.common import console, run_argument, run_name, runs_dir_option
+
+if TYPE_CHECKING:
+    from ganforge.study.diagnose import Evidence
 
 EPILOG = """\b
 Examples:
@@ -58,10 +62,10 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
         )
 
 
-def _healthy(evidence: object) -> str:
+def _healthy(evidence: Evidence) -> str:
     from ganforge.study.metrics.gap import gap
 
-    numbers = gap(evidence.lines)  # type: ignore[attr-defined]
+    numbers = gap(evidence.lines)
     if "d_accuracy" not in numbers:
         return ""
     return (

@@ -47,7 +47,8 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
-            return importlib.import_module(f"ganforge.cli.{name.replace('-', '_')}").command
+            own: click.Command = importlib.import_module(f"ganforge.cli.{name.replace('-', '_')}").command
+            return own
         point = self._foreign().get(name)
         if point is None:
             return None

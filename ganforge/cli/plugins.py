@@ -68,7 +68,7 @@ def _summary(entry: Any) -> str:
     if entry.kind == "strategy":
         lines = (inspect.getdoc(entry.value) or "").splitlines()
         return lines[0] if lines else ""
-    return entry.value.summary
+    return str(entry.value.summary)
 
 
 def _text(entry: Any) -> str:

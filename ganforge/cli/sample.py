@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganforge.cli.common import console, no_plugin_option, plugin_option, run_argument, runs_dir_option, say_path
+
+if TYPE_CHECKING:
+    from ganforge.api import Run
 
 EPILOG = """\b
 Examples:
@@ -66,12 +69,12 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _pictures(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
+def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
     from ganforge.errors import GANForgeError
     from ganforge.media.grids import make_grid, save_png
     from ganforge.places import require_file
 
-    output = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
+    output: Path = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
     each = output.is_dir() or not output.suffix
     if not each and output.suffix.lower() != ".png":
         raise click.UsageError(f"--output {output} will not do; expected a .png, or a directory")
@@ -90,11 +93,11 @@ def _pictures(run: Any, flags: dict[str, Any], count: int, columns: int, rows: i
     return output
 
 
-def _walk(run: Any, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
+def _walk(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
     from ganforge.media.animation import make_animation, require_animation
     from ganforge.media.grids import make_grid
 
-    output = flags["output"] or run.path / f"walk_seed_{flags['seed']}.gif"
+    output: Path = flags["output"] or run.path / f"walk_seed_{flags['seed']}.gif"
     require_animation(output, flags["fps"])
     walk = run.interpolate(flags["frames"], count, flags["seed"], flags["class_name"])
     frames = [make_grid(pictures, columns, rows) for pictures in walk]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganforge.cli.common import console, runs_dir_option, short
+
+if TYPE_CHECKING:
+    from ganforge.study.runner import Runner
 
 EPILOG = """\b
 Examples:
@@ -72,7 +75,7 @@ def command(
     return 0 if finished else 1
 
 
-def _follow(runner: Any, out: Any) -> bool:
+def _follow(runner: Runner, out: Any) -> bool:
     """Run with a live table on a terminal, and a line for each change elsewhere."""
     if out.is_terminal:
         from rich.live import Live
@@ -92,7 +95,7 @@ def _follow(runner: Any, out: Any) -> bool:
     return runner.run(say)
 
 
-def _table(runner: Any) -> Any:
+def _table(runner: Runner) -> Any:
     from rich import box
     from rich.markup import escape
     from rich.table import Table

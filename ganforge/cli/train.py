@@ -100,7 +100,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Print everything resolved and the first step's plan; train nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
 @click.pass_context
-def command(ctx: click.Context, config_file: str | None, dry_run: bool, quiet: bool, **flags: Any) -> int:
+def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet: bool, **flags: Any) -> int:
     """Train a GAN on a folder or zip of pictures.
 
     NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` goes on from there.

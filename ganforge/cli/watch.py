@@ -26,11 +26,11 @@ def command(run: str, port: int, open_it: bool, runs_dir: str) -> None:
     RUN is a name such as run_12, a path, or `latest` (the default). Ctrl-C ends it; the run goes on.
     """
     from ganforge.runs import find_run
-    from ganforge.study.watch import serve
+    from ganforge.study.watch import HOST, serve
 
     path = find_run(run, Path(runs_dir))
     server = serve(path, port)
-    url = f"http://{server.server_address[0]}:{server.server_address[1]}/"
+    url = f"http://{HOST}:{server.server_port}/"
     out = console()
     out.print(f"{path.name}: {url}  (Ctrl-C ends it)", markup=False)
     out.file.flush()

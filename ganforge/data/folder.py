@@ -81,8 +81,8 @@ def load_folder(
                 entry = _open(where, key)  # another process may have made it while this one waited
                 if entry is None:
                     with new_entry(where, key) as folder:
-                        chosen = [files[i] for i in order]
-                        about = _fill(folder, source, chosen, wanted, settings, strict, root, progress)
+                        taken = [files[i] for i in order]
+                        about = _fill(folder, source, taken, wanted, settings, strict, root, progress)
                         write_about(folder, about)
                     entry = _open(where, key)
         if entry is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -129,7 +129,9 @@ class Engine:
         with self.average.worn() if self.average else nullcontext():
             yield
 
-    def steps(self, batches: Any, progress: Callable[[int], Progress], start: int, stop: int) -> Iterator[Step]:
+    def steps(
+        self, batches: Any, progress: Callable[[int], Progress], start: int, stop: int
+    ) -> Generator[Step, None, None]:
         """Yield each finished step from ``start`` up to ``stop``: the loop of the paper's algorithm 1.
 
         ``batches`` gives uint8 images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra update's; for

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from ganforge.engine.average import Average
+from ganforge.engine.backends import Adapter
 from ganforge.engine.controls import Planner
 from ganforge.engine.networks import output_shape
 from ganforge.engine.randomness import Random
@@ -22,6 +23,10 @@ from ganforge.engine.traits import OwnLosses, observe
 from ganforge.options import Options
 from ganforge.plugins import strategy_hooks
 from ganforge.strategy import Loss, Strategy
+
+Objective = Callable[[Any], tuple[Any, tuple[dict[str, Any], tuple[Any, Any]]]]
+# From the gradient at fakes to those of the generator's weights, and its own losses by their names.
+Pull = Callable[[Any], tuple[Sequence[Any], dict[str, Any]]]
 
 
 class Updates:
@@ -35,7 +40,7 @@ class Updates:
 
     def __init__(
         self,
-        adapter: Any,
+        adapter: Adapter,
         generator: keras.Model,
         discriminator: keras.Model,
         optimizers: tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer],
@@ -49,7 +54,8 @@ class Updates:
         frequencies: Any = None,
         batch_statistics: bool = False,
     ) -> None:
-        self.frequencies, self.classes = frequencies, None
+        self.frequencies = frequencies
+        self.classes: Any = None
         self.adapter, self.planner = adapter, planner
         self.generator, self.discriminator = generator, discriminator
         count, labels = (0, []) if frequencies is None else (len(frequencies), [()])
@@ -136,7 +142,7 @@ class Updates:
             return [x, self.classes]
         return [x, ops.concatenate([self.classes] * -(-rows // self.batch_size))[:rows]]
 
-    def _make(self, key: Any) -> tuple[Any, Callable[[Any], tuple[Any, dict[str, Any]]]]:
+    def _make(self, key: Any) -> tuple[Any, Pull]:
         """Return fakes and a function from the gradient at them to the generator's, with its own losses' as well."""
 
         def function() -> tuple[Any, ...]:
@@ -159,7 +165,7 @@ class Updates:
         self.adapter.apply(self.discriminator_optimizer, gradients, variables, vector[1])
         return metrics
 
-    def _learn_generator(self, fakes: Any, pull: Callable, vector: Any, key: Any) -> dict[str, Any]:
+    def _learn_generator(self, fakes: Any, pull: Pull, vector: Any, key: Any) -> dict[str, Any]:
         """Fakes labelled 1, through the updated discriminator, frozen: only the gradient at the images is taken."""
 
         def objective(images: Any) -> tuple[Any, Any]:
@@ -169,19 +175,19 @@ class Updates:
         (_, loss), _, (at_fakes,) = self.adapter.value_and_gradients(objective, [], fakes)
         return {"g_loss": loss, **self._move_generator(pull, at_fakes, vector)}
 
-    def _move_generator(self, pull: Callable, at_fakes: Any, vector: Any) -> dict[str, Any]:
+    def _move_generator(self, pull: Pull, at_fakes: Any, vector: Any) -> dict[str, Any]:
         gradients, own = pull(at_fakes)
         self.adapter.apply(self.generator_optimizer, gradients, self.generator.trainable_variables, vector[0])
         if self.average is not None:
             self.average.follow()
-        return own  # type: ignore[no-any-return]
+        return own
 
     # ------------------------------------------------------------------ what they are made of
 
-    def _discriminator_objective(self, real: Any, vector: Any, key: Any) -> Callable[[Any], tuple[Any, Any]]:
+    def _discriminator_objective(self, real: Any, vector: Any, key: Any) -> Objective:
         """Return ``fakes -> (loss with penalties, (metrics, (real logits, fake logits)))``."""
 
-        def objective(fakes: Any) -> tuple[Any, Any]:
+        def objective(fakes: Any) -> tuple[Any, tuple[dict[str, Any], tuple[Any, Any]]]:
             real_logits, fake_logits, own = self.logits(real, fakes, vector, key)
             loss = self._discriminator_loss(real_logits, fake_logits, vector, key)
             added = self._penalties(real, ops.stop_gradient(fakes), vector, key) | own
@@ -313,7 +319,7 @@ def as_images(batch: Any) -> Any:
     return ops.cast(batch, "float32") / 127.5 - 1.0
 
 
-def named(function: Callable) -> Callable:
+def named(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` taking any keywords and passing on only those it names."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):

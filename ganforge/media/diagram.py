@@ -86,7 +86,7 @@ def _draw_row(axis: Any, slabs: list[dict[str, Any]], longest: int) -> None:
         depth = 0.05 if flat else 0.22 * height
         colour = next((c for kind, c in COLOURS.items() if slab["kind"].startswith(kind)), "#b3b3b3")
         x, y = i * 1.6, -height / 2
-        style = {"facecolor": colour, "edgecolor": "#3c3c44", "linewidth": 0.8}
+        style: dict[str, Any] = {"facecolor": colour, "edgecolor": "#3c3c44", "linewidth": 0.8}
         axis.add_patch(Rectangle((x, y), width, height, **style))
         d = depth * 0.5
         axis.add_patch(

@@ -12,7 +12,8 @@ BACKGROUND = 255
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Return float images in [-1, 1] as uint8 in [0, 255], rounded; what is outside is clipped."""
-    return np.clip(np.rint((np.nan_to_num(images) + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    levels: np.ndarray = np.clip(np.rint((np.nan_to_num(images) + 1.0) * 127.5), 0, 255)
+    return levels.astype(np.uint8)
 
 
 def make_grid(images: np.ndarray, columns: int, rows: int | None = None, pad: int = 2) -> np.ndarray:

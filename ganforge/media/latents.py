@@ -15,5 +15,5 @@ def spherical(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))
     sine = np.sin(angle)
     if sine < 1e-6:  # nearly parallel: the straight line is the arc
-        return ((1.0 - t) * a + t * b).astype(np.float32)
-    return (np.sin((1.0 - t) * angle) / sine * a + np.sin(t * angle) / sine * b).astype(np.float32)
+        return np.asarray((1.0 - t) * a + t * b, np.float32)
+    return np.asarray(np.sin((1.0 - t) * angle) / sine * a + np.sin(t * angle) / sine * b, np.float32)

@@ -56,7 +56,8 @@ class Evidence:
     def recent(self, name: str) -> np.ndarray:
         """Return the last part of a column, finite numbers only."""
         values = column(self.lines[-max(LEAST, math.ceil(len(self.lines) * WINDOW)) :], name)
-        return values[np.isfinite(values)]
+        finite: np.ndarray = values[np.isfinite(values)]
+        return finite
 
     def mean(self, name: str) -> float:
         """Return the recent mean of a column, NaN where nothing was logged."""
@@ -65,7 +66,7 @@ class Evidence:
 
     @property
     def loss(self) -> str:
-        return self.manifest["loss"]["name"]
+        return str(self.manifest["loss"]["name"])
 
     def option(self, strategy: str, name: str) -> float:
         """Return an option of an active strategy, 0 where it is not active."""

@@ -213,7 +213,7 @@ def study_runs(name: str, runs_dir: Path) -> list[tuple[str, Path]] | None:
 def _read_index(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
-    entries = read_json(path).get("entries")
+    entries: dict[str, dict[str, Any]] | None = read_json(path).get("entries")
     if not isinstance(entries, dict):
         raise GANForgeError(f"{path} is damaged; move it away, and the study starts anew")
     return entries
@@ -221,4 +221,5 @@ def _read_index(path: Path) -> dict[str, dict[str, Any]]:
 
 def _comparable(entry: Entry) -> dict[str, Any]:
     """Return what makes an entry the same run: its settings as JSON gives them back."""
-    return json.loads(json.dumps({**entry.settings, "stages": list(entry.stages)}))
+    settings: dict[str, Any] = json.loads(json.dumps({**entry.settings, "stages": list(entry.stages)}))
+    return settings

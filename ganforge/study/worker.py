@@ -87,6 +87,7 @@ def _work(task: dict[str, Any], reporter: Reporter) -> int:
         from ganforge.api import Run
         from ganforge.study.evaluate import evaluate
 
+        assert run is not None  # there was a stage, if only one
         reporter.tell(run=str(run), doing="measuring")
         evaluate(Run(run), samples=task["samples"])
     return 0

@@ -78,13 +78,13 @@ class Twins:
             run, again = adapter.forward(model, traits), adapter.forward(model, traits, differentiable_twice=True)
             own = OwnLosses(model, traits.sums)
 
-        def update(x: Any, *more: Any) -> tuple:
+        def update(x: Any, *more: Any) -> tuple[Any, ...]:
             *rest, weighting, share, _ = more
 
             def given(x: Any) -> Any:
                 return [x, *rest] if rest else x
 
-            def objective(x: Any) -> tuple:
+            def objective(x: Any) -> tuple[Any, tuple[Any, Any]]:
                 output = run(given(x))
                 losses = own.total(own.of_call())
                 first = ops.sum(ops.cast(output, "float32") * weighting) + losses

@@ -73,7 +73,7 @@ def _sum(output: Any, weighting: Any, x: Any) -> Any:
     return ops.sum(ops.cast(output, "float32") * weighting) + 0.0 * ops.sum(x)
 
 
-def _torch(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
+def _torch(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple[Any, ...]:
     import torch
 
     x, rest = inputs[0].detach().requires_grad_(), inputs[1:]
@@ -91,7 +91,7 @@ def _torch(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
     return output, losses, value, at_weights, torch.zeros_like(x) if scalar is None else at_input
 
 
-def _tensorflow(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
+def _tensorflow(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple[Any, ...]:
     import tensorflow as tf
 
     x, rest = inputs[0], inputs[1:]
@@ -108,7 +108,7 @@ def _tensorflow(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> t
     return output, losses, value, at_weights, tf.zeros_like(x) if scalar is None else at_input
 
 
-def _jax(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
+def _jax(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple[Any, ...]:
     import jax
 
     x, rest = inputs[0], inputs[1:]
@@ -122,7 +122,7 @@ def _jax(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
             value, leaf = jax.lax.stop_gradient(value), self.leaves.get(id(variable))
             super().add_update((variable, value if leaf is None else value + leaf - jax.lax.stop_gradient(leaf)))
 
-    def call(weights: Any, x: Any) -> tuple:
+    def call(weights: Any, x: Any) -> tuple[Any, ...]:
         mapping = {id(v): (v, v.value) for v in variables}
         leaves = {id(v): weight for v, weight in zip(trainable, weights)}
         mapping.update({id(v): (v, weight) for v, weight in zip(trainable, weights)})
@@ -132,12 +132,12 @@ def _jax(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple:
             output, losses = _call(model, [x, *rest])
         return output, (losses, [scope.get_current_value(v) for v in variables])
 
-    def valued(weights: Any, x: Any) -> tuple:
+    def valued(weights: Any, x: Any) -> tuple[Any, ...]:
         if scalar is not None:
             output, (losses, values) = call(weights, x)
             return scalar(output, losses), (output, losses, values)
 
-        def total(x: Any) -> tuple:
+        def total(x: Any) -> tuple[Any, ...]:
             output, more = call(weights, x)
             return _sum(output, weighting, x), (output, *more)
 

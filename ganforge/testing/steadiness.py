@@ -41,7 +41,7 @@ def restless_layer(twins: Twins) -> str:
             with watched(twins.model) as watch:
                 watch.calls.append(Call(twins.model.name, twins.model, False, _run(twins, None, False)))
             watches.append(watch.arrays())
-    return first_apart(*watches, ...)
+    return first_apart(watches[0], watches[1], ...)
 
 
 def hidden_variables(twins: Twins) -> Iterator[tuple[str, Any, bool]]:
@@ -85,7 +85,7 @@ def companions(twins: Twins) -> tuple[float, float, str]:
         if (moved := float(np.abs(after[row] - before[row]).max())) > changed:
             # A layer may work on weights: only what has a row for each picture can be compared by rows.
             rows = [[a for a in calls if a[1].ndim and len(a[1]) == len(inputs[0])] for calls in (one, other)]
-            changed, place = moved, first_apart(*rows, row)
+            changed, place = moved, first_apart(rows[0], rows[1], row)
     return changed, spread, place
 
 

@@ -107,7 +107,7 @@ def own_loss(engine: Engine, model: Any, inputs: Sequence[np.ndarray]) -> str:
     return str(model.name)
 
 
-def _judged(engine: Engine, real: np.ndarray, fakes: np.ndarray, classes: Sequence[np.ndarray]) -> tuple:
+def _judged(engine: Engine, real: np.ndarray, fakes: np.ndarray, classes: Sequence[np.ndarray]) -> tuple[Any, ...]:
     """Return the gradients of the discriminator's loss, and its own losses in one number."""
     discriminator = engine.discriminator
     regularizers = sum(v.regularizer is not None for v in discriminator.trainable_variables)

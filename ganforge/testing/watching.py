@@ -78,7 +78,7 @@ def places(model: Any) -> Iterator[tuple[str, Any]]:
 
 def owner(model: Any, variable: Any) -> str:
     """Return the place of the innermost layer that a variable belongs to, or the network's name."""
-    found = model.name
+    found: str = model.name
     for path, layer in places(model):
         if any(v is variable for v in layer.variables):
             found = path

@@ -149,8 +149,8 @@ FAULTS = [
         "a-power-from-the-end",
         "tensor",
         SCHEDULES,
-        "return start * (max(end, start / 100.0) / start) ** t",
-        "return end * (start / max(end, start / 100.0)) ** t",
+        "return float(start * (max(end, start / 100.0) / start) ** t)",
+        "return float(end * (start / max(end, start / 100.0)) ** t)",
         FORMS,
     ),
     Fault(

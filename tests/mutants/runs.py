@@ -197,8 +197,8 @@ FAULTS = [
         "the-last-epoch-is-not-shown",
         "forgotten",
         SESSION,
-        "epoch % self.config.snapshot_every == 0 or epoch == self.config.epochs",
-        "epoch % self.config.snapshot_every == 0",
+        "epoch % chosen(self.config.snapshot_every) == 0 or epoch == self.config.epochs",
+        "epoch % chosen(self.config.snapshot_every) == 0",
         (F + "test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch",),
     ),
 ]

@@ -27,9 +27,10 @@ class Adapter:
         self.traces: Counter[str] = Counter()
         self.variables = list(variables)
         self._scope: Any = None
+        self.state: list[Any] = []
         self.pull_state()
 
-    def _pure(self, function: Callable, variables: Sequence[Any]) -> tuple[Callable, list[Any]]:
+    def _pure(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Callable[..., Any], list[Any]]:
         """Return ``pure(values, *arguments) -> (output, values after it)`` and whose values: what it assigned to.
 
         The list is filled when ``pure`` is traced.
@@ -38,7 +39,7 @@ class Adapter:
         current = {id(v): (v, outer.get_current_value(v)) for v in self.variables}
         assigned: list[Any] = []
 
-        def pure(values: Sequence[Any], *arguments: Any) -> tuple:
+        def pure(values: Sequence[Any], *arguments: Any) -> tuple[Any, ...]:
             mapping = dict(current)
             mapping.update({id(v): (v, value) for v, value in zip(variables, values)})
             leaves = {**outer.leaves, **{id(v): value for v, value in zip(variables, values)}}
@@ -48,7 +49,7 @@ class Adapter:
 
         return pure, assigned
 
-    def _within(self, scope: _Scope, function: Callable, *arguments: Any) -> tuple:
+    def _within(self, scope: _Scope, function: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
         outer = self._scope
         with scope:
             self._scope = scope
@@ -61,10 +62,12 @@ class Adapter:
         for variable, value in zip(assigned, values, strict=True):
             self._scope.add_update((variable, value))
 
-    def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
+    def value_and_gradients(
+        self, function: Callable[..., Any], variables: Sequence[Any], *inputs: Any
+    ) -> tuple[Any, ...]:
         pure, assigned = self._pure(function, variables)
 
-        def scalar(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+        def scalar(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
             (value, aux), updates = pure(values, *inputs)
             return value, (aux, updates)
 
@@ -74,17 +77,17 @@ class Adapter:
         self._keep(assigned, updates)
         return (value, aux), gradients, at_inputs
 
-    def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
+    def pullback(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
         at = [self._scope.get_current_value(v) for v in variables]
         pure, assigned = self._pure(function, variables)
         outputs, pull, updates = jax.vjp(pure, at, has_aux=True)
         self._keep(assigned, updates)
         return outputs, lambda cotangents: pull(tuple(cotangents))[0]
 
-    def gradient(self, function: Callable, x: Any) -> Any:
+    def gradient(self, function: Callable[..., Any], x: Any) -> Any:
         pure, assigned = self._pure(function, [])
 
-        def total(x: Any) -> tuple:
+        def total(x: Any) -> tuple[Any, ...]:
             output, updates = pure([], x)
             return jnp.sum(output), updates
 
@@ -105,8 +108,8 @@ class Adapter:
     def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return jax.random.uniform(_at(key, stream), tuple(shape), dtype)
 
-    def compile(self, update: Callable, name: str) -> Callable:
-        def pure(state: Sequence[Any], *arrays: Any) -> tuple:
+    def compile(self, update: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def pure(state: Sequence[Any], *arrays: Any) -> tuple[Any, ...]:
             self.traces[name] += 1
             output, scope = self._within(_Scope(list(zip(self.variables, state)), {}), update, *arrays)
             return output, [scope.get_current_value(v) for v in self.variables]
@@ -119,15 +122,15 @@ class Adapter:
 
         return run
 
-    def try_out(self, model: Any) -> Callable[..., tuple]:
+    def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
         assigned: list[Any] = []
 
         @jax.jit
-        def traced(values: Any, inputs: Any) -> tuple:
+        def traced(values: Any, inputs: Any) -> tuple[Any, ...]:
             output, added, assigned[:] = call_once(model, values, inputs)
             return output, added
 
-        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
             output, added = traced(list(values), list(inputs))
             return np.asarray(output), [float(loss) for loss in added], assigned
 

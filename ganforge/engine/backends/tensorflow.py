@@ -30,14 +30,13 @@ def _make_resizing_differentiable_twice() -> None:
         def gradient(op: Any, slope: Any) -> list[Any]:
             settings = {name: op.get_attr(name) for name in ("align_corners", "half_pixel_centers")}
 
-            @tf.custom_gradient
             def back(slope: Any) -> tuple[Any, Callable[[Any], Any]]:
                 size = tf.shape(slope)[1:3]
                 return transposed(grads=slope, original_image=op.inputs[0], **settings), lambda upstream: resize(
                     images=upstream, size=size, **settings
                 )
 
-            return [back(slope), None]
+            return [tf.custom_gradient(back)(slope), None]
 
         return gradient
 
@@ -60,19 +59,21 @@ class Adapter:
         self.compiles = compile is not False
         self.traces: Counter[str] = Counter()
 
-    def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
+    def value_and_gradients(
+        self, function: Callable[..., Any], variables: Sequence[Any], *inputs: Any
+    ) -> tuple[Any, ...]:
         with tf.GradientTape(watch_accessed_variables=bool(variables)) as tape:
             tape.watch(inputs)
             value, aux = function(*inputs)
         gradients = _gradients(tape, value, [*(v.value for v in variables), *inputs])
         return (value, aux), gradients[: len(variables)], gradients[len(variables) :]
 
-    def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
+    def pullback(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             outputs = function()
         return outputs, lambda cotangents: _gradients(tape, outputs, [v.value for v in variables], cotangents)
 
-    def gradient(self, function: Callable, x: Any) -> Any:
+    def gradient(self, function: Callable[..., Any], x: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             total = tf.reduce_sum(function(x))
@@ -91,7 +92,7 @@ class Adapter:
     def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return tf.random.stateless_uniform(shape, _at(key, stream), dtype=dtype)
 
-    def compile(self, update: Callable, name: str) -> Callable:
+    def compile(self, update: Callable[..., Any], name: str) -> Callable[..., Any]:
         def counted(*arrays: Any) -> Any:
             self.traces[name] += 1
             return update(*arrays)
@@ -108,8 +109,8 @@ class Adapter:
 
         return run
 
-    def try_out(self, model: Any) -> Callable[..., tuple]:
-        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+    def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
+        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
             output, added, assigned = call_once(model, values, [tf.constant(x) for x in inputs])
             return output.numpy(), [float(loss) for loss in added], assigned
 
@@ -135,6 +136,7 @@ def _at(key: Any, stream: int) -> Any:
 
 
 def _gradients(tape: Any, value: Any, tensors: Sequence[Any], cotangents: Any = None) -> list[Any]:
-    return tape.gradient(
+    gradients: list[Any] = tape.gradient(
         value, tensors, output_gradients=cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
+    return gradients

@@ -35,19 +35,21 @@ class Adapter:
         if self.device.type == "cpu":
             _keep_memory()
 
-    def value_and_gradients(self, function: Callable, variables: Sequence[Any], *inputs: Any) -> tuple:
+    def value_and_gradients(
+        self, function: Callable[..., Any], variables: Sequence[Any], *inputs: Any
+    ) -> tuple[Any, ...]:
         inputs = tuple(x.detach().requires_grad_() for x in inputs)
         with _Assignments(self._assigned) as leaves:
             value, aux = function(*inputs)
         gradients = _gradients(value, [*(leaves(v) for v in variables), *inputs])
         return (value.detach(), aux), gradients[: len(variables)], gradients[len(variables) :]
 
-    def pullback(self, function: Callable, variables: Sequence[Any]) -> tuple:
+    def pullback(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
         with _Assignments(self._assigned) as leaves:
             outputs = function()
         return outputs, lambda cotangents: _gradients(outputs, [leaves(v) for v in variables], cotangents)
 
-    def gradient(self, function: Callable, x: Any) -> Any:
+    def gradient(self, function: Callable[..., Any], x: Any) -> Any:
         # Of torch's forms of attention, only the written out one has a second derivative.
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             if not x.requires_grad:
@@ -131,7 +133,7 @@ class Adapter:
             torch.set_rng_state(_mersenne_state(*words))
             yield
 
-    def compile(self, update: Callable, name: str) -> Callable:
+    def compile(self, update: Callable[..., Any], name: str) -> Callable[..., Any]:
         self.traces[name] += 1
 
         def run(*arrays: np.ndarray) -> Any:
@@ -143,8 +145,8 @@ class Adapter:
 
         return run
 
-    def try_out(self, model: Any) -> Callable[..., tuple]:
-        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple:
+    def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
+        def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
             with torch.no_grad(), self._seeded([0, 0]):
                 tensors = [torch.from_numpy(x).to(self.device) for x in inputs]
                 output, added, assigned = call_once(model, values, tensors)
@@ -157,7 +159,8 @@ class Adapter:
             with torch.inference_mode():
                 tensors = [torch.from_numpy(x).to(self.device) for x in inputs]
                 images = model(tensors if len(tensors) > 1 else tensors[0], training=False)
-                return images.float().cpu().numpy()
+                pictures: np.ndarray = images.float().cpu().numpy()
+            return pictures
 
         return generate
 
@@ -182,7 +185,7 @@ class _Assignments(keras.StatelessScope):
         self.copies = {id(v): (v, v.value.detach().clone().requires_grad_(v.trainable)) for v in variables}
         self.state_mapping = {at: copy for at, (_, copy) in self.copies.items()}
 
-    def __enter__(self) -> Callable[[Any], torch.Tensor]:  # type: ignore[override]
+    def __enter__(self) -> Callable[[Any], torch.Tensor]:
         if self.copies:
             super().__enter__()
         return lambda v: self.copies[id(v)][1] if id(v) in self.copies else v.value
@@ -235,7 +238,8 @@ def _bits(*words: int) -> np.random.SFC64:
 @cache
 def _normal_quantiles() -> torch.Tensor:
     """Return the standard normal's quantiles at (i + 1/2) / 65536, float32 (65536,), from -4.3 to 4.3."""
-    return torch.special.ndtri((torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16).float()
+    quantiles: torch.Tensor = torch.special.ndtri((torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16)
+    return quantiles.float()
 
 
 @cache

@@ -21,7 +21,7 @@ import torch
 from keras import layers
 from torch.nn import functional
 
-Fast = Callable[[torch.Tensor], torch.Tensor]
+Fast = Callable[..., torch.Tensor]  # of a tensor, and ``then`` or ``in_place`` where `lower` joins two
 Shape = tuple[int | None, ...]
 
 
@@ -79,7 +79,7 @@ def lower(model: keras.Model) -> Lowered:
             given = graph._standardize_inputs(x)  # labels (B,) where the model takes (B, 1), or another precision
         tensors = {id(start): tensor for start, tensor in zip(graph.inputs, given, strict=True)}
         for call in program:
-            if call.given is not None:
+            if call.given is not None and call.gives is not None:
                 tensors[call.gives] = call.form(tensors[call.given])
                 continue
             arguments, keywords = call.node.arguments.fill_in(tensors)
@@ -102,7 +102,7 @@ class _Nested(Lowered):
 class _Call:
     """One step of a lowered model: a form with one input and one output by name, or a layer called as it is."""
 
-    form: Callable
+    form: Callable[..., Any]
     node: Any
     given: int | None
     gives: int | None
@@ -133,12 +133,12 @@ def _is_lone(node: Any) -> bool:
     )
 
 
-def _as_it_is(node: Any) -> Callable:
+def _as_it_is(node: Any) -> Callable[..., Any]:
     """Return a node's operation in training mode.
 
     Keras notes the default of ``training`` in the node; ``model(x, training=True)`` overrides it, and so does this.
     """
-    operation = node.operation
+    operation: Callable[..., Any] = node.operation
     if not isinstance(operation, keras.Layer):
         return operation
     if isinstance(operation, keras.Model) and _is_lone(node) and _is_graph(operation) and len(operation.inputs) == 1:
@@ -274,13 +274,13 @@ def _activate(layer: Any, given: Shape, gives: Shape) -> Fast | None:
 
 
 def _reshape(layer: Any, given: Shape, gives: Shape) -> Fast | None:
-    dtype, shape = _dtype(layer), tuple(gives[1:])
-    if None in shape:
+    dtype, shape = _dtype(layer), [n for n in gives[1:] if n is not None]
+    if len(shape) < len(gives) - 1:
         return None
     return lambda x: _into(x, dtype).reshape(-1, *shape)
 
 
-_FORMS: dict[type, Callable[[Any], Fast | None]] = {
+_FORMS: dict[type, Callable[[Any, Shape, Shape], Fast | None]] = {
     layers.Dense: _dense,
     layers.Conv2D: _convolution,
     layers.Conv2DTranspose: _transposed_convolution,
@@ -312,7 +312,8 @@ def _altered(layer: Any) -> bool:
 
 
 def _dtype(layer: Any) -> torch.dtype:
-    return getattr(torch, layer.compute_dtype)
+    dtype: torch.dtype = getattr(torch, layer.compute_dtype)
+    return dtype
 
 
 def _into(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -324,7 +325,7 @@ def _cast(variable: Any, dtype: torch.dtype) -> torch.Tensor | None:
     return None if variable is None else variable.value.to(dtype)
 
 
-def _activation(layer: Any) -> Callable:
+def _activation(layer: Any) -> Fast:
     activation = getattr(layer, "activation", None)
     return _identity if activation in (None, keras.activations.linear) else activation
 
@@ -337,10 +338,11 @@ def _symmetric(layer: Any, given: Shape) -> tuple[int, int] | None:
     """Return a convolution's padding where it is known and alike on both sides, else None."""
     if layer.padding == "valid":
         return 0, 0
-    if layer.padding != "same" or None in given[1:3]:
+    height, width = given[1:3]
+    if layer.padding != "same" or height is None or width is None:
         return None
     sides = []
-    for n, k, s in zip(given[1:3], layer.kernel_size, layer.strides):
+    for n, k, s in zip((height, width), layer.kernel_size, layer.strides):
         total = max(0, (-(-n // s) - 1) * s + k - n)
         if total % 2:
             return None

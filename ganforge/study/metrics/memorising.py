@@ -67,5 +67,5 @@ def _small(images: np.ndarray) -> np.ndarray:
     count, height, width, channels = images.shape
     step = max(1, height // SIDE)
     cut = images[:, : height // step * step, : width // step * step].astype(np.float32)
-    pooled = cut.reshape(count, height // step, step, width // step, step, channels).mean((2, 4))
+    pooled: np.ndarray = cut.reshape(count, height // step, step, width // step, step, channels).mean((2, 4))
     return pooled.reshape(count, -1)

@@ -82,7 +82,7 @@ def _blur(images: np.ndarray, gain: float) -> np.ndarray:
         padding = [(2, 2) if i == axis else (0, 0) for i in range(4)]
         padded = np.pad(images, padding, mode="reflect")
         parts = (k * gain * np.take(padded, range(i, i + size), axis) for i, k in enumerate(_KERNEL))
-        images = sum(parts, np.float32(0))
+        images = sum(parts, np.zeros((), np.float32))
     return images
 
 
@@ -105,4 +105,4 @@ def _descriptors(images: np.ndarray, random: np.random.Generator) -> dict[int, n
 def _normalised(patches: np.ndarray) -> np.ndarray:
     # In double: millions of numbers added one by one in single precision lose three digits.
     mean, deviation = patches.mean((0, 1, 2), dtype=float), patches.std((0, 1, 2), dtype=float)
-    return ((patches - mean) / np.maximum(deviation, 1e-6)).astype(np.float32).reshape(len(patches), -1)
+    return np.asarray((patches - mean) / np.maximum(deviation, 1e-6), np.float32).reshape(len(patches), -1)

@@ -13,7 +13,12 @@ from ganforge.errors import UsageError
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
-KNOWN_DEFAULTS = {"latent_dim": int, "learning_rate": float, "beta_1": float, "batch_size": int}
+KNOWN_DEFAULTS: dict[str, type[int] | type[float]] = {
+    "latent_dim": int,
+    "learning_rate": float,
+    "beta_1": float,
+    "batch_size": int,
+}
 SIZES = ((8, 3), (16, 3), (28, 1), (32, 3), (48, 3), (64, 1))
 BOUNDED = ("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "relu", "softplus")
 

@@ -85,7 +85,8 @@ def candidates(options_class: type[Options], name: str, value: Any) -> list[Any]
 
 def changed(case: Any, name: str, value: Any) -> Options:
     """Return the options under check with one of them changed."""
-    return case.options_class(**{**case.options.model_dump(), name: value})  # type: ignore[no-any-return]
+    options: Options = case.options_class(**{**case.options.model_dump(), name: value})
+    return options
 
 
 def below(case: Any, name: str) -> list[Options]:
