@@ -17,6 +17,11 @@ for _name in ("cache", "state"):
     _folder = tempfile.mkdtemp(prefix=f"ganforge-test-{_name}-")
     os.environ[f"GANFORGE_{_name.upper()}_DIR"] = _folder
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+if "PYTEST_XDIST_WORKER" not in os.environ:  # one for all workers: what XLA compiled once need not be compiled again
+    _folder = tempfile.mkdtemp(prefix="ganforge-test-xla-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _folder
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other cores are the other workers': threads that wait for one another cost more than they bring.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -132,7 +132,8 @@ def require_inception(weights: Path) -> None:
     try:
         torch.jit.load(str(weights), map_location="cpu")
     except Exception as error:
-        raise GANForgeError(f"--inception {weights} cannot be used: {reason(error)}; expected TorchScript") from None
+        why = reason(error).partition(". ")[0]  # torch goes on with advice of its own
+        raise GANForgeError(f"--inception {weights} cannot be used: {why}; expected a TorchScript file") from None
 
 
 def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[str, Any]:
