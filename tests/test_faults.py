@@ -563,3 +563,14 @@ def test_a_keras_file_from_elsewhere_brings_no_code(tmp_path, ganforge_cli):
     assert result == 1
     assert "generator.keras cannot be opened" in one_line(err)
     assert not Path(mark).exists()
+
+
+def test_a_run_whose_random_numbers_were_drawn_otherwise_goes_on_and_says_so(ganforge_cli, tmp_path):
+    run = train(**{**TINY, "epochs": 1}, runs_dir=tmp_path / "runs")
+    manifest = json.loads((run.path / "run.json").read_text())
+    assert manifest.pop("draws") == 2
+    (run.path / "run.json").write_text(json.dumps(manifest))
+    code, _, err = ganforge_cli("resume", "run_1", "--epochs", 2)
+    assert (code, err.count("drew other random numbers")) == (0, 1)
+    code, _, err = ganforge_cli("resume", "run_1", "--epochs", 3)
+    assert (code, "random numbers" in err) == (0, False)
