@@ -76,11 +76,13 @@ def test_layers_that_draw_random_numbers_do_so_in_training(backend):
         assert steps.shape == (2, 16, 32, 32, 16)
         assert not np.array_equal(*steps), f"{name}: the same numbers in both steps"
         for out in steps:
-            assert out.mean() == pytest.approx(0.603 if name == "alpha dropout" else 1.0, abs=0.08), name
+            # Whole channels: 256 draws a step, one standard deviation of the mean is 0.041; elsewhere 0.003 at most.
+            tolerance = 0.2 if name == "spatial dropout" else 0.02
+            assert out.mean() == pytest.approx(0.603 if name == "alpha dropout" else 1.0, abs=tolerance), name
     for name in ("dropout", "seeded dropout", "spatial dropout"):
         values = np.unique(report[name])
         assert values == pytest.approx([0.0, kept], rel=1e-6), name
-        assert (report[name] == 0).mean() == pytest.approx(0.3, abs=0.01 if name != "spatial dropout" else 0.07), name
+        assert (report[name] == 0).mean() == pytest.approx(0.3, abs=0.01 if name != "spatial dropout" else 0.1), name
     assert (np.ptp(report["spatial dropout"], axis=(2, 3)) == 0).all(), "whole channels, of each picture its own"
     for name in ("gaussian noise", "inside a model", "inside a layer"):
         assert report[name].std() == pytest.approx(0.5, rel=0.01), name
