@@ -1,7 +1,7 @@
-"""Runs that GANForge 0.1 was stopped in (``data/runs_of_0_1``) go on as they would have then: file by file, to the bit.
+"""Runs that GANForge 0.1 was stopped in (``data/runs_of_0_1``) go on as they would have then.
 
-``end.safetensors`` is what 0.1 itself came to from the same checkpoint. Both runs draw everything that is drawn: fakes,
-noise, dropout, flipped labels, extra latents.
+``end.safetensors`` is what 0.1 itself came to from the same checkpoint. The two draw all there is to draw: latents,
+noise, dropout, flipped labels, extra updates.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ from ganforge.runs import read_metrics
 BEFORE = TESTS / "data" / "runs_of_0_1"
 
 
+def by_place(file):
+    """Return arrays by owner and position: Keras numbers the layers of a process."""
+    return {"/".join(name.split("/")[:2]): array for name, array in load_file(file).items()}
+
+
 @pytest.mark.parametrize("name", ["run_1", "run_2"])
 def test_a_run_of_0_1_is_resumed_as_it_was(name, tmp_path):
     before, run = BEFORE / name, tmp_path / name
@@ -26,8 +31,8 @@ def test_a_run_of_0_1_is_resumed_as_it_was(name, tmp_path):
     lines = timeless(read_metrics(before))
     Run(run).resume()
     np.testing.assert_equal(timeless(read_metrics(run))[:7], lines)
-    expected = load_file(before / "end.safetensors")
-    found = load_file(run / "checkpoints" / "step_00000016" / "weights.safetensors")
+    expected = by_place(before / "end.safetensors")
+    found = by_place(run / "checkpoints" / "step_00000016" / "weights.safetensors")
     assert list(found) == list(expected)
     for key, array in expected.items():
         # Another processor rounds otherwise; on one and the same machine they were equal to the bit.
