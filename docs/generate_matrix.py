@@ -81,7 +81,7 @@ def covers(pattern: tuple, pair: tuple) -> bool:
 def taken(name: str, loss: str, step: str) -> bool:
     """Say whether a run with this strategy, loss and step starts."""
     from ganforge import UsageError
-    from ganforge.api_types import RunConfig
+    from ganforge.plugin.types import RunConfig
     from tests.exact.pairs import CONFIG
     from tests.exact.small import REGISTRY, Small, strategy
 
@@ -105,7 +105,7 @@ def page() -> str:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(PAGE.parents[1]))
-    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.backend import choose_backend
 
     choose_backend("torch")
     PAGE.write_text(page(), "utf-8")

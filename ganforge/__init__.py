@@ -9,36 +9,35 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganforge.api import Run, train
-    from ganforge.api_types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
-    from ganforge.architecture import Architecture, conv_size, plan_upsampling, transposed_conv_size
-    from ganforge.data.images import Images
-    from ganforge.data.sources import DatasetSource
     from ganforge.errors import GANForgeError, UsageError
-    from ganforge.hookspecs import hookimpl
-    from ganforge.options import Options
-    from ganforge.strategy import Loss, Strategy
+    from ganforge.plugin.architecture import Architecture, conv_size, plan_upsampling, transposed_conv_size
+    from ganforge.plugin.dataset import DatasetSource, Images
+    from ganforge.plugin.hookspecs import hookimpl
+    from ganforge.plugin.options import Options
+    from ganforge.plugin.strategy import Loss, Strategy
+    from ganforge.plugin.types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
 
 # Names are looked up when first used, so that `ganforge --help` loads none of what stands behind them.
 _HOMES = {
-    "EpochInfo": "api_types",
-    "Progress": "api_types",
-    "Random": "api_types",
-    "RunConfig": "api_types",
-    "RunInfo": "api_types",
-    "SnapshotInfo": "api_types",
-    "StepInfo": "api_types",
-    "Architecture": "architecture",
-    "conv_size": "architecture",
-    "plan_upsampling": "architecture",
-    "transposed_conv_size": "architecture",
-    "Images": "data.images",
-    "DatasetSource": "data.sources",
+    "EpochInfo": "plugin.types",
+    "Progress": "plugin.types",
+    "Random": "plugin.types",
+    "RunConfig": "plugin.types",
+    "RunInfo": "plugin.types",
+    "SnapshotInfo": "plugin.types",
+    "StepInfo": "plugin.types",
+    "Architecture": "plugin.architecture",
+    "conv_size": "plugin.architecture",
+    "plan_upsampling": "plugin.architecture",
+    "transposed_conv_size": "plugin.architecture",
+    "Images": "plugin.dataset",
+    "DatasetSource": "plugin.dataset",
     "GANForgeError": "errors",
     "UsageError": "errors",
-    "hookimpl": "hookspecs",
-    "Options": "options",
-    "Loss": "strategy",
-    "Strategy": "strategy",
+    "hookimpl": "plugin.hookspecs",
+    "Options": "plugin.options",
+    "Loss": "plugin.strategy",
+    "Strategy": "plugin.strategy",
     "Run": "api",
     "train": "api",
 }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from ganforge.config import TrainConfig
+    from ganforge.training.config import TrainConfig
 
 
 def train(
@@ -28,7 +28,7 @@ def train(
         arch: ``NAME`` or ``NAME:key=value,…``, as on the command line.
         balance: strategies, in the order they compose.
         observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
-        settings: any field of ``ganforge.config.TrainConfig``: ``data``, ``epochs``, ``batch_size``, ``seed``, …
+        settings: any field of ``ganforge.training.config.TrainConfig``: ``data``, ``epochs``, ``seed``, …
 
     Raises:
         UsageError: a name, option or value will not do, or an observer would never be called.
@@ -39,9 +39,9 @@ def train(
         >>> run.sample(16).shape  # doctest: +SKIP
         (16, 64, 64, 3)
     """
-    from ganforge.config import TrainConfig
-    from ganforge.hook_checks import check_observers
-    from ganforge.training import Training
+    from ganforge.plugin.validation import check_observers
+    from ganforge.training.config import TrainConfig
+    from ganforge.training.setup import Training
 
     observers = check_observers(observers)  # before the pictures are read
     config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
@@ -61,7 +61,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path, runs_dir: str | Path | None = None, plugins: Sequence[str] = ()) -> None:
-        from ganforge.places import default_runs_dir
+        from ganforge.files import default_runs_dir
         from ganforge.runs import find_run
 
         self.path = find_run(path, Path(default_runs_dir() if runs_dir is None else runs_dir))
@@ -86,7 +86,7 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The settings it was trained with, all filled in."""
-        from ganforge.runs import read_config
+        from ganforge.training.config import read_config
 
         return read_config(self.path)
 
@@ -116,7 +116,7 @@ class Run:
             GANForgeError: the run has none yet, or it cannot be opened.
         """
         if self._generator is None:
-            from ganforge.engine.backend_choice import choose_backend, quietly
+            from ganforge.backend import choose_backend, quietly
 
             path = self.path / "generator.keras"
             if not path.is_file():
@@ -125,8 +125,8 @@ class Run:
                     f"ganforge resume {self.id}"
                 )
             choose_backend(None)
-            from ganforge.plugins import load_plugins
-            from ganforge.trust import plugin_files
+            from ganforge.plugin.registry import load_plugins
+            from ganforge.plugin.trust import plugin_files
 
             files = plugin_files(self.path, self.manifest, self._plugins)
             load_plugins(files.load)  # an architecture may bring layers of its own
@@ -238,8 +238,8 @@ class Run:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
             GANForgeError: see ``Training.resume``.
         """
-        from ganforge.hook_checks import check_observers
-        from ganforge.training import Training
+        from ganforge.plugin.validation import check_observers
+        from ganforge.training.setup import Training
 
         observers = check_observers(observers)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable
+
+# What a person should hear while it works: the command line prints it, a library's user sees it on stderr.
+log = logging.getLogger("ganforge")
 
 
 class GANForgeError(Exception):

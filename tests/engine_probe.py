@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-from ganforge.engine.backend_choice import choose_backend
+from ganforge.backend import choose_backend
 
 choose_backend(sys.argv[1])
 
@@ -19,11 +19,11 @@ from keras import layers, ops  # noqa: E402
 from support import fixed_normal  # noqa: E402
 
 from ganforge import Strategy, hookimpl  # noqa: E402
-from ganforge.api_types import Progress  # noqa: E402
 from ganforge.engine.engine import Engine  # noqa: E402
 from ganforge.engine.networks import dtype_policy, seeded  # noqa: E402
-from ganforge.engine.updates import Updates, as_images  # noqa: E402
-from ganforge.plugins import load_plugins  # noqa: E402
+from ganforge.engine.step import Updates, as_images  # noqa: E402
+from ganforge.plugin.registry import load_plugins  # noqa: E402
+from ganforge.plugin.types import Progress  # noqa: E402
 
 BATCH, SIZE, LATENT = 8, 16, 12
 REGISTRY = load_plugins()

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from ganforge.engine.backend_choice import choose_backend
+from ganforge.backend import choose_backend
 
 choose_backend(sys.argv[1])
 
@@ -19,10 +19,10 @@ import keras  # noqa: E402
 from keras import layers, ops  # noqa: E402
 
 from ganforge import Strategy, hookimpl  # noqa: E402
-from ganforge.api_types import Progress  # noqa: E402
 from ganforge.engine.engine import Engine  # noqa: E402
 from ganforge.engine.randomness import Random  # noqa: E402
-from ganforge.plugins import load_plugins  # noqa: E402
+from ganforge.plugin.registry import load_plugins  # noqa: E402
+from ganforge.plugin.types import Progress  # noqa: E402
 
 BATCH, SIDE, LATENT, STEPS, RATE = 4, 8, 5, 2, 0.05
 REGISTRY = load_plugins()

@@ -31,8 +31,8 @@ def again(folder: Path) -> dict[str, Any]:
     import keras
     from soak import SETTINGS, Slow, differences
 
-    from ganforge.config import TrainConfig
-    from ganforge.training import Training
+    from ganforge.training.config import TrainConfig
+    from ganforge.training.setup import Training
 
     killed = next(folder.glob("run_*"))
     keras.utils.clear_session()  # names of layers count on within a process
@@ -47,7 +47,7 @@ def crossed(run: Path, backend: str) -> dict[str, Any]:
     import keras
 
     from ganforge.runs import load_checkpoint
-    from ganforge.training import Training
+    from ganforge.training.setup import Training
 
     keras.utils.clear_session()
     saved = load_checkpoint(run)

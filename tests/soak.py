@@ -61,7 +61,7 @@ class Slow:
 
 def work(settings: dict[str, Any], run: str, kill_before: int | None) -> None:
     """Train ``run`` on, or a new one; kill this very process before its ``kill_before``-th file operation."""
-    from ganforge.training import Training
+    from ganforge.training.setup import Training
 
     places = (str(Path(settings["runs_dir"]).resolve()), os.environ["GANFORGE_CACHE_DIR"])
     count, watching = 0, True
@@ -77,7 +77,7 @@ def work(settings: dict[str, Any], run: str, kill_before: int | None) -> None:
     if run:
         training = Training.resume(Path(run))
     else:
-        from ganforge.config import TrainConfig
+        from ganforge.training.config import TrainConfig
 
         training = Training.new(TrainConfig.of(settings))
     training.run([Slow()])
@@ -92,12 +92,12 @@ class Forked:
     """Workers forked from a process that has imported everything: torch only, and quick."""
 
     def __init__(self, backend: str) -> None:
-        from ganforge.engine.backend_choice import choose_backend, quietly
+        from ganforge.backend import choose_backend, quietly
 
         choose_backend(backend)
         import torch
 
-        import ganforge.training
+        import ganforge.training.setup
         from ganforge.engine import engine  # noqa: F401
 
         for heavy in (

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from support import SMALL, At, fail, timeless
 
-from ganforge.api_types import Progress
 from ganforge.balance.auto import Auto
 from ganforge.errors import UsageError
+from ganforge.plugin.types import Progress
 
 
 def plan(auto, step, accuracy, steps=2000, **other):

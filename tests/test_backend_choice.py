@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ganforge.engine import backend_choice
-from ganforge.engine.backend_choice import choose_backend, decide_backend
+from ganforge import backend as backend_choice
+from ganforge.backend import choose_backend, decide_backend
 from ganforge.errors import GANForgeError, UsageError
 
 TINY = ["--arch", "fcgan:hidden=8,discriminator_hidden=8", "--data", "critters:count=32", "--image-size", "8"]

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from ganforge.api_types import Progress, RunConfig
 from ganforge.balance.auto import Auto
 from ganforge.balance.generator_steps import GeneratorSteps
 from ganforge.balance.label_noise import LabelNoise
@@ -16,9 +15,10 @@ from ganforge.balance.r1 import R1
 from ganforge.balance.schedules import anneal
 from ganforge.balance.stronger_discriminator import StrongerDiscriminator
 from ganforge.balance.unequal_lr import UnequalLR
-from ganforge.engine.controls import Planner
+from ganforge.engine.plan import Planner
 from ganforge.engine.randomness import fixed_latents, step_key
 from ganforge.errors import UsageError
+from ganforge.plugin.types import Progress, RunConfig
 
 FRACTIONS = [0.0, 0.05, 0.2, 0.25, 1 / 3, 0.5, 0.7, 0.875, 0.95, 0.999]
 

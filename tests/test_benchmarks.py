@@ -13,7 +13,7 @@ from tests.benchmarks import cases, rival
 @pytest.mark.parametrize("lean", [False, True])
 @pytest.mark.parametrize("case", [cases.Case("dcgan", 32, 8), cases.Case("fcgan", 16)])
 def test_the_rival_reaches_the_same_losses_from_the_same_weights_and_noise(case, lean):
-    from ganforge.api_types import Progress
+    from ganforge.plugin.types import Progress
 
     engine = cases.make_engine(case, cases.Contender(""))
     networks = rival.dcgan(case.size, case.width) if case.arch == "dcgan" else rival.fcgan(case.size)

@@ -80,11 +80,11 @@ def test_labels_follow_their_pictures_through_every_batch():
 
 
 def test_extra_fakes_are_of_each_class_as_often_as_the_pictures():
-    from ganforge.plugins import load_plugins
+    from ganforge.plugin.registry import load_plugins
     from ganforge.testing.cases import small_engine
 
     engine = small_engine(load_plugins())
-    from ganforge.engine.updates import Updates
+    from ganforge.engine.step import Updates
 
     updates = Updates.__new__(Updates)
     updates.adapter, updates.batch_size, updates.frequencies = engine.adapter, 4000, np.array([0.1, 0.6, 0.3])

@@ -17,8 +17,9 @@ from ganforge.data.critters import (
     draw_factors,
     render_critters,
 )
-from ganforge.data.sources import CRITTERS, CritterOptions, DatasetSource, is_path, register_datasets
+from ganforge.data.sources import CRITTERS, CritterOptions, is_path, register_datasets
 from ganforge.errors import UsageError
+from ganforge.plugin.dataset import DatasetSource
 
 
 @pytest.fixture(scope="module")

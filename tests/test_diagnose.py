@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import ganforge
-from ganforge.config import TrainConfig
+from ganforge.diagnosis.live import Watcher
+from ganforge.diagnosis.rules import KINDS, Evidence, cells, command, diagnose, gather, look_at
+from ganforge.metrics.memorising import memorising
 from ganforge.runs import list_snapshots
-from ganforge.study.diagnose import KINDS, Evidence, cells, command, diagnose, gather, look_at
-from ganforge.study.metrics.memorising import memorising
-from ganforge.study.watcher import Watcher
+from ganforge.training.config import TrainConfig
 
 BASE = {
     "data": "critters:count=128",

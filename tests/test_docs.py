@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support import ARCH, python
 
-from ganforge import hookspecs
-from ganforge.engine.backend_choice import choose_backend
-from ganforge.options import describe_options
+from ganforge.backend import choose_backend
+from ganforge.plugin import hookspecs
+from ganforge.plugin.options import describe_options
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -45,7 +45,7 @@ def first_cells(text: str) -> dict[str, list[str]]:
 
 def registered() -> list:
     choose_backend()
-    from ganforge.plugins import KINDS, load_plugins
+    from ganforge.plugin.registry import KINDS, load_plugins
 
     registry = load_plugins()
     assert not registry.broken
@@ -126,7 +126,7 @@ def test_the_reference_names_no_option_that_does_not_exist():
 
 def test_every_whole_example_loads_as_a_plugin(tmp_path):
     choose_backend()
-    from ganforge.plugins import load_plugins
+    from ganforge.plugin.registry import load_plugins
 
     examples = [block for block in python_blocks(DOCS / "plugins" / "tutorial.md") if "hookimpl" in block]
     for i, block in enumerate(examples):
@@ -153,7 +153,7 @@ def test_every_python_block_is_python(page):
 def test_the_python_blocks_of_the_tutorial_run(tmp_path, monkeypatch):
     """As they stand, but for sizes: a small network, few steps, and cartoon animals for photos."""
     import ganforge
-    from ganforge.config import TrainConfig
+    from ganforge.training.config import TrainConfig
 
     of = TrainConfig.of
     small = {"arch": ARCH, "data": "critters:count=32", "image_size": 8}
@@ -193,7 +193,7 @@ def test_every_command_line_has_only_options_and_names_that_exist(page):
     import click
 
     from ganforge.cli.group import cli
-    from ganforge.options import make_options, parse_spec
+    from ganforge.plugin.options import make_options, parse_spec
 
     entries = {(e.kind, e.name): e for e in registered()}
     kinds = {"arch": "architecture", "balance": "strategy", "loss": "loss"}

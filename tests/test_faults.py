@@ -20,12 +20,12 @@ import pytest
 from support import SMALL, At, one_line, photos
 
 from ganforge import GANForgeError, Run, UsageError, hookimpl, train
-from ganforge.checkpoint_schedule import Schedule, parse_every
-from ganforge.engine.controls import Planner
-from ganforge.faults import NotFinite, explained, require_finite_weights
+from ganforge.engine.plan import Planner
 from ganforge.runs import lock_run, read_metrics
-from ganforge.session import Session
-from ganforge.training import Training
+from ganforge.training.interruption import NotFinite, explained, require_finite_weights
+from ganforge.training.schedule import Schedule, parse_every
+from ganforge.training.setup import Training
+from ganforge.training.trainer import Session
 
 TINY = {
     **SMALL,

@@ -11,9 +11,9 @@ import pytest
 from support import BACKENDS, SMALL, python
 
 from ganforge import GANForgeError, Run, Strategy, UsageError, hookimpl, train
-from ganforge.api_types import RunConfig
-from ganforge.hook_checks import HOOKS, check_observers, check_strategy, near
-from ganforge.plugins import load_plugins, strategy_hooks
+from ganforge.plugin.registry import load_plugins, strategy_hooks
+from ganforge.plugin.types import RunConfig
+from ganforge.plugin.validation import HOOKS, check_observers, check_strategy, near
 
 TINY = {**SMALL, "image_size": 8, "batch_size": 8, "log_every": 2, "epochs": 2}
 HEAD = "import functools\nfrom ganforge import Loss, Options, Strategy, hookimpl\n"
@@ -217,7 +217,7 @@ def test_a_modules_hook_that_would_never_be_called_is_refused(tmp_path, source, 
 
 def test_helpers_of_a_module_are_left_alone(tmp_path):
     source = HEAD + (
-        "from ganforge.balance.schedules import anneal\nfrom ganforge.hookspecs import plan_step\n"
+        "from ganforge.balance.schedules import anneal\nfrom ganforge.plugin.hookspecs import plan_step\n"
         "from keras.saving import register_keras_serializable\n"
         "def step(x): return x\ndef plan(x): return x\ndef _register_loss(register): pass\n"
         "def discriminator_penalty(discriminator, real, options): return 0.0\n"

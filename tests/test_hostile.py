@@ -16,17 +16,17 @@ from pydantic import Field
 from support import ARCH, TESTS, encoded, python
 
 from ganforge import GANForgeError, Options, UsageError
-from ganforge.options import make_options, parse_spec, written
+from ganforge.plugin.options import make_options, parse_spec, written
 from ganforge.runs import (
     create_run,
     load_checkpoint,
-    read_config,
     read_manifest,
     read_metrics,
     save_checkpoint,
     truncate_metrics,
     write_manifest,
 )
+from ganforge.training.config import read_config
 
 QUICK = settings(
     max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import pytest
 
-from ganforge.engine import traits, updates
+from ganforge.engine import step as updates
+from ganforge.engine import traits
 from ganforge.engine.backends import torch as adapter
 from ganforge.engine.backends import torch_layers
 from ganforge.testing import CHECKS

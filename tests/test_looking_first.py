@@ -10,7 +10,7 @@ import pytest
 
 import ganforge
 from ganforge import GANForgeError, Run, UsageError
-from ganforge.places import obstacle
+from ganforge.files import obstacle
 
 pytestmark = pytest.mark.slow
 
@@ -143,7 +143,7 @@ def test_what_was_measured_is_kept_when_something_else_fails(run, ganforge_cli, 
     def fails(*arguments):
         raise RuntimeError("no\nroom")
 
-    monkeypatch.setattr("ganforge.study.metrics.swd.swd", fails)
+    monkeypatch.setattr("ganforge.metrics.swd.swd", fails)
     code, _, err = ganforge_cli("evaluate", "run_1", "--samples", 32)
     assert "(sliced Wasserstein distance: RuntimeError: no)" in one_line(err)
     part = json.loads((run.path / "evaluation.json").read_text())

@@ -11,16 +11,16 @@ from support import BACKENDS, python
 
 from ganforge.data.critters import FACTORS, draw_critters
 from ganforge.errors import GANForgeError
-from ganforge.study.metrics.cost import cost, flops
-from ganforge.study.metrics.critters import critter_coverage, read_critters, reader_accuracy
-from ganforge.study.metrics.features import features
-from ganforge.study.metrics.gap import gap
-from ganforge.study.metrics.kid import kid, mmd
-from ganforge.study.metrics.memorising import memorising, nearest
-from ganforge.study.metrics.sides import choose_sides
-from ganforge.study.metrics.spread import spread
-from ganforge.study.metrics.swd import down, laplacian_pyramid, sliced_wasserstein, swd, up
-from ganforge.study.metrics.tone import tone
+from ganforge.metrics.balance import gap
+from ganforge.metrics.cost import cost, flops
+from ganforge.metrics.critters import critter_coverage, read_critters, reader_accuracy
+from ganforge.metrics.diversity import spread
+from ganforge.metrics.features import features
+from ganforge.metrics.kid import kid, mmd
+from ganforge.metrics.memorising import memorising, nearest
+from ganforge.metrics.sides import choose_sides
+from ganforge.metrics.swd import down, laplacian_pyramid, sliced_wasserstein, swd, up
+from ganforge.metrics.tone import tone
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +266,7 @@ def test_kid_in_parts_is_kid_at_once(monkeypatch):
     random = np.random.default_rng(0)
     a, b = random.standard_normal((50, 4)), random.standard_normal((41, 4)) + 0.2
     whole = kid(a, b)
-    monkeypatch.setattr("ganforge.study.metrics.kid.ROWS", 16)
+    monkeypatch.setattr("ganforge.metrics.kid.ROWS", 16)
     assert kid(a, b) == pytest.approx(whole)
 
 
@@ -293,7 +293,7 @@ def test_features_are_the_same_everywhere(critters):
 
 
 def test_features_equal_convolutions_written_out():
-    from ganforge.study.metrics.features import _weights
+    from ganforge.metrics.features import _weights
 
     picture = draw_critters(1, 16, seed=3)[0]
     x, expected = picture[0].astype(float) / 127.5 - 1, []
@@ -320,7 +320,7 @@ def test_features_equal_convolutions_written_out():
 FEATURES_ELSEWHERE = """
 import json, sys, keras
 from ganforge.data.critters import draw_critters
-from ganforge.study.metrics.features import features
+from ganforge.metrics.features import features
 pictures = draw_critters(4, 32, seed=7)[0]
 print(json.dumps([keras.backend.backend(), features(pictures).tolist()]))
 """
@@ -545,8 +545,8 @@ def test_flops_are_those_that_torch_counts(arch):
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from ganforge.config import TrainConfig
-    from ganforge.training import Training
+    from ganforge.training.config import TrainConfig
+    from ganforge.training.setup import Training
 
     training = Training.new(
         TrainConfig.of({"arch": arch, "data": "critters:count=8", "image_size": 16, "batch_size": 8})
@@ -644,8 +644,8 @@ def test_evaluate_measures_what_it_says(tmp_path, monkeypatch):
 
 
 def test_evaluations_of_older_versions_are_still_shown(tmp_path):
+    from ganforge.report.report import _notes
     from ganforge.study.evaluate import read_evaluation
-    from ganforge.study.report import _notes
     from ganforge.study.summary import COLUMNS, Summary
 
     old = {
@@ -669,7 +669,7 @@ def test_evaluations_of_older_versions_are_still_shown(tmp_path):
 
 
 def test_the_picture_of_copies_shows_each_above_what_it_copies(tmp_path):
-    from ganforge.study.diagnose import cells
+    from ganforge.diagnosis.rules import cells
     from ganforge.study.evaluate import draw_nearest
 
     random = np.random.default_rng(0)

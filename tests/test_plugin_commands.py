@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support import python
 
-from ganforge import completion
+from ganforge.cli import completion
 from ganforge.errors import GANForgeError
-from ganforge.plugins import load_plugins
+from ganforge.plugin.registry import load_plugins
 
 HERE = Path(__file__).parent
 FAULTY = HERE / "faulty_plugins.py"

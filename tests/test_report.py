@@ -204,7 +204,7 @@ def test_the_report_fits_a_phone(ganforge_cli, runs, tmp_path, width, options):
 
 @pytest.mark.slow
 def test_watch_serves_a_run_to_this_machine_alone(runs, tmp_path):
-    from ganforge.study.watch import serve
+    from ganforge.report.server import serve
 
     server = serve(runs / "run_1")
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -12,7 +12,7 @@ from support import BACKENDS, python
 EXAMPLES = Path(__file__).parent.parent / "examples"
 LARGEST = """
 import importlib.util, json, sys
-from ganforge.engine.backend_choice import choose_backend
+from ganforge.backend import choose_backend
 choose_backend(sys.argv[2])
 import keras, numpy as np
 spec = importlib.util.spec_from_file_location("ganforge_resnet", sys.argv[1])

@@ -1,6 +1,6 @@
 """Write reference.md from the contract itself: ``python docs/plugins/generate_reference.py``.
 
-Hooks and their arguments come from ``ganforge/hookspecs.py``, objects from their docstrings, checks from the
+Hooks and their arguments come from ``ganforge/plugin/hookspecs.py``, objects from their docstrings, checks from the
 conformance kit. A test fails when the page is not what this script writes.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("reference.md")
 
 HEAD = """\
-<!-- Written by generate_reference.py from ganforge/hookspecs.py. Change the docstrings there, then run it again. -->
+<!-- Written by generate_reference.py from ganforge/plugin/hookspecs.py: change the docstrings there, and run it. -->
 
 # Plugin reference
 
@@ -26,11 +26,11 @@ arguments it needs, in any order. [Which hook runs where](hooks.md) shows the lo
 
 def page() -> str:
     """Return the whole page."""
-    from ganforge import api_types, hookspecs
-    from ganforge.architecture import Architecture
-    from ganforge.data.images import Images
-    from ganforge.data.sources import DatasetSource
-    from ganforge.strategy import Loss, Strategy
+    from ganforge.plugin import hookspecs
+    from ganforge.plugin import types as api_types
+    from ganforge.plugin.architecture import Architecture
+    from ganforge.plugin.dataset import DatasetSource, Images
+    from ganforge.plugin.strategy import Loss, Strategy
     from ganforge.testing import CHECKS
 
     parts = [HEAD.format(version=hookspecs.HOOK_API_VERSION), "## All hooks\n", hook_table(hookspecs)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.common import console, no_plugin_option, plugin_option, spec_completion
+from ganforge.cli.console import console, no_plugin_option, plugin_option, spec_completion
 
 if TYPE_CHECKING:
     from ganforge.testing import Report
@@ -61,11 +61,11 @@ def command(name: str, kind: str | None, backends: tuple[str, ...], plugins: tup
 
 def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str) -> Any:
     """Find out what a name is, before any process starts."""
-    from ganforge.completion import installed_names
-    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.backend import choose_backend
+    from ganforge.cli.completion import installed_names
     from ganforge.errors import UsageError, closest
-    from ganforge.options import parse_spec
-    from ganforge.plugins import KINDS, load_plugins
+    from ganforge.plugin.options import parse_spec
+    from ganforge.plugin.registry import KINDS, load_plugins
     from ganforge.testing import Subject
 
     if kind is not None and kind not in KINDS:

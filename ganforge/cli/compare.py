@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import console, runs_dir_option
+from ganforge.cli.console import console, runs_dir_option
 
 EPILOG = """\b
 Examples:

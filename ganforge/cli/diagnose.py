@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganforge.cli.common import console, run_argument, run_name, runs_dir_option
+from ganforge.cli.console import console, run_argument, run_name, runs_dir_option
 
 if TYPE_CHECKING:
-    from ganforge.study.diagnose import Evidence
+    from ganforge.diagnosis.rules import Evidence
 
 EPILOG = """\b
 Examples:
@@ -32,9 +32,9 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
     """
     from rich.markup import escape
 
+    from ganforge.diagnosis.rules import command as to_try
+    from ganforge.diagnosis.rules import diagnose, gather, too_early
     from ganforge.runs import find_run
-    from ganforge.study.diagnose import command as to_try
-    from ganforge.study.diagnose import diagnose, gather, too_early
 
     path = find_run(run, Path(runs_dir))
     evidence = gather(path)
@@ -63,7 +63,7 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
 
 
 def _healthy(evidence: Evidence) -> str:
-    from ganforge.study.metrics.gap import gap
+    from ganforge.metrics.balance import gap
 
     numbers = gap(evidence.lines)
     if "d_accuracy" not in numbers:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import (
+from ganforge.cli.console import (
     console,
     duration,
     pairs,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.common import console, run_argument, runs_dir_option, say_path
+from ganforge.cli.console import console, run_argument, runs_dir_option, say_path
 
 EPILOG = """\b
 Examples:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.common import console, say_path
+from ganforge.cli.console import console, say_path
 
 EPILOG = """\b
 Examples:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import console, no_plugin_option, plugin_option, spec_completion
+from ganforge.cli.console import console, no_plugin_option, plugin_option, spec_completion
 
 EPILOG = """\b
 Examples:
@@ -31,10 +31,10 @@ TITLES = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     """List what is installed, from which package; with NAME, everything about one, with every option."""
-    from ganforge.completion import remember
-    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.backend import choose_backend
+    from ganforge.cli.completion import remember
     from ganforge.errors import UsageError, closest
-    from ganforge.plugins import KINDS, load_plugins
+    from ganforge.plugin.registry import KINDS, load_plugins
 
     choose_backend()
     registry = load_plugins(plugins)
@@ -59,7 +59,7 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
 
 
 def _options(entry: Any) -> Any:
-    from ganforge.options import describe_options
+    from ganforge.plugin.options import describe_options
 
     return describe_options(entry.value.Options if entry.kind == "strategy" else entry.value.options)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.common import console, runs_dir_option, say_path
+from ganforge.cli.console import console, runs_dir_option, say_path
 
 EPILOG = """\b
 Examples:
@@ -31,8 +31,8 @@ def command(
 
     Curves, grids over the epochs, a table of metrics, both networks, and what the numbers say.
     """
-    from ganforge.places import require_file
-    from ganforge.study.report import write_report
+    from ganforge.files import require_file
+    from ganforge.report.report import write_report
     from ganforge.study.summary import resolve, summarise
 
     chosen = resolve(names, Path(runs_dir))

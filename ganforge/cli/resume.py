@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import (
+from ganforge.cli.console import (
     console,
     follow,
     no_plugin_option,
@@ -46,7 +46,7 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
     """
     from ganforge.cli.train import decoding
     from ganforge.runs import find_run
-    from ganforge.training import Training
+    from ganforge.training.setup import Training
 
     path = find_run(run, Path(runs_dir))
     changes["balance"] = changes["balance"] or None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.common import console, no_plugin_option, plugin_option, run_argument, runs_dir_option, say_path
+from ganforge.cli.console import console, no_plugin_option, plugin_option, run_argument, runs_dir_option, say_path
 
 if TYPE_CHECKING:
     from ganforge.api import Run
@@ -71,8 +71,8 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
 
 def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
     from ganforge.errors import GANForgeError
+    from ganforge.files import require_file
     from ganforge.media.grids import make_grid, save_png
-    from ganforge.places import require_file
 
     output: Path = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
     each = output.is_dir() or not output.suffix

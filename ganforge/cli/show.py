@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.common import console, duration, pairs, run_argument, run_name, runs_dir_option, say_path
+from ganforge.cli.console import console, duration, pairs, run_argument, run_name, runs_dir_option, say_path
 
 EPILOG = """\b
 Examples:
@@ -77,7 +77,7 @@ def _print_csv(lines: list[dict[str, Any]]) -> None:
 
 
 def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
-    from ganforge.options import written
+    from ganforge.plugin.options import written
 
     def named(entry: dict[str, Any]) -> str:
         options = ", ".join(f"{k}={written(v)}" for k, v in entry["options"].items() if v is not None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.common import console, runs_dir_option, short
+from ganforge.cli.console import console, runs_dir_option, short
 
 if TYPE_CHECKING:
     from ganforge.study.runner import Runner
@@ -40,7 +40,7 @@ def command(
 
     The file lists runs, or a grid of settings; each is an ordinary run with every flag of `ganforge train`.
     """
-    from ganforge.places import require_runs_dir
+    from ganforge.files import require_runs_dir
     from ganforge.study.plan import read_study
     from ganforge.study.runner import Runner
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ganforge.cli.common import (
+from ganforge.cli.console import (
     console,
     follow,
     no_plugin_option,
@@ -105,8 +105,8 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
 
     NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` goes on from there.
     """
-    from ganforge.config import TrainConfig
-    from ganforge.training import Training
+    from ganforge.training.config import TrainConfig
+    from ganforge.training.setup import Training
 
     given = {n: v for n, v in flags.items() if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT}
     filed = _read(config_file)
@@ -133,8 +133,8 @@ def _read(file: str | None) -> dict[str, Any]:
         return {}
     import tomllib
 
-    from ganforge.config import TrainConfig
     from ganforge.errors import UsageError
+    from ganforge.training.config import TrainConfig
 
     try:
         values = tomllib.loads(Path(file).read_text("utf-8"))
@@ -188,7 +188,7 @@ def describe(out: Any, training: Any, asked: str = "--backend") -> None:
     from rich.panel import Panel
 
     from ganforge.errors import on_one_line
-    from ganforge.options import written
+    from ganforge.plugin.options import written
 
     def with_options(name: str, options: Any) -> str:
         values = {k: v for k, v in options.model_dump().items() if v is not None}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.common import console, runs_dir_option
+from ganforge.cli.console import console, runs_dir_option
 
 EPILOG = """\b
 Examples:
@@ -25,8 +25,8 @@ def command(run: str, port: int, open_it: bool, runs_dir: str) -> None:
 
     RUN is a name such as run_12, a path, or `latest` (the default). Ctrl-C ends it; the run goes on.
     """
+    from ganforge.report.server import HOST, serve
     from ganforge.runs import find_run
-    from ganforge.study.watch import HOST, serve
 
     path = find_run(run, Path(runs_dir))
     server = serve(path, port)

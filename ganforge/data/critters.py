@@ -13,8 +13,8 @@ from PIL import Image
 
 from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_about
 from ganforge.data.drawing import MARGIN, Colour, portrait
-from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.dataset import Images, describe
 
 # Whatever changes the pictures changes this, and with it the fingerprint.
 CRITTERS_VERSION = 1

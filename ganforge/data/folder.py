@@ -21,8 +21,8 @@ from PIL import Image
 from ganforge.data.cache import ArrayWriter, building, cache_root, drop_entry, new_entry, open_entry, write_about
 from ganforge.data.decode import LARGE, Unreadable, decode
 from ganforge.data.files import File, Files, TemporarilyUnreadable, find_files
-from ganforge.data.images import Images, describe
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.dataset import Images, describe
 
 CACHE_VERSION = 2
 _NOTES = {"count", "fingerprint", "skipped", "retry", "classes", "labels"}

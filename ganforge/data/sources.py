@@ -1,42 +1,20 @@
-"""What a dataset plugin is, the embedded one, and how a path is told from a name."""
+"""The embedded source of pictures, and how a path is told from a name."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from ganforge.hookspecs import hookimpl
-from ganforge.options import Options
+from ganforge.plugin.dataset import DatasetSource
+from ganforge.plugin.hookspecs import hookimpl
+from ganforge.plugin.options import Options
 
 if TYPE_CHECKING:
-    from ganforge.data.images import Images
-
-
-@dataclass(frozen=True)
-class DatasetSource:
-    """A source of pictures that a run can use by name.
-
-    Args:
-        name: what ``--data`` calls it.
-        load: ``(options, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes only
-            the arguments it names. Pictures are uint8 (N, image_size, image_size, channels).
-        options: the ``Options`` subclass it receives.
-        summary: one line for ``ganforge plugins``.
-        image_size: side in pixels when ``--image-size`` is not given.
-        channels: 1 (grey) or 3 (colour).
-    """
-
-    name: str
-    load: Callable[..., Images]
-    options: type[Options] = Options
-    summary: str = ""
-    image_size: int = 64
-    channels: int = 3
+    from ganforge.plugin.dataset import Images
 
 
 class CritterOptions(Options):

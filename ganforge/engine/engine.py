@@ -10,15 +10,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from ganforge.api_types import Progress
-from ganforge.engine.average import Average
 from ganforge.engine.backends import make_adapter
-from ganforge.engine.controls import Plan, Planner
+from ganforge.engine.ema import Average
+from ganforge.engine.plan import Plan, Planner
 from ganforge.engine.randomness import step_key
-from ganforge.engine.updates import Updates
+from ganforge.engine.step import Updates
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.options import Options
-from ganforge.strategy import Loss, Strategy
+from ganforge.plugin.options import Options
+from ganforge.plugin.strategy import Loss, Strategy
+from ganforge.plugin.types import Progress
 
 
 @dataclass

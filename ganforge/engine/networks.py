@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from ganforge.architecture import Architecture
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.options import Options
+from ganforge.plugin.architecture import Architecture
+from ganforge.plugin.options import Options
 
 
 def build_networks(

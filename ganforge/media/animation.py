@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.places import require_file
+from ganforge.files import require_file
 
 if TYPE_CHECKING:
     from PIL import Image

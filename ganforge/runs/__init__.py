@@ -3,9 +3,10 @@
 from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoint, prune_checkpoints, save_checkpoint
 from ganforge.runs.directory import create_run, find_run, list_runs
 from ganforge.runs.lock import lock_run
-from ganforge.runs.manifest import read_config, read_manifest, run_state, update_manifest, write_manifest
+from ganforge.runs.manifest import read_manifest, update_manifest, write_manifest
 from ganforge.runs.metrics import MetricsWriter, read_metrics, truncate_metrics
 from ganforge.runs.snapshots import drop_snapshots, list_snapshots, snapshot_path
+from ganforge.runs.state import run_state
 
 __all__ = [
     "Checkpoint",
@@ -19,7 +20,6 @@ __all__ = [
     "load_checkpoint",
     "lock_run",
     "prune_checkpoints",
-    "read_config",
     "read_manifest",
     "read_metrics",
     "run_state",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError
-from ganforge.runs.files import sync, write_atomic, write_json
+from ganforge.files import sync, write_atomic, write_json
 
 FORMAT = 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError
+from ganforge.runs.manifest import read_manifest
 
 NAME = ".lock"
 # A listing of runs holds a lock for an instant to see whether it is free.
@@ -55,8 +56,6 @@ def is_locked(run: Path) -> bool:
 
 
 def _holder(run: Path) -> str:
-    from ganforge.runs.manifest import read_manifest
-
     process = {}
     with suppress(GANForgeError):
         process = read_manifest(run).get("process", {})

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ganforge.errors import GANForgeError, UsageError
-from ganforge.runs.files import read_json, write_json
-from ganforge.runs.lock import is_locked
-
-if TYPE_CHECKING:
-    from ganforge.config import TrainConfig
+from ganforge.errors import GANForgeError
+from ganforge.files import read_json, write_json
 
 FORMAT = 1
 # What readers count on, where it is there at all: a file may be damaged, or come from anywhere.
@@ -70,21 +66,3 @@ def read_manifest(run: Path) -> dict[str, Any]:
         if not all(isinstance(item, dict) for item in manifest.get(name, [])):
             raise GANForgeError(f"{path} is damaged: its {name} are not what was written")
     return manifest
-
-
-def read_config(run: Path) -> TrainConfig:
-    """Return a run's settings. Raises ``GANForgeError`` when ``run.json`` is damaged or holds what cannot be."""
-    from ganforge.config import TrainConfig
-
-    manifest = read_manifest(run)
-    try:
-        return TrainConfig.of(manifest["config"])
-    except UsageError as error:
-        # Nobody typed this: the exit code is that of a failure, not of wrong usage.
-        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None
-
-
-def run_state(run: Path, manifest: dict[str, Any]) -> str:
-    """Return ``running``, ``finished``, ``stopped`` or ``failed``; ``killed`` where it says running and nobody is."""
-    state = manifest.get("state", "?")
-    return "killed" if state == "running" and not is_locked(run) else state

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError
-from ganforge.runs.files import write_atomic
+from ganforge.files import write_atomic
 
 NAME = "metrics.jsonl"
 

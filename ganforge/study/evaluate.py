@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.places import require_file
+from ganforge.files import read_json, require_file, write_json
 from ganforge.runs import read_metrics
-from ganforge.runs.files import read_json, write_json
 
 if TYPE_CHECKING:
     from ganforge.api import Run
@@ -33,24 +32,24 @@ def evaluate(
         samples: pictures drawn from the generator. The distances and their floors take as many of them as of two
             sets of training pictures, at most half of those there are.
         seed: of the latents and of the choice of training pictures.
-        inception: a network for published FID and KID, see ``ganforge.study.metrics.inception``.
+        inception: a network for published FID and KID, see ``ganforge.metrics.inception``.
         progress: told in a word what is being measured.
 
     Raises:
         GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
             first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
     """
-    from ganforge.study.metrics.cost import cost
-    from ganforge.study.metrics.critters import critter_coverage
-    from ganforge.study.metrics.features import NAME as FEATURES
-    from ganforge.study.metrics.features import features
-    from ganforge.study.metrics.gap import gap
-    from ganforge.study.metrics.kid import kid
-    from ganforge.study.metrics.memorising import memorising
-    from ganforge.study.metrics.sides import choose_sides
-    from ganforge.study.metrics.spread import spread
-    from ganforge.study.metrics.swd import swd
-    from ganforge.study.metrics.tone import tone
+    from ganforge.metrics.balance import gap
+    from ganforge.metrics.cost import cost
+    from ganforge.metrics.critters import critter_coverage
+    from ganforge.metrics.diversity import spread
+    from ganforge.metrics.features import NAME as FEATURES
+    from ganforge.metrics.features import features
+    from ganforge.metrics.kid import kid
+    from ganforge.metrics.memorising import memorising
+    from ganforge.metrics.sides import choose_sides
+    from ganforge.metrics.swd import swd
+    from ganforge.metrics.tone import tone
 
     say = progress or (lambda what: None)
     # What can be wrong is looked at first: the rest takes minutes.
@@ -137,8 +136,8 @@ def require_inception(weights: Path) -> None:
 
 
 def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[str, Any]:
-    """Return FID and KID by the network in ``weights``; see ``ganforge.study.metrics.inception``."""
-    from ganforge.study.metrics.inception import inception_scores
+    """Return FID and KID by the network in ``weights``; see ``ganforge.metrics.inception``."""
+    from ganforge.metrics.inception import inception_scores
 
     require_inception(weights)
     return inception_scores(real, fake, weights)
@@ -159,9 +158,9 @@ def training_images(run: Run) -> np.ndarray:
     Raises:
         GANForgeError: they cannot be read, or are not those any more.
     """
-    from ganforge.engine.backend_choice import choose_backend
-    from ganforge.plugins import load_plugins
-    from ganforge.training import load_images, resolve_source
+    from ganforge.backend import choose_backend
+    from ganforge.plugin.registry import load_plugins
+    from ganforge.training.setup import load_images, resolve_source
 
     config, manifest = run.config, run.manifest
     choose_backend(None)
@@ -174,7 +173,7 @@ def training_images(run: Run) -> np.ndarray:
 def draw_nearest(path: Path, fake: np.ndarray, training: np.ndarray, count: int = 10) -> None:
     """Save the ``count`` pictures nearest to a copy, and below each the training picture it is nearest to."""
     from ganforge.media.grids import make_grid, save_png
-    from ganforge.study.metrics.memorising import nearest
+    from ganforge.metrics.memorising import nearest
 
     index, ratio = nearest(fake, training)
     worst = np.argsort(ratio)[:count]

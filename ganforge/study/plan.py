@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganforge.config import TrainConfig
 from ganforge.errors import UsageError, closest
+from ganforge.training.config import TrainConfig
 
 SECTIONS = ("name", "description", "common", "run", "grid")
 # Settings that take a list of texts in one run, so that only a list of lists or of texts in a grid varies them.

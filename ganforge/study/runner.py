@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError
+from ganforge.files import read_json, write_json
 from ganforge.runs import read_manifest
-from ganforge.runs.files import read_json, write_json
 from ganforge.study.evaluate import SAMPLES, read_evaluation
 from ganforge.study.plan import Entry, Study
 
@@ -58,8 +58,8 @@ class Runner:
 
     def look_first(self) -> list[str]:
         """Fail at once, not after hours of others, what cannot be carried out; return a line for each."""
-        from ganforge.config import TrainConfig
-        from ganforge.training import Training
+        from ganforge.training.config import TrainConfig
+        from ganforge.training.setup import Training
 
         lines = []
         for row in self.rows:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError
+from ganforge.metrics.balance import gap
+from ganforge.metrics.cost import cost
 from ganforge.runs import find_run, read_manifest, read_metrics
 from ganforge.study.evaluate import read_evaluation
-from ganforge.study.metrics.cost import cost
-from ganforge.study.metrics.gap import gap
 from ganforge.study.runner import study_runs
 
 

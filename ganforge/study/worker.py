@@ -64,9 +64,9 @@ def main() -> int:
 
 
 def _work(task: dict[str, Any], reporter: Reporter) -> int:
-    from ganforge.config import TrainConfig
     from ganforge.runs import read_manifest
-    from ganforge.training import Training
+    from ganforge.training.config import TrainConfig
+    from ganforge.training.setup import Training
 
     run = Path(task["run"]) if task["run"] else None
     # None stands for a new run, or for what is left of one that was cut off.

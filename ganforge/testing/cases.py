@@ -14,14 +14,14 @@ import keras
 import numpy as np
 from keras import layers
 
-from ganforge.api_types import Progress
 from ganforge.engine.engine import Engine
 from ganforge.engine.networks import build_networks, dtype_policy, seeded
 from ganforge.engine.randomness import Random, fixed_latents, step_key
 from ganforge.errors import UsageError
-from ganforge.options import Options, make_options, parse_spec
-from ganforge.plugins import Entry, Registry, load_plugins
-from ganforge.strategy import Strategy
+from ganforge.plugin.options import Options, make_options, parse_spec
+from ganforge.plugin.registry import Entry, Registry, load_plugins
+from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.types import Progress
 
 STEPS = 20
 BATCH, LATENT, SIDE = 4, 8, 8

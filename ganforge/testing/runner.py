@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganforge.engine.backend_choice import BACKENDS
+from ganforge.backend import BACKENDS
 from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.testing.framework import Result
 

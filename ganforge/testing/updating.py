@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from ganforge.api_types import Progress
 from ganforge.engine.engine import Engine
+from ganforge.plugin.types import Progress
 from ganforge.testing import plain_keras
 from ganforge.testing.cases import BATCH, Batches, is_labelled, random_numbers, refill
 from ganforge.testing.comparing import KEY, restored, same_numbers, total

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ganforge.engine.backend_choice import choose_backend
+from ganforge.backend import choose_backend
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.testing.framework import CHECKS, Result, perform
 

@@ -17,8 +17,8 @@ from tests.benchmarks.cases import CASES, Contender, make_engine, pictures
 
 def measure(case: int, contender: Contender, steps: int) -> dict[str, float]:
     """Return milliseconds a step by part, and the ``whole`` step."""
-    from ganforge.api_types import Progress
-    from ganforge.engine.updates import Updates
+    from ganforge.engine.step import Updates
+    from ganforge.plugin.types import Progress
 
     spent: dict[str, float] = defaultdict(float)
     inside: list[float] = []
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--balance", action="append", default=[])
     parser.add_argument("--steps", type=int, default=40)
     a = parser.parse_args()
-    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.backend import choose_backend
 
     choose_backend("torch")
     parts = measure(a.case, Contender("", precision=a.precision, step=a.step, balance=tuple(a.balance)), a.steps)

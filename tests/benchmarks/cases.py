@@ -70,8 +70,8 @@ def make_engine(case: Case, contender: Contender) -> Any:
     """Return GANForge's engine for a case. The backend must have been chosen."""
     from ganforge.engine.engine import Engine
     from ganforge.engine.networks import build_networks
-    from ganforge.options import make_options, parse_spec
-    from ganforge.plugins import load_plugins
+    from ganforge.plugin.options import make_options, parse_spec
+    from ganforge.plugin.registry import load_plugins
 
     registry = load_plugins()
     architecture = registry.get("architecture", case.arch).value
@@ -110,10 +110,10 @@ def make_stepper(case: Case, contender: Contender) -> Callable[[int], dict[str, 
             return {name: float(value) for name, value in losses.items()}
 
         return run_rival
-    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.backend import choose_backend
 
     choose_backend(contender.backend)
-    from ganforge.api_types import Progress
+    from ganforge.plugin.types import Progress
 
     engine = make_engine(case, contender)
 

@@ -38,12 +38,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=9984, help="pictures; 156 steps of 64 by default")
     parser.add_argument("--rounds", type=int, default=3)
     a = parser.parse_args()
-    from ganforge.engine.backend_choice import choose_backend
+    from ganforge.backend import choose_backend
 
     choose_backend("torch")
-    from ganforge.api_types import Progress
-    from ganforge.config import TrainConfig
-    from ganforge.training import Training
+    from ganforge.plugin.types import Progress
+    from ganforge.training.config import TrainConfig
+    from ganforge.training.setup import Training
 
     ratios = []
     for _ in range(a.rounds):

@@ -7,9 +7,9 @@ import numpy as np
 from keras import layers, ops
 
 from ganforge import Loss, Strategy, hookimpl
-from ganforge.api_types import Progress
 from ganforge.engine.engine import Engine
 from ganforge.engine.networks import dtype_policy, seeded
+from ganforge.plugin.types import Progress
 from tests.exact.small import REGISTRY, STILL, Batches, Small, rows, strategy
 
 CRITIC = Loss(

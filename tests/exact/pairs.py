@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from ganforge import UsageError
-from ganforge.api_types import RunConfig
+from ganforge.plugin.types import RunConfig
 from tests.exact.oracle import Oracle, Settings, assignments
 from tests.exact.small import REGISTRY, Batches, Small, rows, strategy
 

@@ -6,7 +6,7 @@ import json
 import sys
 from time import perf_counter
 
-from ganforge.engine.backend_choice import choose_backend
+from ganforge.backend import choose_backend
 
 choose_backend(sys.argv[1])
 

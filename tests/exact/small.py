@@ -9,9 +9,9 @@ import numpy as np
 from keras import layers, ops
 
 from ganforge import Loss
-from ganforge.api_types import Progress
 from ganforge.engine.engine import Engine
-from ganforge.plugins import load_plugins
+from ganforge.plugin.registry import load_plugins
+from ganforge.plugin.types import Progress
 
 REGISTRY = load_plugins()
 STILL = 1e-12  # a learning rate at which no float32 weight moves

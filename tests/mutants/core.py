@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.mutants.fault import Fault
 
 ARCHITECTURE, PLUGINS, OPTIONS, CONFIG = (
-    f"ganforge/{name}.py" for name in ("architecture", "plugins", "options", "config")
+    f"ganforge/{name}.py" for name in ("plugin/architecture", "plugin/registry", "plugin/options", "training/config")
 )
-API, TYPES, TRAINING = "ganforge/api.py", "ganforge/api_types.py", "ganforge/training.py"
+API, TYPES, TRAINING = "ganforge/api.py", "ganforge/plugin/types.py", "ganforge/training/setup.py"
 DCGAN, FCGAN = "plugins/ganforge_dcgan/__init__.py", "plugins/ganforge_fcgan/__init__.py"
 SUMMARY, FINDINGS = "ganforge/study/summary.py", "ganforge/study/findings.py"
 A, P, R = "tests/test_architectures.py::", "tests/test_plugins.py::", "tests/test_report.py::"
@@ -102,7 +102,7 @@ FAULTS = [
     Fault(
         "hooks-get-arguments-by-place",
         "order",
-        "ganforge/hook_checks.py",
+        "ganforge/plugin/validation.py",
         "function(**{name: keywords[name] for name in names})",
         "function(*(keywords[name] for name in sorted(names)))",
         (P + "test_a_hook_is_called_with_the_arguments_it_names",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.fault import Fault
 
 UPDATES, ENGINE, CONTROLS, AVERAGE, RANDOM = (
-    f"ganforge/engine/{name}.py" for name in ("updates", "engine", "controls", "average", "randomness")
+    f"ganforge/engine/{name}.py" for name in ("step", "engine", "plan", "ema", "randomness")
 )
 H, B = "tests/test_exact_step.py::", "tests/test_balance.py::"
 PLAIN = (H + "test_a_step_is_what_numpy_makes_of_it[bce-none]",)

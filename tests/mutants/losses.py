@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.fault import Fault
 
-LOSSES = "ganforge/engine/losses.py"
+LOSSES = "ganforge/losses.py"
 
 
 def step(loss: str, strategy: str = "none") -> tuple[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from tests.mutants.fault import Fault
 
 SWD, KID, MEMORISING, SPREAD, GAP, COST, CRITTERS, SIDES, TONE = (
-    f"ganforge/study/metrics/{name}.py"
-    for name in ("swd", "kid", "memorising", "spread", "gap", "cost", "critters", "sides", "tone")
+    f"ganforge/metrics/{name}.py"
+    for name in ("swd", "kid", "memorising", "diversity", "balance", "cost", "critters", "sides", "tone")
 )
-FEATURES, DIAGNOSE = "ganforge/study/metrics/features.py", "ganforge/study/diagnose.py"
+FEATURES, DIAGNOSE = "ganforge/metrics/features.py", "ganforge/diagnosis/rules.py"
 T, D = "tests/test_metrics.py::", "tests/test_diagnose.py::"
 OWN_SWD = (T + "test_swd_equals_an_implementation_of_its_own",)
 ERROR = (T + "test_the_error_is_how_far_the_estimate_scatters",)

@@ -6,8 +6,8 @@ from tests.mutants.fault import Fault
 
 CHECKPOINTS, DIRECTORY, MANIFEST = (f"ganforge/runs/{name}.py" for name in ("checkpoints", "directory", "manifest"))
 METRICS, SNAPSHOTS, PROGRESSION = (f"ganforge/runs/{name}.py" for name in ("metrics", "snapshots", "progression"))
-LOCK, SCHEDULE = "ganforge/runs/lock.py", "ganforge/checkpoint_schedule.py"
-FAULTS_FILE, SESSION, TRAINING = "ganforge/faults.py", "ganforge/session.py", "ganforge/training.py"
+LOCK, SCHEDULE = "ganforge/runs/lock.py", "ganforge/training/schedule.py"
+FAULTS_FILE, SESSION, TRAINING = (f"ganforge/training/{name}.py" for name in ("interruption", "trainer", "setup"))
 T, F = "tests/test_runs.py::", "tests/test_faults.py::"
 NEWEST = (T + "test_the_newest_whole_checkpoint_is_used_and_damaged_ones_are_named",)
 LINES = (T + "test_metrics_survive_a_torn_line_and_are_cut_to_a_step",)
@@ -78,7 +78,7 @@ FAULTS = [
     Fault(
         "a-running-run-is-called-killed",
         "condition",
-        MANIFEST,
+        "ganforge/runs/state.py",
         'state == "running" and not is_locked(run)',
         'state == "running" and is_locked(run)',
         (T + "test_a_run_that_nobody_trains_was_killed",),

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
-from ganforge.engine.backend_choice import quietly
+from ganforge.backend import quietly
 from ganforge.engine.traits import Traits, call_once
 
 

@@ -216,7 +216,7 @@ def saves(case: Any) -> None:
     """Saved and opened again, the same pictures."""
     import keras
 
-    from ganforge.engine.backend_choice import quietly
+    from ganforge.backend import quietly
     from ganforge.testing.cases import outputs, refill, some_latents
 
     generator, discriminator = case.networks

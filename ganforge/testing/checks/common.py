@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ganforge.options import Options
+from ganforge.plugin.options import Options
 from ganforge.testing.framework import Advice, Nonconformity, check
 
 FORBIDDEN = {"torch", "jax", "jaxlib", "tensorflow", "flax"}
@@ -126,7 +126,11 @@ def _modules(case: Any) -> list[ModuleType]:
     """Return the modules a plugin is written in, as far as they are its own."""
     value = case.value
     owners = [
-        *(cls for cls in getattr(value, "__mro__", ()) if cls.__module__ not in ("builtins", "ganforge.strategy")),
+        *(
+            cls
+            for cls in getattr(value, "__mro__", ())
+            if cls.__module__ not in ("builtins", "ganforge.plugin.strategy")
+        ),
         *(getattr(value, role, None) for role in ("generator", "discriminator", "penalty", "load")),
     ]
     modules = {sys.modules[owner.__module__] for owner in owners if hasattr(owner, "__module__")}

@@ -14,7 +14,7 @@ LIMIT = 12
 
 def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT) -> Any:
     """Return the source's pictures, as a run would ask for them."""
-    from ganforge.engine.updates import named
+    from ganforge.engine.step import named
 
     return named(case.value.load)(
         options=options or case.options,
@@ -30,7 +30,7 @@ def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: A
 @check("dataset")
 def gives_pictures(case: Any) -> None:
     """uint8 (N, side, side, channels), for several sizes."""
-    from ganforge.data.images import Images
+    from ganforge.plugin.dataset import Images
 
     case.hopeless = True
     for size, channels in ((16, 3), (32, 3), (16, 1)):
@@ -123,8 +123,8 @@ def describes_what_it_found(case: Any) -> None:
 @check("dataset")
 def trains(case: Any) -> None:
     """Small networks train on it."""
-    from ganforge.api_types import Progress
     from ganforge.data.batches import Batches
+    from ganforge.plugin.types import Progress
     from ganforge.testing.cases import BATCH, SIDE, small_engine
 
     batches = Batches(load(case, SIDE).array, BATCH, seed=0)

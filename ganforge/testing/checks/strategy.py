@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.api_types import Progress, RunConfig
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.types import Progress, RunConfig
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
@@ -34,7 +34,7 @@ def plans(
     strategies: Sequence[Any], start: int = 0, stop: int = STEPS, empty: bool = False, **held: float
 ) -> list[dict[str, float]]:
     """Return what is planned from one step to another, some signals ``held`` at a value."""
-    from ganforge.engine.controls import Planner
+    from ganforge.engine.plan import Planner
 
     planner = Planner(strategies, 1.0)
     steps = max(STEPS, stop)
@@ -45,8 +45,8 @@ def plans(
 @check("strategy")
 def has_hooks(case: Any) -> None:
     """It implements a hook, marked with ``hookimpl``."""
-    from ganforge.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
-    from ganforge.plugins import strategy_hooks
+    from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
+    from ganforge.plugin.registry import strategy_hooks
 
     marked = strategy_hooks(case.strategy())
     for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS):
@@ -62,7 +62,7 @@ def has_hooks(case: Any) -> None:
 @check("strategy")
 def plans_the_same_scalars(case: Any) -> None:
     """``plan_step`` returns the same finite scalars every step."""
-    from ganforge.engine.controls import Planner
+    from ganforge.engine.plan import Planner
 
     plans([case.strategy()])
     plans([case.strategy()], empty=True)
@@ -168,7 +168,7 @@ def _behaviour(case: Any, options: Any) -> str | None:
 
 def _configured(case: Any, options: Any) -> list[Any]:
     """Return what ``configure_run`` makes of the architectures that come with GANForge."""
-    from ganforge.plugins import strategy_hooks
+    from ganforge.plugin.registry import strategy_hooks
 
     hook = strategy_hooks(case.strategy(options)).get("configure_run")
     if hook is None:
@@ -208,7 +208,7 @@ def _traced(case: Any, options: Any, step: int = 0, strategy: Any = None) -> dic
     """Return what the traced hooks give for fixed pictures, labels, controls and random numbers."""
     import keras
 
-    from ganforge.plugins import strategy_hooks
+    from ganforge.plugin.registry import strategy_hooks
     from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
 
     strategy = strategy or case.strategy(options)
@@ -302,7 +302,7 @@ def lets_gradients_through(case: Any) -> None:
     """Gradients flow through ``discriminator_images`` to G."""
     import keras
 
-    from ganforge.plugins import strategy_hooks
+    from ganforge.plugin.registry import strategy_hooks
     from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
 
     strategy = case.strategy()
@@ -407,7 +407,7 @@ def composes(case: Any) -> None:
 
 
 def _is_traced(strategy: type[Any]) -> bool:
-    from ganforge.hookspecs import TRACED_HOOKS
+    from ganforge.plugin.hookspecs import TRACED_HOOKS
 
     return any(hasattr(strategy, hook) for hook in TRACED_HOOKS)
 

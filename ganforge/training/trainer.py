@@ -13,20 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from ganforge.api_types import EpochInfo, RunInfo, SnapshotInfo, StepInfo
-from ganforge.audience import Audience
-from ganforge.checkpoint_schedule import Schedule
-from ganforge.config import chosen
-from ganforge.errors import GANForgeError
-from ganforge.faults import (
-    NotFinite,
-    explained,
-    log,
-    require_finite_metrics,
-    require_finite_weights,
-    stop_on_signals,
-)
-from ganforge.products import write_architecture, write_products
+from ganforge.errors import GANForgeError, log
+from ganforge.files import sweep
+from ganforge.plugin.types import EpochInfo, RunInfo, SnapshotInfo, StepInfo
 from ganforge.runs import (
     MetricsWriter,
     create_run,
@@ -41,11 +30,21 @@ from ganforge.runs import (
     truncate_metrics,
     update_manifest,
 )
-from ganforge.runs.files import sweep
 from ganforge.runs.metrics import finite
+from ganforge.training.audience import Audience
+from ganforge.training.config import chosen
+from ganforge.training.interruption import (
+    NotFinite,
+    explained,
+    require_finite_metrics,
+    require_finite_weights,
+    stop_on_signals,
+)
+from ganforge.training.outputs import write_architecture, write_products
+from ganforge.training.schedule import Schedule
 
 if TYPE_CHECKING:
-    from ganforge.training import Training
+    from ganforge.training.setup import Training
 
 GRID = 10
 MOST_ROLLBACKS = 5

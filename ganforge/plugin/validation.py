@@ -13,9 +13,9 @@ import types
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from ganforge import hookspecs
 from ganforge.errors import GANForgeError, UsageError, closest
-from ganforge.hookspecs import OBSERVER_HOOKS, REGISTRATION_HOOKS, STRATEGY_HOOKS
+from ganforge.plugin import hookspecs
+from ganforge.plugin.hookspecs import OBSERVER_HOOKS, REGISTRATION_HOOKS, STRATEGY_HOOKS
 
 HOOKS = {
     name: tuple(inspect.signature(spec).parameters)

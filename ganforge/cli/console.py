@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from ganforge.places import default_runs_dir
+from ganforge.files import default_runs_dir
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganforge.session import Outcome
-    from ganforge.study.diagnose import Finding
-    from ganforge.training import Training
+    from ganforge.diagnosis.rules import Finding
+    from ganforge.training.setup import Training
+    from ganforge.training.trainer import Outcome
 
 runs_dir_option = click.option(
     "--runs-dir",
@@ -42,7 +42,7 @@ def _leave_out(ctx: click.Context, param: click.Parameter, names: tuple[str, ...
     """Leave plugins out while a command runs, as GANFORGE_DISABLE_PLUGINS does."""
     if not names:
         return
-    from ganforge.completion import complete_plugin
+    from ganforge.cli.completion import complete_plugin
     from ganforge.errors import UsageError, closest
 
     known = complete_plugin("")
@@ -77,7 +77,7 @@ def spec_completion(*kinds: str) -> Callable[..., list[str]]:
     """Return a completion of NAME[:OPTIONS] for some kinds of plugin, or for all."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from ganforge.completion import complete_spec
+        from ganforge.cli.completion import complete_spec
 
         return complete_spec(kinds or ("architecture", "strategy", "loss", "dataset"), incomplete)
 
@@ -85,13 +85,13 @@ def spec_completion(*kinds: str) -> Callable[..., list[str]]:
 
 
 def _complete_plugin(incomplete: str) -> list[str]:
-    from ganforge.completion import complete_plugin
+    from ganforge.cli.completion import complete_plugin
 
     return complete_plugin(incomplete)
 
 
 def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from ganforge.completion import complete_run
+    from ganforge.cli.completion import complete_run
 
     return complete_run(incomplete, ctx.params.get("runs_dir") or default_runs_dir())
 
@@ -137,8 +137,8 @@ def pairs(rows: list[tuple[str, Any]]) -> Any:
 
 def follow(training: Training, quiet: bool) -> int:
     """Run a training with its display, say what it left, and return the exit code."""
-    from ganforge.cli.display import Display
-    from ganforge.study.watcher import Watcher
+    from ganforge.cli.live import Display
+    from ganforge.diagnosis.live import Watcher
 
     out = console()
     display = None if quiet else Display(out, training)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.engine.backend_choice import quietly
+from ganforge.backend import quietly
+from ganforge.files import sync, write_atomic
 from ganforge.runs import read_metrics
-from ganforge.runs.files import sync, write_atomic
 from ganforge.runs.progression import make_progression
 
 if TYPE_CHECKING:
-    from ganforge.training import Training
+    from ganforge.training.setup import Training
 
 # Without all of these a run that has trained to its end is not done: resuming it makes them.
 FINAL_FILES = ("generator.keras", "losses.png", "progression.gif")

@@ -14,15 +14,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from ganforge.engine.average import Average
 from ganforge.engine.backends import Adapter
-from ganforge.engine.controls import Planner
+from ganforge.engine.ema import Average
 from ganforge.engine.networks import output_shape
+from ganforge.engine.plan import Planner
 from ganforge.engine.randomness import Random
 from ganforge.engine.traits import OwnLosses, observe
-from ganforge.options import Options
-from ganforge.plugins import strategy_hooks
-from ganforge.strategy import Loss, Strategy
+from ganforge.plugin.options import Options
+from ganforge.plugin.registry import strategy_hooks
+from ganforge.plugin.strategy import Loss, Strategy
 
 Objective = Callable[[Any], tuple[Any, tuple[dict[str, Any], tuple[Any, Any]]]]
 # From the gradient at fakes to those of the generator's weights, and its own losses by their names.

@@ -6,22 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganforge.config import TrainConfig
-from ganforge.data.images import Images
 from ganforge.engine.randomness import DRAWS
-from ganforge.errors import GANForgeError, UsageError
-from ganforge.faults import log
-from ganforge.products import FINAL_FILES
+from ganforge.errors import GANForgeError, UsageError, log
+from ganforge.plugin.dataset import Images
+from ganforge.plugin.trust import plugin_files, remember, require
 from ganforge.runs import (
     Checkpoint,
     has_checkpoints,
     load_checkpoint,
     lock_run,
-    read_config,
     read_manifest,
 )
-from ganforge.training import Training
-from ganforge.trust import plugin_files, remember, require
+from ganforge.training.config import TrainConfig, read_config
+from ganforge.training.outputs import FINAL_FILES
+from ganforge.training.setup import Training
 
 
 def resume_training(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ganforge.options import Options as BaseOptions
+from ganforge.plugin.options import Options as BaseOptions
 
 
 class Strategy:

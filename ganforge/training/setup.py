@@ -15,20 +15,20 @@ from typing import Any
 import numpy as np
 
 from ganforge import __version__
-from ganforge.api_types import Progress, RunConfig
-from ganforge.config import TrainConfig, chosen
+from ganforge.backend import choose_backend, decide_backend
 from ganforge.data.batches import Batches
-from ganforge.data.images import Images
-from ganforge.engine.backend_choice import choose_backend, decide_backend
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.hook_checks import check_observers, check_strategy
-from ganforge.options import Options, make_options, parse_spec
-from ganforge.places import require_runs_dir
-from ganforge.plugins import Entry, Registry, load_plugins, strategy_hooks
-from ganforge.session import Outcome, Session
-from ganforge.strategy import Strategy
-from ganforge.trust import hashes, remember
+from ganforge.files import require_runs_dir
+from ganforge.plugin.dataset import Images
+from ganforge.plugin.options import Options, make_options, parse_spec
+from ganforge.plugin.registry import Entry, Registry, load_plugins, strategy_hooks
+from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.trust import hashes, remember
+from ganforge.plugin.types import Progress, RunConfig
+from ganforge.plugin.validation import check_observers, check_strategy
+from ganforge.training.config import TrainConfig, chosen
+from ganforge.training.trainer import Outcome, Session
 
 TYPICAL_STEPS = 2500
 
@@ -90,7 +90,7 @@ class Training:
             GANForgeError: nothing is left to train, all checkpoints are damaged, the pictures changed, another
                 process trains this run, or it names plugin files that nobody gave on this machine.
         """
-        from ganforge.resuming import resume_training
+        from ganforge.training.resume import resume_training
 
         return resume_training(run, epochs=epochs, **changes)
 
@@ -132,7 +132,7 @@ class Training:
         _refuse_conflicts(self.strategies)
         self.observers: list[object] = [module for _, module in registry.observers]
         if config.log == "tensorboard":
-            from ganforge.study.tensorboard import TensorBoard
+            from ganforge.loggers.tensorboard import TensorBoard
 
             self.observers.append(TensorBoard())
 
@@ -271,7 +271,7 @@ class Training:
 
     def _spread(self) -> dict[str, float]:
         """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
-        from ganforge.study.metrics.spread import spread
+        from ganforge.metrics.diversity import spread
 
         order = np.random.default_rng(0).permutation(len(self.images.array))[:100]
         return spread(np.asarray(self.images.array[np.sort(order)]))
@@ -385,7 +385,7 @@ def resolve_source(data: str, registry: Registry) -> tuple[Entry | None, Options
 def load_images(config: TrainConfig, source: Entry | None, options: Options | None, progress: Any) -> Images:
     """Return the pictures of a configuration whose sizes are filled in."""
     from ganforge.data.folder import load_folder
-    from ganforge.engine.updates import named
+    from ganforge.engine.step import named
 
     common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
     common |= {"limit": config.limit, "seed": config.seed}

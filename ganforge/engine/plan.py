@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.api_types import Progress
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.plugins import strategy_hooks
-from ganforge.strategy import Strategy
+from ganforge.plugin.registry import strategy_hooks
+from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.types import Progress
 
 RATES = ("generator_lr", "discriminator_lr")
 COUNTS = ("generator_steps", "discriminator_steps")

@@ -29,7 +29,7 @@ def inception_scores(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[
     import torch
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    from ganforge.study.metrics.kid import mmd
+    from ganforge.metrics.kid import mmd
 
     class Features(torch.nn.Module):
         """The file's network; what it gives, as (B, D) float32."""

@@ -46,7 +46,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ganforge.api_types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
+    from ganforge.plugin.types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
 
 # A plugin may say which version it was written for: ``ganforge_api = 1`` in its module.
 HOOK_API_VERSION = 1

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ganforge import hookimpl
+from ganforge.diagnosis.rules import LEAST, Evidence, Finding, diagnose, look_at
 from ganforge.errors import GANForgeError
-from ganforge.study.diagnose import LEAST, Evidence, Finding, diagnose, look_at
 
 # Looked at every CHECK logged lines, once START of the run and FIRST lines are behind; sure after TIMES in a row.
 CHECK, START, FIRST, TIMES = 5, 0.15, 30, 4

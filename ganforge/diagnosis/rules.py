@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.study.metrics.gap import column
+from ganforge.metrics.balance import column
 
 WINDOW, LEAST = 0.25, 12
 
@@ -343,7 +343,7 @@ def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
 
 def look_at(grids: Sequence[tuple[int, np.ndarray]]) -> list[dict[str, float]]:
     """Return of each (epoch, pictures): ``mean`` and ``nearest`` spread, and how far a pixel ``moved``."""
-    from ganforge.study.metrics.spread import spread
+    from ganforge.metrics.diversity import spread
 
     result: list[dict[str, float]] = []
     before = None

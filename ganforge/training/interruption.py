@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import math
 import signal
 import threading
@@ -15,9 +14,6 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError
-
-# What a person should hear while it works: the command line prints it, a library's user sees it on stderr.
-log = logging.getLogger("ganforge")
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 

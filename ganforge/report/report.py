@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ganforge import __version__
+from ganforge.diagnosis.rules import cells, diagnose, gather
 from ganforge.errors import GANForgeError
+from ganforge.files import write_atomic
 from ganforge.runs import list_snapshots
-from ganforge.runs.files import write_atomic
-from ganforge.study.diagnose import cells, diagnose, gather
 from ganforge.study.findings import findings
 from ganforge.study.summary import Summary, columns_of
 
@@ -41,7 +41,7 @@ def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: i
 
 def render(template: str, title: str, data: Any) -> str:
     """Return a page with its style, scripts and data inside it."""
-    pages = resources.files("ganforge.study") / "page"
+    pages = resources.files("ganforge.report") / "page"
     # "</" would end the script element from within a text.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
     parts = {
@@ -99,7 +99,7 @@ def curves(lines: Sequence[dict[str, Any]], points: int = POINTS) -> dict[str, l
     """Return the curves by name, means over at most ``points`` equal parts; the x-axis is ``epoch``."""
     if not lines:
         return {}
-    from ganforge.study.metrics.gap import column
+    from ganforge.metrics.balance import column
 
     parts = np.array_split(np.arange(len(lines)), min(points, len(lines)))
     planned = sorted({k for k in lines[-1] if "/" in k and not k.endswith("/penalty")})

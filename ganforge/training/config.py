@@ -7,10 +7,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ganforge.checkpoint_schedule import parse_every
-from ganforge.errors import UsageError, closest
-from ganforge.options import written
-from ganforge.places import default_runs_dir
+from ganforge.errors import GANForgeError, UsageError, closest
+from ganforge.files import default_runs_dir
+from ganforge.plugin.options import written
+from ganforge.runs.manifest import read_manifest
+from ganforge.training.schedule import parse_every
 
 _T = TypeVar("_T")
 
@@ -84,3 +85,13 @@ class TrainConfig(BaseModel):
             raise UsageError(
                 f"{flag} {written(values.get(name))} will not do; {message[0].lower()}{message[1:]}"
             ) from None
+
+
+def read_config(run: Path) -> TrainConfig:
+    """Return a run's settings. Raises ``GANForgeError`` when ``run.json`` is damaged or holds what cannot be."""
+    manifest = read_manifest(run)
+    try:
+        return TrainConfig.of(manifest["config"])
+    except UsageError as error:
+        # Nobody typed this: the exit code is that of a failure, not of wrong usage.
+        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None

@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ganforge.diagnosis.rules import diagnose, gather
 from ganforge.errors import GANForgeError
+from ganforge.report.report import curves, render
 from ganforge.runs import list_snapshots, read_manifest, read_metrics, snapshot_path
-from ganforge.study.diagnose import diagnose, gather
-from ganforge.study.report import curves, render
 
 HOST = "127.0.0.1"
 

@@ -1,10 +1,15 @@
-"""What training reads, wherever the pictures came from."""
+"""A source of pictures as a plugin registers it, and the pictures it gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
+from ganforge.plugin.options import Options
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -34,3 +39,25 @@ def describe(count: int, what: str, image_size: int, channels: int) -> str:
     """Return ``10,000 images from photos (64x64, colour)``; ``what`` is ``images from photos``."""
     kind = "colour" if channels == 3 else "grey"
     return f"{count:,} {what} ({image_size}x{image_size}, {kind})"
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """A source of pictures that a run can use by name.
+
+    Args:
+        name: what ``--data`` calls it.
+        load: ``(options, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes only
+            the arguments it names. Pictures are uint8 (N, image_size, image_size, channels).
+        options: the ``Options`` subclass it receives.
+        summary: one line for ``ganforge plugins``.
+        image_size: side in pixels when ``--image-size`` is not given.
+        channels: 1 (grey) or 3 (colour).
+    """
+
+    name: str
+    load: Callable[..., Images]
+    options: type[Options] = Options
+    summary: str = ""
+    image_size: int = 64
+    channels: int = 3

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from ganforge.errors import reason
-from ganforge.faults import log
-from ganforge.plugins import observer_hooks, strategy_hooks
-from ganforge.strategy import Strategy
+from ganforge.errors import log, reason
+from ganforge.plugin.registry import observer_hooks, strategy_hooks
+from ganforge.plugin.strategy import Strategy
 
 
 class Audience:

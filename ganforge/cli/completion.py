@@ -27,8 +27,8 @@ def installed_names() -> Names:
         remembered: Names = json.loads(path.read_text("utf-8"))
         return remembered
     except (OSError, ValueError):
-        from ganforge.engine.backend_choice import choose_backend
-        from ganforge.plugins import load_plugins
+        from ganforge.backend import choose_backend
+        from ganforge.plugin.registry import load_plugins
 
         choose_backend()
         return remember(load_plugins())

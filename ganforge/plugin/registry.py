@@ -15,14 +15,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ganforge import hookspecs
-from ganforge.api_types import FixedSetting
-from ganforge.architecture import Architecture
-from ganforge.data.sources import DatasetSource
 from ganforge.errors import GANForgeError, UsageError, closest, reason
-from ganforge.hook_checks import HOOKS, call_by_name, check_marked, check_strategy, check_unmarked, implementation
-from ganforge.options import Options
-from ganforge.strategy import Loss, Strategy
+from ganforge.plugin import hookspecs
+from ganforge.plugin.architecture import Architecture
+from ganforge.plugin.dataset import DatasetSource
+from ganforge.plugin.options import Options
+from ganforge.plugin.strategy import Loss, Strategy
+from ganforge.plugin.types import FixedSetting
+from ganforge.plugin.validation import (
+    HOOKS,
+    call_by_name,
+    check_marked,
+    check_strategy,
+    check_unmarked,
+    implementation,
+)
 
 GROUP = "ganforge"
 KINDS = ("architecture", "strategy", "loss", "dataset")

@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ganforge import hookimpl
-from ganforge.cli.common import duration
+from ganforge.cli.console import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganforge.training import Training
+    from ganforge.training.setup import Training
 
 LINES = 20
 

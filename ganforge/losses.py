@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from ganforge.hookspecs import hookimpl
-from ganforge.options import Options
-from ganforge.strategy import Loss
+from ganforge.plugin.hookspecs import hookimpl
+from ganforge.plugin.options import Options
+from ganforge.plugin.strategy import Loss
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:

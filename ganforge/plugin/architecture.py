@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganforge.errors import UsageError
-from ganforge.options import Options
+from ganforge.plugin.options import Options
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Where else a run's log lines go."""

@@ -1,0 +1,1 @@
+"""The contract with plugins: hooks, what may be registered, finding and checking it."""
