@@ -19,7 +19,7 @@ from ganforge.errors import GANForgeError, UsageError, closest, reason
 from ganforge.plugin import hookspecs
 from ganforge.plugin.architecture import Architecture
 from ganforge.plugin.dataset import DatasetSource
-from ganforge.plugin.options import Options
+from ganforge.plugin.options import Options, make_options, parse_spec
 from ganforge.plugin.strategy import Loss, Strategy
 from ganforge.plugin.types import FixedSetting
 from ganforge.plugin.validation import (
@@ -50,6 +50,30 @@ class Entry:
     version: str
     plugin: str
     sha256: str | None = None
+
+    @property
+    def options(self) -> type[Options]:
+        """The ``Options`` subclass it takes."""
+        found: type[Options] = self.value.Options if self.kind == "strategy" else self.value.options
+        return found
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ``NAME:key=value,…`` names: an entry, and the options it is used with."""
+
+    entry: Entry
+    options: Options
+
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.entry.name
+
+    @property
+    def value(self) -> Any:
+        """What was registered."""
+        return self.entry.value
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,16 @@ class Registry:
         for broken in self.broken:
             message += f" (plugin '{broken.plugin}' of {broken.package} is left out: {broken.reason})"
         raise UsageError(message)
+
+    def choose(self, kind: str, text: str) -> Choice:
+        """Return what a ``NAME:key=value,…`` names, its options typed.
+
+        Raises:
+            UsageError: the text, the name, an option or a value is wrong; says what was expected.
+        """
+        spec = parse_spec(text)
+        entry = self.get(kind, spec.name)
+        return Choice(entry, make_options(f"{_kind(kind)} '{entry.name}'", entry.options, spec.values))
 
     def of(self, kind: str) -> list[Entry]:
         """Return all of one kind, in order of registration."""
