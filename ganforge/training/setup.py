@@ -385,7 +385,7 @@ def resolve_source(data: str, registry: Registry) -> tuple[Entry | None, Options
 def load_images(config: TrainConfig, source: Entry | None, options: Options | None, progress: Any) -> Images:
     """Return the pictures of a configuration whose sizes are filled in."""
     from ganforge.data.folder import load_folder
-    from ganforge.engine.step import named
+    from ganforge.engine.objective import named
 
     common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
     common |= {"limit": config.limit, "seed": config.seed}
