@@ -77,7 +77,7 @@ BREACHES: set[tuple[str, str]] = {
     ("losses", "plugin.hookspecs"),
     ("losses", "plugin.options"),
     ("losses", "plugin.strategy"),
-    ("data.load", "engine.step"),
+    ("data.load", "engine.objective"),
 }
 CIRCLES: set[frozenset[str]] = {
     frozenset({"cli.console", "cli.live"}),

@@ -33,7 +33,7 @@ step = adapter.compile(
 pictures = random.uniform(-1, 1, (4, 16, 16, 3)).astype("float32")
 for _ in range(200):
     step(pictures, np.array([1, 2], np.uint32))
-adapter.push_state()
+adapter.sync_to_keras()
 found = {}
 for layer in model.layers:
     if hasattr(layer, "u"):  # what the layer divides by, by its own u; what is left, by NumPy

@@ -74,7 +74,7 @@ def load_images(
         GANForgeError: they cannot be read.
     """
     from ganforge.data.folder import load_folder
-    from ganforge.engine.step import named
+    from ganforge.engine.objective import named
 
     if source is None:
         return load_folder(

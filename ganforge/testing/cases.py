@@ -21,7 +21,7 @@ from ganforge.errors import UsageError
 from ganforge.plugin.options import Options, make_options, parse_spec
 from ganforge.plugin.registry import Entry, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
-from ganforge.plugin.types import Progress
+from ganforge.plugin.types import Batch, Progress
 
 STEPS = 20
 BATCH, LATENT, SIDE = 4, 8, 8
@@ -173,10 +173,10 @@ class Batches:
         for step in range(start, stop):
             yield step, self.extra(step, 0)
 
-    def extra(self, step: int, k: int) -> Any:
+    def extra(self, step: int, k: int) -> Batch:
         first = (step + k) % (BATCH + 1)
         pictures = self.pictures[first : first + BATCH].copy()
-        return (pictures, _labels(BATCH)) if self.labelled else pictures
+        return Batch(pictures, _labels(BATCH) if self.labelled else None)
 
 
 def small_networks(precision: str = "float32") -> tuple[Any, Any]:

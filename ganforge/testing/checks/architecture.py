@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ganforge.engine.keras_internals import all_layers
 from ganforge.errors import UsageError
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
@@ -165,7 +166,7 @@ def _picture(case: Any, options: Any) -> str | None:
     parts = []
     for model in networks:
         described = []
-        for layer in model._flatten_layers(include_self=False):
+        for layer in all_layers(model)[1:]:
             config = dict(layer.get_config()) if hasattr(layer, "get_config") else {}
             config.pop("name", None)
             described.append([layer.__class__.__name__, config])
@@ -240,11 +241,7 @@ def saves(case: Any) -> None:
             "let get_config() return everything the layer's __init__ takes",
         )
     own = sorted(
-        {
-            type(layer).__name__
-            for layer in generator._flatten_layers()
-            if not type(layer).__module__.startswith("keras.")
-        }
+        {type(layer).__name__ for layer in all_layers(generator) if not type(layer).__module__.startswith("keras.")}
     )
     if own:
         raise Advice(

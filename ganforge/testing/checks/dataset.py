@@ -14,7 +14,7 @@ LIMIT = 12
 
 def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT) -> Any:
     """Return the source's pictures, as a run would ask for them."""
-    from ganforge.engine.step import named
+    from ganforge.engine.objective import named
 
     return named(case.value.load)(
         options=options or case.options,

@@ -18,7 +18,7 @@ def values(case: Any, real: Any, fake: Any, labels: tuple[float, float] = (1.0, 
     """Return D's and G's loss for given logits, the discriminator told ``labels``, as tensors."""
     from keras import ops
 
-    from ganforge.engine.step import named
+    from ganforge.engine.objective import named
 
     def column(value: Any) -> Any:
         return ops.convert_to_tensor(np.broadcast_to(np.float32(value).reshape(-1, 1), (BATCH, 1)).copy())

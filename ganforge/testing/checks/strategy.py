@@ -213,8 +213,8 @@ def _traced(case: Any, options: Any, step: int = 0, strategy: Any = None) -> dic
 
     strategy = strategy or case.strategy(options)
     hooks = strategy_hooks(strategy)
-    engine = case.__dict__.setdefault("_idle_engine", None) or small_engine(case.registry)
-    case._idle_engine = engine
+    engine = case.__dict__.setdefault("idle_engine", None) or small_engine(case.registry)
+    case.idle_engine = engine
     controls = tensors(_own(strategy, step))
     done = {}
     for real in (True, False):
