@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ganforge.errors import UsageError
 from ganforge.plugin.options import parse_spec
@@ -76,24 +76,9 @@ def load_images(
     from ganforge.data.folder import load_folder
     from ganforge.engine.objective import named
 
+    how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
+    how["progress"] = progress
     if source is None:
-        return load_folder(
-            Path(data).expanduser(),
-            image_size=image_size,
-            channels=channels,
-            fit=fit,
-            strict=strict,
-            limit=limit,
-            seed=seed,
-            progress=progress,
-        )
-    images: Images = named(source.value.load)(
-        options=source.options,
-        image_size=image_size,
-        channels=channels,
-        limit=limit,
-        seed=seed,
-        cache_dir=None,
-        progress=progress,
-    )
+        return load_folder(Path(data).expanduser(), fit=fit, strict=strict, **how)
+    images: Images = named(source.value.load)(options=source.options, cache_dir=None, **how)
     return images

@@ -16,7 +16,7 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class StoppedAtOnce(KeyboardInterrupt):
-    """The second Ctrl-C: a run that was not to end its step; its directory is ``run``."""
+    """A second Ctrl-C ended a run in the middle of a step; ``run`` is its directory."""
 
     def __init__(self, run: Path) -> None:
         super().__init__()
