@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ganforge.diagnosis.rules import Finding
-    from ganforge.training.setup import Training
-    from ganforge.training.trainer import Outcome
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Outcome, Trainer
 
 runs_dir_option = click.option(
     "--runs-dir",
@@ -135,26 +135,25 @@ def pairs(rows: list[tuple[str, Any]]) -> Any:
     return table
 
 
-def follow(training: Training, quiet: bool) -> int:
+def follow(trainer: Trainer, quiet: bool) -> int:
     """Run a training with its display, say what it left, and return the exit code."""
     from ganforge.cli.live import Display
     from ganforge.diagnosis.live import Watcher
+    from ganforge.training.interruption import StoppedAtOnce
 
     out = console()
-    display = None if quiet else Display(out, training)
+    display = None if quiet else Display(out, trainer)
     observers = [display, Watcher(lambda finding: _warn(out, finding))] if display else []
     try:
-        outcome = training.run(observers)
-    except KeyboardInterrupt:
-        if training.run_directory is None:
-            raise
-        name = run_name(training.run_directory, training.config.runs_dir)
+        outcome = trainer.run(observers)
+    except StoppedAtOnce as error:
+        name = run_name(error.run, trainer.setup.settings.runs_dir)
         click.echo(f"ganforge: stopped at once; go on from the last checkpoint: ganforge resume {name}", err=True)
         return 130
     finally:
         if display:
             display.close()
-    conclude(out, training, outcome, quiet)
+    conclude(out, trainer.setup, outcome, quiet)
     return 130 if outcome.state == "stopped" else 0
 
 
@@ -163,18 +162,18 @@ def _warn(out: Console, finding: Finding) -> None:
     out.print(f"[yellow]{finding.title}[/]: {finding.numbers}. More: [bold]ganforge diagnose latest[/]")
 
 
-def conclude(out: Console, training: Training, outcome: Outcome, quiet: bool) -> None:
+def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
     """Say where everything is and what to do next."""
     from rich.markup import escape
 
-    name = run_name(outcome.run, training.config.runs_dir)
+    name = run_name(outcome.run, setup.settings.runs_dir)
     if quiet:
         out.print(escape(say_path(outcome.run)))
         return
     if outcome.state == "stopped":
         out.print(
-            f"\n[yellow]Stopped[/] in epoch {outcome.step // training.steps_per_epoch + 1} of "
-            f"{training.config.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
+            f"\n[yellow]Stopped[/] in epoch {outcome.step // setup.steps_per_epoch + 1} of "
+            f"{setup.settings.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
         )
         return
     rows: list[tuple[str, Any]] = [("run", say_path(outcome.run))]

@@ -12,7 +12,7 @@ from ganforge.cli.console import duration
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganforge.training.setup import Training
+    from ganforge.training.trainer import Trainer
 
 LINES = 20
 
@@ -20,8 +20,8 @@ LINES = 20
 class Display:
     """An observer that shows losses, D(real), D(fake), img/s and the time left."""
 
-    def __init__(self, out: Console, training: Training) -> None:
-        self.out, self.training = out, training
+    def __init__(self, out: Console, trainer: Trainer) -> None:
+        self.out, self.setup, self.start_step = out, trainer.setup, trainer.start.step
         self.begun = time.perf_counter()
         self.metrics: dict[str, float] = {}
         self.progress: Any = None
@@ -40,8 +40,7 @@ class Display:
             expand=True,
             refresh_per_second=8,
         )
-        start = self.training.start_step
-        self.task = self.progress.add_task("preparing", total=self.training.steps, completed=start, numbers="")
+        self.task = self.progress.add_task("preparing", total=self.setup.steps, completed=self.start_step, numbers="")
         self.progress.start()
 
     @hookimpl
@@ -76,8 +75,8 @@ class Display:
         return "  ".join(parts)
 
     def _left(self, done: int) -> str:
-        ours = done - self.training.start_step
-        return duration((time.perf_counter() - self.begun) / max(ours, 1) * (self.training.steps - done))
+        ours = done - self.start_step
+        return duration((time.perf_counter() - self.begun) / max(ours, 1) * (self.setup.steps - done))
 
     @hookimpl
     def epoch_ended(self, epoch: Any) -> None:
@@ -90,7 +89,7 @@ class Display:
         self._print(
             f"epoch {epoch.epoch}/{epoch.epochs}  D {m['d_loss']:.3f}  G {m['g_loss']:.3f}  "
             f"D(real) {m['d_real']:.2f}  D(fake) {m['d_fake']:.2f}  {m['images_per_second']:.0f} img/s  "
-            f"{self._left(epoch.epoch * self.training.steps_per_epoch)} left"
+            f"{self._left(epoch.epoch * self.setup.steps_per_epoch)} left"
         )
 
     def _print(self, text: str) -> None:
