@@ -64,8 +64,9 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
     from ganforge.backend import choose_backend
     from ganforge.cli.completion import installed_names
     from ganforge.errors import UsageError, closest
+    from ganforge.plugin.kinds import KINDS
     from ganforge.plugin.options import parse_spec
-    from ganforge.plugin.registry import KINDS, load_plugins
+    from ganforge.plugin.registry import load_plugins
     from ganforge.testing import Subject
 
     if kind is not None and kind not in KINDS:

@@ -79,7 +79,7 @@ def spec_completion(*kinds: str) -> Callable[..., list[str]]:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
         from ganforge.cli.completion import complete_spec
 
-        return complete_spec(kinds or ("architecture", "strategy", "loss", "dataset"), incomplete)
+        return complete_spec(kinds, incomplete)
 
     return complete
 

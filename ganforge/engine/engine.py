@@ -16,8 +16,9 @@ from ganforge.engine.plan import Plan, Planner
 from ganforge.engine.randomness import step_key
 from ganforge.engine.step import Updates
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
-from ganforge.plugin.strategy import Loss, Strategy
+from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.types import Progress
 
 

@@ -6,7 +6,6 @@ Source: Goodfellow et al. 2014, "Generative Adversarial Nets", algorithm 1, with
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,9 +19,10 @@ from ganforge.engine.networks import output_shape
 from ganforge.engine.plan import Planner
 from ganforge.engine.randomness import Random
 from ganforge.engine.traits import OwnLosses, observe
+from ganforge.plugin.calling import call_by_name, strategy_hooks
+from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
-from ganforge.plugin.registry import strategy_hooks
-from ganforge.plugin.strategy import Loss, Strategy
+from ganforge.plugin.strategy import Strategy
 
 Objective = Callable[[Any], tuple[Any, tuple[dict[str, Any], tuple[Any, Any]]]]
 # From the gradient at fakes to those of the generator's weights, and its own losses by their names.
@@ -70,8 +70,8 @@ class Updates:
         self.generator_optimizer, self.discriminator_optimizer = optimizers
         self.average = average
         self.loss_name, self.loss_options, self.boundary = loss.name, loss_options, loss.boundary
-        self.discriminator_loss, self.generator_loss = named(loss.discriminator), named(loss.generator)
-        self.loss_penalty = named(loss.penalty) if loss.penalty else None
+        self.discriminator_loss, self.generator_loss = call_by_name(loss.discriminator), call_by_name(loss.generator)
+        self.loss_penalty = call_by_name(loss.penalty) if loss.penalty else None
         self.hooks = [(strategy.name, strategy_hooks(strategy)) for strategy in strategies]
         self.batch_size, self.latent_dim = batch_size, latent_dim
 
@@ -317,12 +317,3 @@ class Updates:
 def as_images(batch: Any) -> Any:
     """Return uint8 (B, H, W, C) as float32 in [-1, 1], on the device."""
     return ops.cast(batch, "float32") / 127.5 - 1.0
-
-
-def named(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` taking any keywords and passing on only those it names."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return function
-    names = {p.name for p in parameters}
-    return lambda **keywords: function(**{k: v for k, v in keywords.items() if k in names})

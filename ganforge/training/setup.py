@@ -20,9 +20,10 @@ from ganforge.data.batches import Batches
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import require_runs_dir
+from ganforge.plugin.calling import call_by_name, strategy_hooks
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import Options, make_options, parse_spec
-from ganforge.plugin.registry import Entry, Registry, load_plugins, strategy_hooks
+from ganforge.plugin.registry import Entry, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.trust import hashes, remember
 from ganforge.plugin.types import Progress, RunConfig
@@ -385,12 +386,11 @@ def resolve_source(data: str, registry: Registry) -> tuple[Entry | None, Options
 def load_images(config: TrainConfig, source: Entry | None, options: Options | None, progress: Any) -> Images:
     """Return the pictures of a configuration whose sizes are filled in."""
     from ganforge.data.folder import load_folder
-    from ganforge.engine.step import named
 
     common = {"image_size": config.image_size, "channels": config.channels, "progress": progress}
     common |= {"limit": config.limit, "seed": config.seed}
     if source is not None:
-        images: Images = named(source.value.load)(options=options, cache_dir=None, **common)
+        images: Images = call_by_name(source.value.load)(options=options, cache_dir=None, **common)
         return images
     return load_folder(Path(config.data).expanduser(), fit=config.fit, strict=config.strict, **common)
 
