@@ -73,7 +73,6 @@ BREACHES: set[tuple[str, str]] = {
     ("training.setup", FACE),
 }
 CIRCLES: set[frozenset[str]] = {
-    frozenset({"cli.console", "cli.live"}),
     frozenset({"training.outputs", "training.resume", "training.setup", "training.trainer"}),
 }
 

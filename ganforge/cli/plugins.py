@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganforge.cli.console import console, no_plugin_option, plugin_option, spec_completion
+from ganforge.cli.console import console
+from ganforge.cli.options import no_plugin_option, plugin_option, spec_completion
 
 if TYPE_CHECKING:
     from ganforge.plugin.registry import Entry, Registry
