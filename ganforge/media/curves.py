@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ganforge.files import replacing
 
 # Blue and vermilion of Okabe & Ito's palette, which colour-blind readers tell apart.
 DISCRIMINATOR, GENERATOR, QUIET = "#0072B2", "#D55E00", "#8a8a92"
@@ -51,12 +52,8 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
             # Above the panel, so that no curve ever hides behind it.
             axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False, ncols=2, borderaxespad=0)
     axes[0].set_title(title, fontsize=11, loc="left")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _column(metrics: Sequence[dict[str, Any]], name: str) -> np.ndarray:

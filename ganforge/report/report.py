@@ -15,7 +15,7 @@ import numpy as np
 
 from ganforge import __version__
 from ganforge.diagnosis.rules import cells, diagnose, gather
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 from ganforge.files import write_atomic
 from ganforge.runs import list_snapshots
 from ganforge.study.findings import findings
@@ -36,7 +36,7 @@ def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: i
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, html.encode())
     except OSError as error:
-        raise GANForgeError(f"{path} cannot be written: {error.strerror}") from None
+        raise GANForgeError(f"{path} cannot be written: {reason(error, kind=False)}") from None
 
 
 def render(template: str, title: str, data: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.diagnosis.rules import diagnose, gather
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 from ganforge.report.report import curves, render
 from ganforge.runs import list_snapshots, read_manifest, read_metrics, snapshot_path
 
@@ -58,7 +58,9 @@ def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((HOST, port), Handler)
     except OSError as error:
-        raise GANForgeError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
+        raise GANForgeError(
+            f"port {port} cannot be used ({reason(error, kind=False)}); choose another with --port"
+        ) from None
 
 
 def page(run: Path) -> str:

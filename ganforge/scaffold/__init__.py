@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError, UsageError, reason
 
 KINDS = ("architecture", "strategy", "loss", "dataset")
 TRY = {
@@ -64,7 +64,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
             (folder / target).parent.mkdir(parents=True, exist_ok=True)
             (folder / target).write_text(text, "utf-8")
     except OSError as error:
-        raise GANForgeError(f"'{folder}' cannot be written: {error.strerror}") from None
+        raise GANForgeError(f"'{folder}' cannot be written: {reason(error, kind=False)}") from None
     return folder
 
 

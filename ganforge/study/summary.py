@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, UsageError
+from ganforge.files import read_toml
 from ganforge.metrics.balance import gap
 from ganforge.metrics.cost import cost
 from ganforge.runs import find_run, read_manifest, read_metrics
@@ -118,10 +119,9 @@ def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
 
 
 def _study_name(path: Path) -> str:
-    try:
-        return str(tomllib.loads(path.read_text("utf-8")).get("name", path.stem))
-    except (OSError, ValueError):
-        return path.stem
+    with suppress(UsageError):
+        return str(read_toml(path, str(path)).get("name", path.stem))
+    return path.stem
 
 
 def summarise(name: str, run: Path) -> Summary:

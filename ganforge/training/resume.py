@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.engine.randomness import DRAWS
-from ganforge.errors import GANForgeError, UsageError, log
+from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import plugin_files, remember, require
 from ganforge.runs import (
@@ -84,7 +84,7 @@ def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str
     try:
         training.engine.set_state(checkpoint.arrays, checkpoint.state)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise GANForgeError(f"{checkpoint.path} cannot be taken back: {type(error).__name__}: {error}") from error
+        raise GANForgeError(f"{checkpoint.path} cannot be taken back: {reason(error)}") from error
     training.start_step = checkpoint.step
     seconds = checkpoint.state.get("seconds", 0.0)
     training.seconds_before = float(seconds) if isinstance(seconds, (int, float)) else 0.0
