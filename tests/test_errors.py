@@ -8,7 +8,7 @@ import pytest
 
 from ganforge.errors import GANForgeError, UsageError, reason
 
-KERAS = "Exception encountered when calling Dense.call().\n\n\x1b[1mshapes (2, 3) and (4, 5) differ\x1b[0m\n\nArguments: x"
+KERAS = "Exception encountered when calling Dense.call().\n\n\x1b[1mshapes (2, 3), (4, 5) differ\x1b[0m\n\nx"
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ KERAS = "Exception encountered when calling Dense.call().\n\n\x1b[1mshapes (2, 3
         (KeyError("name"), "KeyError: 'name'", "'name'"),
         (
             ValueError(KERAS),
-            "ValueError: Exception encountered when calling Dense.call(): shapes (2, 3) and (4, 5) differ",
-            "Exception encountered when calling Dense.call(): shapes (2, 3) and (4, 5) differ",
+            "ValueError: Exception encountered when calling Dense.call(): shapes (2, 3), (4, 5) differ",
+            "Exception encountered when calling Dense.call(): shapes (2, 3), (4, 5) differ",
         ),
         (ValueError("\x1b]0;title\x07 \udcff"), r"ValueError: \x1b]0;title\x07 \udcff", r"\x1b]0;title\x07 \udcff"),
     ],
