@@ -16,7 +16,7 @@ from ganforge.files import default_runs_dir
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganforge.diagnosis.rules import Finding
+    from ganforge.diagnosis.evidence import Finding
     from ganforge.training.setup import Training
     from ganforge.training.trainer import Outcome
 

@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ganforge.diagnosis.rules import diagnose, gather
+from ganforge.diagnosis.evidence import gather
+from ganforge.diagnosis.rules import diagnose
 from ganforge.errors import GANForgeError, reason
-from ganforge.report.report import curves, render
+from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots, read_manifest, read_metrics, snapshot_path
 
 HOST = "127.0.0.1"

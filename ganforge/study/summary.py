@@ -10,10 +10,10 @@ from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import read_toml
-from ganforge.metrics.balance import gap
+from ganforge.metrics.balance import balance
 from ganforge.metrics.cost import cost
 from ganforge.runs import find_run, read_manifest, read_metrics
-from ganforge.study.evaluate import read_evaluation
+from ganforge.runs.evaluation import read_evaluation
 from ganforge.study.runner import study_runs
 
 
@@ -128,7 +128,7 @@ def summarise(name: str, run: Path) -> Summary:
     """Read everything about a run. Raises ``GANForgeError`` when ``run.json`` is missing or damaged."""
     manifest, lines = read_manifest(run), read_metrics(run)
     try:
-        return Summary(name, run, manifest, lines, read_evaluation(run), gap(lines), cost(manifest))
+        return Summary(name, run, manifest, lines, read_evaluation(run), balance(lines), cost(manifest))
     except (KeyError, TypeError) as error:
         raise GANForgeError(f"{run / 'run.json'} is damaged: {error} is missing or wrong") from None
 

@@ -271,10 +271,10 @@ class Training:
 
     def _spread(self) -> dict[str, float]:
         """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
-        from ganforge.metrics.diversity import spread
+        from ganforge.metrics.diversity import diversity
 
         order = np.random.default_rng(0).permutation(len(self.images.array))[:100]
-        return spread(np.asarray(self.images.array[np.sort(order)]))
+        return diversity(np.asarray(self.images.array[np.sort(order)]))
 
     def _frequencies(self) -> np.ndarray | None:
         if not self.classes:
