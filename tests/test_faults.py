@@ -254,7 +254,7 @@ def test_a_disk_that_fails_in_a_checkpoint_leaves_the_one_before(monkeypatch):
     write = checkpoints.write_atomic
 
     def refuse(path, content):
-        if re.fullmatch(r"\.tmp-\d+-8", path.parent.name):
+        if re.fullmatch(r"\.step_00000008\.[0-9a-f]+\.tmp", path.parent.name):
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, content)
 
