@@ -20,7 +20,10 @@ for _name in ("cache", "state"):
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one for all workers: what XLA compiled once need not be compiled again
     _folder = tempfile.mkdtemp(prefix="ganforge-test-xla-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    # What runs for seconds need not be optimised for minutes. (At level 0 a second derivative becomes nan.)
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other cores are the other workers': threads that wait for one another cost more than they bring.

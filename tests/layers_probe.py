@@ -1,8 +1,9 @@
 """Trains networks of many kinds of Keras layers; ``python layers_probe.py BACKEND FILE`` writes what came of them.
 
-With the name of a kind of discriminator behind them, of that one alone. For each kind: two whole steps with R1, from the same weights, latents and noise on every backend, by plain gradient
-steps (Adam's first are signs, which magnify rounding). On TensorFlow the same steps are written out by hand as well,
-in eager Keras with ``tf.GradientTape``: what all three must equal.
+With the name of a kind of discriminator behind them, of that one alone. For each kind: two whole steps with R1, from
+the same weights, latents and noise on every backend, by plain gradient steps (Adam's first are signs, which magnify
+rounding). On TensorFlow the same steps are written out by hand as well, in eager Keras with ``tf.GradientTape``: what
+all three must equal.
 """
 
 from __future__ import annotations

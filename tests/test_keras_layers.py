@@ -43,7 +43,7 @@ def end(report: dict[str, np.ndarray], kind: str, whose: str) -> list[np.ndarray
 
 def assert_equal(kind: str, ours: dict[str, np.ndarray], by_hand: dict[str, np.ndarray]) -> None:
     assert bool(ours[f"{kind}/apart"]) == (kind == "together")
-    np.testing.assert_allclose(ours[f"{kind}/lines"], by_hand[f"{kind}/by hand"], rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(ours[f"{kind}/lines"], by_hand[f"{kind}/by hand"], rtol=1e-5, atol=1e-5)
     names = ours[f"{kind}/names"]
     for name, a, b in zip(names, end(ours, kind, "ours"), end(by_hand, kind, "theirs"), strict=True):
         if a.dtype == np.float32:
