@@ -137,8 +137,21 @@ def test_other_backends_train_and_sample_from_the_command_line(backend, tmp_path
     def run(*args):
         return python("-m", "ganforge", *args, cwd=tmp_path, backend=None)
 
-    done = run("train", *SMALL, "--balance", "r1", "--balance", "noise-anneal", "--epochs", 2, "--backend", backend)
-    assert f"runs on       {backend}" in done.stdout
+    done = run(
+        "train",
+        "--arch",
+        ARCH,
+        *TINY,
+        "--balance",
+        "r1",
+        "--balance",
+        "noise-anneal",
+        "--epochs",
+        2,
+        "--backend",
+        backend,
+    )
+    assert f"runs on       {backend} (--backend), float32" in done.stdout
     assert done.stderr == ""
     run("resume", "run_1", "--epochs", 3)
     manifest = json.loads((tmp_path / "runs" / "run_1" / "run.json").read_text())

@@ -64,13 +64,11 @@ SOUND = [
         )
     ),
 ]
-# Where steps are compiled, what differs most: batch statistics, second derivatives, randomness. (Convolutions compile
-# for most of a minute on JAX; the engine's own tests have them.)
+# Where steps are compiled, what differs most: classes, batch statistics, second derivatives, randomness.
+# (JAX compiles an architecture for most of a minute; tests/matrix.py has the others.)
 COMPILED = [
-    Subject("architecture", "fcgan:hidden=8,discriminator_hidden=8"),
     Subject("architecture", "sound-conditional"),
     Subject("architecture", "normed"),
-    Subject("architecture", "losing-apart"),
     Subject("strategy", "diffaugment"),
     Subject("loss", "wasserstein"),
     Subject("strategy", "deciding"),
