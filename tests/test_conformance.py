@@ -209,8 +209,12 @@ def test_parameters_are_reported(reports):
     assert facts["parameters"] == {"generator": 7752, "discriminator": 6161}
 
 
-def test_the_wrong_name_or_backend_is_one_line():
+def test_the_wrong_backend_is_one_line():
     with pytest.raises(UsageError, match="no backend 'torhc'"):
         backends_to_check(["torhc"])
+
+
+@pytest.mark.slow
+def test_the_wrong_name_is_one_line():
     with pytest.raises(GANForgeError, match="no strategy 'r2'"):
         list(run_checks([Subject("strategy", "r2")], ["torch"]))
