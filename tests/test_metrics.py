@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -195,10 +196,15 @@ def test_a_score_and_its_floor_are_taken_from_equally_many_pictures_and_no_pictu
     assert choose_sides(pictures[:3], pictures, 0).other is None
 
 
+@cache
+def many_critters() -> np.ndarray:
+    return draw_critters(8000, 16, seed=21)[0]
+
+
 @pytest.mark.parametrize("training", [48, 500])
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_perfect_generator_scores_as_its_floor(training, metric):
-    pool = draw_critters(8000, 16, seed=21)[0]
+    pool = many_critters()
     scores, floors, halves = [], [], []
     for repeat in range(12):
         chosen = pool[np.random.default_rng(repeat).permutation(len(pool))[: training + 128]]
