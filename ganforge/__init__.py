@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ganforge.plugin.conv_arithmetic import conv_size, plan_upsampling, transposed_conv_size
     from ganforge.plugin.dataset import DatasetSource, Images
     from ganforge.plugin.hookspecs import hookimpl
+    from ganforge.plugin.logger import Logger
     from ganforge.plugin.loss import Loss
+    from ganforge.plugin.optimizer import Optimizer
     from ganforge.plugin.options import Options
     from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
@@ -38,7 +40,9 @@ _HOMES = {
     "UsageError": "errors",
     "hookimpl": "plugin.hookspecs",
     "Options": "plugin.options",
+    "Logger": "plugin.logger",
     "Loss": "plugin.loss",
+    "Optimizer": "plugin.optimizer",
     "Strategy": "plugin.strategy",
     "Run": "api",
     "train": "api",
@@ -50,7 +54,9 @@ __all__ = [
     "EpochInfo",
     "GANForgeError",
     "Images",
+    "Logger",
     "Loss",
+    "Optimizer",
     "Options",
     "Progress",
     "Random",

@@ -39,8 +39,10 @@ class Adapter(Protocol):
         They are zeros where nothing flows.
         """
 
-    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        """Make one update of the optimizer at a learning rate."""
+    def apply(
+        self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
+    ) -> None:
+        """Make one update of the optimizer at a learning rate, and with other ``beta_1``, ``beta_2`` if given."""
 
     def vjp(
         self, function: Callable[[], tuple[Any, ...]], variables: Sequence[Any]

@@ -1,14 +1,15 @@
-"""What one update is made with besides pictures: the plan's scalars, random numbers, and the classes of its rows."""
+"""What one update is made with besides pictures: the plan's scalars, random numbers, classes and device state."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from keras import ops
 
 from ganforge.engine.adapter import Adapter
-from ganforge.engine.plan import Planner
+from ganforge.engine.plan import RATES, Planner
 from ganforge.engine.randomness import Random
 
 
@@ -20,6 +21,8 @@ class Context:
         vector: the plan's scalars, float32 (n,).
         key: two uint32 words, of which every random number of the update is a function.
         classes: int32 (B,), for networks that take class labels; real and fake rows are of the same ones.
+        state: what each strategy remembers on the device, by its name.
+        due: of the strategies whose penalties are lazy, those that pay in this step.
     """
 
     adapter: Adapter
@@ -27,10 +30,16 @@ class Context:
     vector: Any
     key: Any
     classes: Any = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+    due: frozenset[str] = frozenset()
 
-    def rate(self, index: int) -> Any:
-        """Return a learning rate: 0 is the generator's, 1 the discriminator's."""
-        return self.vector[index]
+    def rate(self, side: str) -> Any:
+        """Return the learning rate of the ``generator`` or the ``discriminator``."""
+        return self.vector[RATES.index(f"{side}_lr")]
+
+    def shared(self) -> dict[str, Any]:
+        """Return the shared scalars that a strategy sets, 0-d tensors, such as ``generator_beta_1``."""
+        return self.controls("")
 
     def controls(self, strategy: str) -> dict[str, Any]:
         """Return a strategy's own scalars, 0-d tensors."""
@@ -39,6 +48,14 @@ class Context:
     def random(self, stream: str) -> Random:
         """Return the random numbers of a stream."""
         return Random(self.adapter, self.key, stream)
+
+    def given(self, strategy: str, stream: str) -> dict[str, Any]:
+        """Return what every traced hook of a strategy may ask for."""
+        return {
+            "controls": self.controls(strategy),
+            "random": self.random(stream),
+            "state": self.state.get(strategy),
+        }
 
     def inputs(self, x: Any) -> Any:
         """Return what a network takes: ``x`` alone, or with the classes of its rows, which begin anew each batch."""

@@ -9,12 +9,14 @@ from keras import ops
 
 from ganforge.engine.context import Context
 from ganforge.engine.player import Player
+from ganforge.engine.verdict import Verdict
 
 Hooks = Sequence[tuple[str, Mapping[str, Callable[..., Any]]]]
+Metrics = dict[str, Any]
 
 
 class Door:
-    """What the discriminator sees and is told, what it says, and what its penalties are: the strategies' hooks.
+    """What the discriminator sees and is told, and what it says: the strategies' hooks around one network.
 
     Args:
         hooks: of each strategy by name, in the order in which they compose.
@@ -24,77 +26,88 @@ class Door:
     def __init__(self, discriminator: Player, hooks: Hooks, apart: bool) -> None:
         self.discriminator, self.hooks, self.apart = discriminator, hooks, apart
 
-    def transform_images(self, images: Any, real: bool, context: Context, stream: str) -> Any:
-        """Return what the discriminator sees instead of ``images``."""
+    def transform_images(
+        self, images: Any, real: bool, context: Context, stream: str, measured: Metrics | None = None
+    ) -> Any:
+        """Return what the discriminator sees instead of ``images``; what hooks measure is put into ``measured``."""
         for name, hooks in self.hooks:
             if transform := hooks.get("discriminator_images"):
-                images = transform(
-                    images=images,
-                    real=real,
-                    controls=context.controls(name),
-                    random=context.random(f"{name}/images/{stream}/{real}"),
-                )
+                given = context.given(name, f"{name}/images/{stream}/{real}")
+                images = result_of(name, transform(images=images, real=real, **given), measured)
         return images
 
-    def discriminate(self, images: Any, real: bool, context: Context, stream: str) -> Any:
-        """Return the logits of images, (B, 1) float32."""
-        return self._logits(self.transform_images(images, real, context, stream), context)
+    def discriminate(
+        self, images: Any, real: bool, context: Context, stream: str, measured: Metrics | None = None
+    ) -> Verdict:
+        """Return the verdict on images."""
+        return self._judge(self.transform_images(images, real, context, stream, measured), context)
 
-    def discriminate_both(self, real: Any, fakes: Any, context: Context) -> tuple[Any, Any, dict[str, Any]]:
-        """Return the logits of both and the discriminator's own losses, if it has any.
+    def discriminate_both(
+        self, real: Any, fakes: Any, context: Context, measured: Metrics
+    ) -> tuple[Verdict, Verdict, Metrics]:
+        """Return the verdicts on both and the discriminator's own losses, if it has any.
 
         Both are judged as one batch, which is cheaper, unless a verdict depends on the pictures beside.
         """
         own = self.discriminator.losses
-        real = self.transform_images(real, True, context, "discriminator")
-        fakes = self.transform_images(fakes, False, context, "discriminator")
+        real = self.transform_images(real, True, context, "discriminator", measured)
+        fakes = self.transform_images(fakes, False, context, "discriminator", measured)
         if self.apart:
-            real_logits, added = self._logits(real, context), own.of_call()
-            fake_logits, more = self._logits(fakes, context), own.of_call()
+            of_real, added = self._judge(real, context), own.of_call()
+            of_fakes, more = self._judge(fakes, context), own.of_call()
             calls = [added, more]
         else:
-            logits, count = self._logits(ops.concatenate([real, fakes], axis=0), context), real.shape[0]
-            real_logits, fake_logits, calls = logits[:count], logits[count:], [own.of_call()]
-        return real_logits, fake_logits, {"discriminator/losses": own.total(*calls)} if own else {}
+            both, count = self._judge(ops.concatenate([real, fakes], axis=0), context), real.shape[0]
+            of_real, of_fakes, calls = both.rows(0, count), both.rows(count, 2 * count), [own.of_call()]
+        return of_real, of_fakes, {"discriminator/losses": own.total(*calls)} if own else {}
 
-    def labels(self, real: bool, count: int, context: Context) -> Any:
+    def labels(self, real: bool, count: int, context: Context, measured: Metrics | None = None) -> Any:
         """Return what the discriminator is told: (count, 1), 1 for real and 0 for fake before the strategies."""
         labels = ops.ones((count, 1), "float32") if real else ops.zeros((count, 1), "float32")
         for name, hooks in self.hooks:
             if transform := hooks.get("discriminator_labels"):
-                labels = transform(
-                    labels=labels,
-                    real=real,
-                    controls=context.controls(name),
-                    random=context.random(f"{name}/labels/{real}"),
-                )
+                given = context.given(name, f"{name}/labels/{real}")
+                labels = result_of(name, transform(labels=labels, real=real, **given), measured)
         return labels
 
-    def penalties(self, real: Any, fakes: Any, context: Context) -> dict[str, Any]:
-        """Return the scalars that strategies add to the discriminator's loss, by the name they are logged under."""
-        penalties = {}
-        for name, hooks in self.hooks:
-            if penalty := hooks.get("discriminator_penalty"):
-                stream = f"{name}/penalty"
-                penalties[stream] = penalty(
-                    **self.of_penalty(real, fakes, context, stream), controls=context.controls(name)
-                )
-        return penalties
+    def for_penalties(
+        self, context: Context, stream: str, real: bool
+    ) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Return ``discriminator(images, real=…) -> logits (B, K)`` and ``gradient(f, x)``, both differentiable.
 
-    def of_penalty(self, real: Any, fakes: Any, context: Context, stream: str) -> dict[str, Any]:
-        """Return what every penalty on the discriminator is given."""
+        ``real`` is how images pass the door unless a call says otherwise. The gradient is that of a sum over the
+        rows; where ``f`` gives this discriminator's logits, of their mean over K.
+        """
+        widths: list[int] = []
 
-        def discriminator(images: Any) -> Any:
-            seen = self.transform_images(images, True, context, stream)
-            return ops.cast(self.discriminator.call_twice(context.inputs(seen)), "float32")
+        def discriminator(images: Any, real: bool = real) -> Any:
+            seen = self.transform_images(images, real, context, stream)
+            logits = Verdict.of(self.discriminator.call_twice(context.inputs(seen))).logits
+            widths.append(int(logits.shape[1]))
+            return logits
 
-        return {
-            "discriminator": discriminator,
-            "real": real,
-            "fake": fakes,
-            "random": context.random(stream),
-            "gradient": context.adapter.gradient,
-        }
+        def gradient(function: Callable[[Any], Any], x: Any) -> Any:
+            def rows(x: Any) -> Any:
+                before = len(widths)
+                output = function(x)
+                judged = len(widths) > before and widths[-1] > 1
+                return ops.mean(output, axis=1) if judged and output.shape[1:] == (widths[-1],) else output
 
-    def _logits(self, images: Any, context: Context) -> Any:
-        return ops.cast(self.discriminator.call(context.inputs(images)), "float32")
+            return context.adapter.gradient(rows, x)
+
+        return discriminator, gradient
+
+    def _judge(self, images: Any, context: Context) -> Verdict:
+        return Verdict.of(self.discriminator.call(context.inputs(images)))
+
+
+def result_of(strategy: str, returned: Any, measured: Metrics | None) -> Any:
+    """Return what a traced hook gives; where it returned ``(result, {name: scalar})``, the scalars are measured."""
+    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)):
+        return returned
+    result, scalars = returned
+    if measured is not None:
+        measured.update(
+            {f"{strategy}/{name}": ops.stop_gradient(ops.cast(value, "float32")) for name, value in scalars.items()}
+        )
+    return result

@@ -15,18 +15,33 @@ from ganforge.engine.keras_internals import all_layers
 class EMA:
     """An exponential moving average of a model's trainable weights, w̄ ← w̄ + (1 - d) (w - w̄).
 
-    After n updates d = min(decay, (1 + n) / (10 + n)), so that the untrained weights are soon forgotten. ``follow``
-    is traced, once an update; ``worn`` is not.
+    After n updates d = min(decay, (1 + n) / (10 + n)), so that the untrained weights are soon forgotten. With a
+    half-life of H pictures instead, d = 0.5^(B / min(H, 0.05 n B)): never more than a twentieth of what was seen.
+    ``follow`` is traced, once an update; ``worn`` is not.
 
     The running statistics of a batch normalization belong to the weights of the moment; with averaged weights they
     are wrong by much. ``worn`` takes them anew from ``batches``, inputs of the model such as (B, latent_dim).
 
     Source: Yazıcı et al. 2019, "The Unusual Effectiveness of Averaging in GAN Training"; Brock et al. 2019, "Large
-    Scale GAN Training for High Fidelity Natural Image Synthesis", appendix B (standing statistics).
+    Scale GAN Training for High Fidelity Natural Image Synthesis", appendix B (standing statistics); Karras et al.
+    2020, "Training Generative Adversarial Networks with Limited Data", whose code has the half-life.
+
+    Args:
+        decay: d, in (0, 1); None where ``half_life`` is given.
+        half_life: H, in pictures.
+        batch_size: B, the pictures of an update.
     """
 
-    def __init__(self, model: keras.Model, decay: float, batches: Sequence[Any] = ()) -> None:
-        self.decay, self.model, self.batches = decay, model, list(batches)
+    def __init__(
+        self,
+        model: keras.Model,
+        decay: float | None,
+        batches: Sequence[Any] = (),
+        half_life: float | None = None,
+        batch_size: int = 1,
+    ) -> None:
+        self.decay, self.half_life, self.batch_size = decay, half_life, batch_size
+        self.model, self.batches = model, list(batches)
         self.normalized = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
         self.followed = list(model.trainable_variables)
         self.updates = keras.Variable(0.0, trainable=False, dtype="float32", name="average_updates")
@@ -40,10 +55,17 @@ class EMA:
         """All that it remembers."""
         return [self.updates, *self.means]
 
-    def follow(self) -> None:
-        """Move towards the weights as they are now."""
+    def follow(self, decay: Any = None) -> None:
+        """Move towards the weights as they are now; ``decay`` is this update's own, a 0-d tensor, taken as it is."""
         done = ops.convert_to_tensor(self.updates)
-        move = 1.0 - ops.minimum(self.decay, (1.0 + done) / (10.0 + done))
+        if decay is not None:
+            move = 1.0 - decay
+        elif self.half_life is not None:
+            # In batches; at the first update, where nothing was seen, the mean is the weights themselves.
+            life = ops.minimum(self.half_life / self.batch_size, 0.05 * done)
+            move = 1.0 - ops.power(0.5, 1.0 / ops.maximum(life, 1e-3))
+        else:
+            move = 1.0 - ops.minimum(self.decay, (1.0 + done) / (10.0 + done))
         for mean, weight in zip(self.means, self.followed):
             mean.assign(mean + move * (ops.stop_gradient(ops.cast(weight, "float32")) - mean))
         self.updates.assign(done + 1.0)

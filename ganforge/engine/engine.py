@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
+from ganforge.engine.after import After
 from ganforge.engine.backends import make_adapter
 from ganforge.engine.door import Door
 from ganforge.engine.ema import EMA
-from ganforge.engine.networks import output_shape
+from ganforge.engine.networks import output_shape, output_spec
 from ganforge.engine.objective import Objective
-from ganforge.engine.plan import Plan, Planner
+from ganforge.engine.penalties import Penalties
+from ganforge.engine.plan import Plan, Planner, absent_scalars
 from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
+from ganforge.engine.refusals import require_features, require_one_stage
+from ganforge.engine.state import DeviceState
 from ganforge.engine.step import AdversarialStep
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError
 from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
@@ -44,21 +49,24 @@ class Engine:
     """Trains a generator and a discriminator against each other.
 
     Args:
-        generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
-        discriminator: (B, H, W, C) -> (B, 1) logits.
+        generator: (B, latent_dim) -> (B, H, W, C), pictures in [-1, 1], or (B, D).
+        discriminator: (B, H, W, C) -> logits, (B, K) or of more axes, or a dict of ``logits`` and ``features``.
         strategies: in the order they compose.
         frequencies: how often each class is, for networks that take class labels, float (classes,), with sum 1.
         batch_size: real images a step; as many fakes are made.
-        learning_rate: Adam's, for both networks, before the strategies' multipliers.
-        ema: decay of a running mean of the generator's weights, which pictures are then drawn from; None for none.
+        learning_rate: of both networks, before the strategies' multipliers, or one for each, the generator's first.
+        beta_1: Adam's, where ``optimizers`` are not given.
+        optimizers: the generator's and the discriminator's own Keras optimizer.
+        ema: a running mean of the generator's weights, which pictures are then drawn from: its decay below 1, or
+            from 1 on its half-life in pictures; None for none.
         compile: compile the step; None is the backend's own choice (JAX and TensorFlow do, torch does not).
         step: ``two-stage``, the paper's, or ``one-stage``: both networks from one pass through the discriminator.
         batch_statistics: the discriminator's logit for one picture depends on those beside it, so that real and fake
             must be judged apart. This is measured too, so that it is needed only where a measurement cannot see it.
 
     Raises:
-        UsageError: ``one-stage`` with a discriminator whose logits depend on the pictures beside or whose layers add
-            losses, or with a loss that has no slope at some fakes.
+        UsageError: ``one-stage`` does not apply to these networks, this loss or these strategies; or something asks
+            for features that the discriminator does not return.
     """
 
     def __init__(
@@ -71,8 +79,9 @@ class Engine:
         strategies: Sequence[Strategy] = (),
         batch_size: int = 64,
         latent_dim: int = 100,
-        learning_rate: float = 2e-4,
+        learning_rate: float | tuple[float, float] = 2e-4,
         beta_1: float = 0.5,
+        optimizers: tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer] | None = None,
         seed: int = 0,
         frequencies: np.ndarray | None = None,
         step: str = "two-stage",
@@ -82,33 +91,59 @@ class Engine:
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
-        self.planner = Planner(strategies, learning_rate)
-        self.optimizers = tuple(
-            keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=0.999, epsilon=1e-8) for _ in range(2)
-        )
+        self.optimizers = optimizers or (_adam(learning_rate, beta_1), _adam(learning_rate, beta_1))
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
             optimizer.build(model.trainable_variables)
+        one_stage = step == "one-stage"
+        absent = absent_scalars(self.optimizers, ema is not None)
+        self.planner = Planner(strategies, learning_rate, absent, one_stage)
         self.signals: dict[str, float] = {}
-        self.ema = EMA(generator, ema, _some_inputs(latent_dim, frequencies)) if ema else None
-        self.adapter = make_adapter([v for _, v in self.variables()], compile)
+        self.kept: dict[str, Any] = {}
+        self.ema = _ema(generator, ema, _some_inputs(latent_dim, frequencies), batch_size)
         count, labels = (0, []) if frequencies is None else (len(frequencies), [()])
         image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
-        takes = [(latent_dim,), *labels], [image_shape, *labels]
-        made = Player(self.adapter, generator, self.optimizers[0], takes[0], batch_size, count, 0, companions=False)
-        judged = Player(self.adapter, discriminator, self.optimizers[1], takes[1], batch_size, count, 1)
-        self.judges_apart = batch_statistics or judged.depends_on_batch
-        door = Door(judged, [(s.name, strategy_hooks(s)) for s in strategies], self.judges_apart)
-        objective = Objective(loss, loss_options if loss_options is not None else loss.options(), door)
-        self.step = AdversarialStep(
-            *(self.adapter, self.planner, made, judged, door, objective, batch_size, latent_dim),
-            *(self.ema, frequencies),
+        self.state = DeviceState(
+            strategies,
+            {
+                "image_shape": image_shape,
+                "batch_size": batch_size,
+                "generator_weights": _arrays(generator),
+                "discriminator_weights": _arrays(discriminator),
+            },
         )
-        if step == "one-stage":
-            _require_one_stage(loss, judged, self.judges_apart)
-        main = self.step.one_stage if step == "one-stage" else self.step.two_stage
-        self.update_both = self.adapter.compile(main, "both")
-        self.update_discriminator = self.adapter.compile(self.step.discriminator_alone, "discriminator_only")
-        self.update_generator = self.adapter.compile(self.step.generator_alone, "generator_only")
+        self.adapter = make_adapter([v for _, v in self.variables()], compile)
+
+        def player(side: str, model: Any, optimizer: Any, first: tuple[int, ...], companions: bool) -> Player:
+            return Player(side, self.adapter, model, optimizer, [first, *labels], batch_size, count, companions)
+
+        made = player("generator", generator, self.optimizers[0], (latent_dim,), companions=False)
+        judged = player("discriminator", discriminator, self.optimizers[1], image_shape, companions=True)
+        self.judges_apart = batch_statistics or judged.depends_on_batch
+        hooks = [(s.name, strategy_hooks(s)) for s in strategies]
+        door = Door(judged, hooks, self.judges_apart)
+        options = loss_options if loss_options is not None else loss.options()
+        objective = Objective(loss, options, door)
+        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy}
+        output = output_spec(discriminator, image_shape, *labels)
+        require_features(loss, strategies, output)
+        if one_stage:
+            require_one_stage(loss, hooks, judged, self.judges_apart, output)
+        self.step = AdversarialStep(
+            self.adapter,
+            self.planner,
+            made,
+            judged,
+            door,
+            objective,
+            Penalties(door, made, loss, options, self.every),
+            After(hooks, self.state, made, judged),
+            batch_size,
+            latent_dim,
+            self.ema,
+            frequencies,
+        )
+        self.main = self.step.one_stage if one_stage else self.step.two_stage
+        self._compiled: dict[tuple[str, frozenset[str]], Callable[..., Any]] = {}
         self.generate: Callable[..., np.ndarray] = self.adapter.inference(generator)
 
     @contextmanager
@@ -126,15 +161,40 @@ class Engine:
         ``batches`` gives batches of real images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra
         update's.
         """
-        for step, real in batches.iterate(start, stop):
+        for step, batch in batches.iterate(start, stop):
             plan = self.planner.plan(progress(step), self.signals)
-            vector = self.planner.vector(plan)
+            vector, due = self.planner.vector(plan), self.due(step)
             for k in range(1, plan.counts["discriminator_steps"]):
-                self.update_discriminator(batches.extra(step, k), vector, step_key(self.seed, step, 2 * k))
-            metrics = self.update_both(real, vector, step_key(self.seed, step, 0))
+                extra = batches.extra(step, k)
+                self.update("discriminator_only", due)(extra, vector, step_key(self.seed, step, 2 * k))
+            metrics = self.update(_main(plan), due)(batch, vector, step_key(self.seed, step, 0))
             for k in range(1, plan.counts["generator_steps"]):
-                self.update_generator(vector, step_key(self.seed, step, 2 * k + 1))
-            yield Step(progress(step), plan, metrics)
+                key = step_key(self.seed, step, 2 * k + 1)
+                if self.step.objective.looks_at_real:
+                    self.update("generator_beside", due)(batch, vector, key)
+                else:
+                    self.update("generator_only", due)(vector, key)
+            self.kept = {**self.kept, **metrics}  # what this step did not measure keeps its last value
+            yield Step(progress(step), plan, self.kept)
+
+    def due(self, step: int) -> frozenset[str]:
+        """Return the strategies whose lazy penalties are paid in a step."""
+        return frozenset(name for name, every in self.every.items() if step % every == 0)
+
+    def update(self, name: str, due: frozenset[str] = frozenset()) -> Callable[..., dict[str, Any]]:
+        """Return a compiled update, made when it is first asked for: one for each set of penalties that is due."""
+        if (name, due) not in self._compiled:
+            updates: dict[str, Callable[..., dict[str, Any]]] = {
+                "both": self.main,
+                "discriminator_main": self.step.discriminator_main,
+                "generator_main": self.step.generator_main,
+                "discriminator_only": self.step.discriminator_extra,
+                "generator_only": self.step.generator_extra,
+                "generator_beside": self.step.generator_beside,
+            }
+            called = "+".join([name, *sorted(due)]) if self.every else name
+            self._compiled[name, due] = self.adapter.compile(partial(updates[name], due=due), called)
+        return self._compiled[name, due]
 
     # ------------------------------------------------------------------ state
 
@@ -147,30 +207,34 @@ class Engine:
             "discriminator_optimizer": self.optimizers[1],
             **({"generator_average": self.ema} if self.ema else {}),
         }
+        held = {owner: holder.variables for owner, holder in owners.items()} | self.state.holders()
         return [
             (f"{owner}/{i:03d}/{variable.path}", variable)
-            for owner, holder in owners.items()
-            for i, variable in enumerate(holder.variables)
+            for owner, variables in held.items()
+            for i, variable in enumerate(variables)
         ]
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return all that decides how training goes on: arrays by name, and a JSON-able rest."""
         self.adapter.sync_to_keras()
         arrays = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in self.variables()}
-        return arrays, {
-            "signals": self.signals,
-            "strategies": {s.name: s.get_state() for s in self.strategies},
-        }
+        rest = {"signals": self.signals, "strategies": {s.name: s.get_state() for s in self.strategies}}
+        # Floats of 32 bits, which JSON keeps to the last.
+        return arrays, {**rest, "kept": {name: float(value) for name, value in self.kept.items()}}
 
-    def set_state(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any]) -> None:
-        """Take back what ``get_state`` returned.
+    def set_state(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any], anew: bool = False) -> None:
+        """Take back what ``get_state`` returned; ``anew``: strategies' device state begins again.
 
         Raises:
             GANForgeError: it was made by other networks.
         """
         # Layer paths may carry a process-wide counter, so a variable is known by owner and position.
         stored = {_position(name): array for name, array in arrays.items()}
+        begun = {id(v) for variables in self.state.holders().values() for v in variables} if anew else set()
+        self.state.begin_anew()
         for name, variable in self.variables():
+            if id(variable) in begun:
+                continue
             array = stored.get(_position(name))
             if array is None or tuple(array.shape) != tuple(variable.shape):
                 got = "is missing" if array is None else f"has the shape {tuple(array.shape)}"
@@ -180,6 +244,7 @@ class Engine:
             variable.assign(array)
         self.adapter.sync_from_keras()
         self.signals = dict(rest.get("signals", {}))
+        self.kept = dict(rest.get("kept", {}))
         for strategy in self.strategies:
             strategy.set_state(rest.get("strategies", {}).get(strategy.name, {}))
 
@@ -194,23 +259,26 @@ def _some_inputs(latent_dim: int, frequencies: np.ndarray | None, count: int = 8
     return [list(pair) for pair in zip(latents, classes)]
 
 
-def _require_one_stage(loss: Loss, discriminator: Player, apart: bool) -> None:
-    refused = "--step one-stage does not apply: "
-    if not loss.one_stage:
-        raise UsageError(
-            f"{refused}the loss '{loss.name}' has no slope at fakes beyond its margin; expected another loss, such "
-            "as bce, or --step two-stage"
-        )
-    if apart:
-        raise UsageError(
-            f"{refused}the discriminator has batch statistics, so that a fake's logit depends on the pictures beside "
-            "it; expected one without batch normalization, or --step two-stage"
-        )
-    if discriminator.losses.sums:
-        raise UsageError(
-            f"{refused}layers of the discriminator add losses of their own at the fakes, which are no part of the "
-            "generator's; expected one without, or --step two-stage"
-        )
+def _main(plan: Plan) -> str:
+    """Return the update that a step is made of: a network that makes none in this step stays as it is."""
+    if plan.counts["generator_steps"] == 0:
+        return "discriminator_main"
+    return "both" if plan.counts["discriminator_steps"] else "generator_main"
+
+
+def _adam(learning_rate: float | tuple[float, float], beta_1: float) -> keras.optimizers.Optimizer:
+    first = learning_rate[0] if isinstance(learning_rate, tuple) else learning_rate
+    return keras.optimizers.Adam(first, beta_1=beta_1, beta_2=0.999, epsilon=1e-8)
+
+
+def _ema(generator: keras.Model, ema: float | None, batches: Sequence[Any], batch_size: int) -> EMA | None:
+    if ema is None:
+        return None
+    return EMA(generator, ema if ema < 1 else None, batches, ema if ema >= 1 else None, batch_size)
+
+
+def _arrays(model: keras.Model) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in model.trainable_variables]
 
 
 def _position(name: str) -> str:

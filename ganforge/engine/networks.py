@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.engine.verdict import FEATURES, LOGITS
+from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.plugin.architecture import Architecture
 from ganforge.plugin.options import Options
 
@@ -42,8 +42,7 @@ def build_networks(
             raise
         except Exception as error:
             raise GANForgeError(
-                f"architecture '{architecture.name}' failed to build for {image_shape}: "
-                f"{type(error).__name__}: {_message(error)}"
+                f"architecture '{architecture.name}' failed to build for {image_shape}: {reason(error)}"
             ) from error
         # Within the seed: a class of one's own draws its weights when it is called first.
         _check(architecture, "generator", generator, (latent_dim,), tuple(image_shape))
@@ -52,27 +51,25 @@ def build_networks(
 
 
 def output_shape(model: keras.Model, *takes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of what a network makes of a batch of two; builds it where it is not built.
+    """Return the shape of the one tensor that a network makes of a batch of two; see ``output_spec``."""
+    return tuple(output_spec(model, *takes).shape)
+
+
+def output_spec(model: keras.Model, *takes: tuple[int, ...]) -> Any:
+    """Return what a network makes of a batch of two, in its structure: what has a shape; builds it if need be.
 
     ``takes`` are the shapes of its inputs without the batch, ``()`` for class labels.
     """
     shapes = [(2, *shape) for shape in takes]
+    types = ["float32" if shape[1:] else "int32" for shape in shapes]
     # A graph knows it; a class of one's own has to be called.
     if type(model).call.__module__.startswith("keras."):
         if not model.built:
             model.build(shapes[0] if len(shapes) == 1 else shapes)
-        return tuple(model.compute_output_shape(shapes[0] if len(shapes) == 1 else shapes))
-    zeros = [np.zeros(shape, "float32" if shape[1:] else "int32") for shape in shapes]
-    inputs = [keras.ops.convert_to_tensor(array) for array in zeros]
-    return tuple(model(inputs[0] if len(inputs) == 1 else inputs, training=False).shape)
-
-
-def _message(error: Exception) -> str:
-    """Return the first line of an error, and where Keras only says in which layer it came up, what it was."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
-        return f"{lines[0].rstrip('.')}: {lines[1]}"
-    return lines[0] if lines else ""
+        symbols = [keras.KerasTensor(shape, dtype) for shape, dtype in zip(shapes, types)]
+        return model.compute_output_spec(symbols[0] if len(symbols) == 1 else symbols)
+    inputs = [keras.ops.convert_to_tensor(np.zeros(shape, dtype)) for shape, dtype in zip(shapes, types)]
+    return model(inputs[0] if len(inputs) == 1 else inputs, training=False)
 
 
 @contextmanager
@@ -109,13 +106,33 @@ def _check(architecture: Architecture, role: str, model: Any, takes: tuple[int, 
             f"architecture '{name}': its {role} returned {type(model).__name__}; expected a keras.Model"
         )
     try:
-        output = output_shape(model, takes, *([()] if architecture.conditional else []))
+        output = output_spec(model, takes, *([()] if architecture.conditional else []))
     except Exception as error:
-        raise GANForgeError(
-            f"architecture '{name}': its {role} does not take {takes}: {_message(error) or type(error).__name__}"
-        ) from error
-    if output != (2, *gives):
-        raise GANForgeError(f"architecture '{name}': its {role} gives {output[1:]} from {takes}; expected {gives}")
+        raise GANForgeError(f"architecture '{name}': its {role} does not take {takes}: {reason(error)}") from error
+    if role == "discriminator":
+        _check_verdict(name, output, takes)
+        return
+    shape = tuple(getattr(output, "shape", ()))
+    if shape != (2, *gives):
+        got = shape[1:] if shape else type(output).__name__
+        raise GANForgeError(f"architecture '{name}': its {role} gives {got} from {takes}; expected {gives}")
+
+
+def _check_verdict(name: str, output: Any, takes: tuple[int, ...]) -> None:
+    """Hold what a discriminator returns to logits of any shape, or a dict of them and of features."""
+    logits = output.get(LOGITS) if isinstance(output, Mapping) else output
+    known = not isinstance(output, Mapping) or set(output) <= {LOGITS, FEATURES}
+    shape = tuple(getattr(logits, "shape", ()))
+    if known and len(shape) > 1 and shape[0] == 2 and all(shape[1:]):
+        return
+    if isinstance(output, Mapping):
+        got = f"a dict of {', '.join(map(str, output)) or 'nothing'}"
+    else:
+        got = str(shape[1:]) if shape else type(output).__name__
+    raise GANForgeError(
+        f"architecture '{name}': its discriminator gives {got} from {takes}; expected logits, such as (1,), or a "
+        f"dict of '{LOGITS}' and '{FEATURES}'"
+    )
 
 
 def summarize(model: keras.Model) -> list[dict[str, Any]]:

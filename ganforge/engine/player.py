@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from ganforge.engine.adapter import Adapter
 from ganforge.engine.context import Context
@@ -16,8 +17,8 @@ class Player:
     """A network of the game: as it is called in training, its optimizer, and what calling it showed.
 
     Args:
+        side: ``generator`` or ``discriminator``.
         takes: the shapes of its inputs without the batch; ``()`` are class labels.
-        rate: where the plan's vector has its learning rate.
         companions: whether to measure that an output depends on the rows beside it.
 
     Attributes:
@@ -29,29 +30,43 @@ class Player:
 
     def __init__(
         self,
+        side: str,
         adapter: Adapter,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         takes: Sequence[tuple[int, ...]],
         batch_size: int,
         classes: int,
-        rate: int,
         companions: bool = True,
     ) -> None:
-        self.adapter, self.model, self.optimizer, self.rate = adapter, model, optimizer, rate
+        self.side, self.adapter, self.model, self.optimizer = side, adapter, model, optimizer
         traits = observe(adapter, model, takes, batch_size, classes, companions)
         self.call, self.call_twice = adapter.forward(model, traits)
         self.losses = OwnLosses(model, traits.sums)
-        self.depends_on_batch = traits.depends_on_batch
+        self.depends_on_batch, self._assigned = traits.depends_on_batch, traits.assigned
 
     @property
     def weights(self) -> list[keras.Variable]:
         """The trainable weights, in the model's order."""
         return list(self.model.trainable_variables)
 
+    def call_anew(self, inputs: Any) -> Any:
+        """Call the network once more in training mode; what calls assign (batch statistics) stays as it is."""
+        before = [ops.copy(ops.convert_to_tensor(v)) for v in self._assigned]
+        output = self.call_twice(inputs)
+        for variable, value in zip(self._assigned, before):
+            variable.assign(value)
+        return output
+
     def learn(self, gradients: Sequence[Any], context: Context) -> None:
         """Move the weights against their gradients.
 
-        All that ever changes a weight comes by here: on several devices the gradients are averaged over them first.
+        All that an optimizer ever changes comes by here: on several devices the gradients are averaged over them
+        first.
         """
-        self.adapter.apply(self.optimizer, gradients, self.weights, context.rate(self.rate))
+        betas = {
+            name.removeprefix(f"{self.side}_"): value
+            for name, value in context.shared().items()
+            if name.startswith(f"{self.side}_beta")
+        }
+        self.adapter.apply(self.optimizer, gradients, self.weights, context.rate(self.side), **betas)

@@ -7,7 +7,9 @@ from typing import Any
 
 from ganforge.plugin.architecture import Architecture
 from ganforge.plugin.dataset import DatasetSource
+from ganforge.plugin.logger import Logger
 from ganforge.plugin.loss import Loss
+from ganforge.plugin.optimizer import Optimizer
 from ganforge.plugin.options import Options
 from ganforge.plugin.strategy import Strategy
 
@@ -59,6 +61,8 @@ KINDS = {
         Kind("strategy", "strategy", "Balancing strategies", "--balance", "register_strategies", Strategy, True),
         Kind("loss", "loss", "Losses", "--loss", "register_losses", Loss),
         Kind("dataset", "data source", "Data sources", "--data", "register_datasets", DatasetSource),
+        Kind("optimizer", "optimizer", "Optimizers", "--optimizer", "register_optimizers", Optimizer),
+        Kind("logger", "logger", "Loggers", "--log", "register_loggers", Logger),
     )
 }
 REGISTRATION_HOOKS = tuple(kind.hook for kind in KINDS.values())

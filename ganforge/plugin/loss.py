@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ganforge.plugin.calling import parameters
 from ganforge.plugin.options import Options
 
 
@@ -15,9 +16,11 @@ class Loss:
 
     Args:
         name: what ``--loss`` calls it.
-        discriminator: ``(real_logits, fake_logits, real_labels, fake_labels, options) -> scalar``; logits and labels
-            are (B, 1) float32, labels 1 for real and 0 for fake unless a strategy changed them.
-        generator: ``(fake_logits, labels, options) -> scalar``; labels are 1.
+        discriminator: ``(real_logits, fake_logits, real_labels, fake_labels, options) -> scalar``; logits are (B, K)
+            float32, K = 1 for most architectures, and labels (B, 1), 1 for real and 0 for fake unless a strategy
+            changed them. It may name ``real_features`` and ``fake_features``, where the discriminator returns some.
+        generator: ``(fake_logits, labels, options) -> scalar``; labels are 1. It may name ``real_logits``: the
+            updated discriminator's on this step's own real images, without a gradient; and features as above.
         penalty: optional, like the hook ``discriminator_penalty``, with ``options`` as well; part of the loss.
         options: the ``Options`` subclass they receive.
         summary: one line for ``ganforge plugins``.
@@ -39,3 +42,11 @@ class Loss:
     one_stage: bool = True
     boundary: float | None = 0.0
     soft_labels: bool = True
+
+    @property
+    def compares(self) -> bool:
+        """Whether the generator's loss looks at real logits too.
+
+        Then logits have no zero of their own: what counts is which of a real and a fake one is larger.
+        """
+        return "real_logits" in parameters(self.generator)

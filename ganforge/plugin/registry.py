@@ -17,6 +17,7 @@ from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest, reason
 from ganforge.plugin.calling import call_by_name, implementation, observer_hooks
+from ganforge.plugin.hookspecs import HOOK_API_VERSION
 from ganforge.plugin.kinds import KINDS
 from ganforge.plugin.options import Options, make_options, parse_spec
 from ganforge.plugin.validation import check_marked, check_unmarked, check_value, check_version
@@ -35,6 +36,7 @@ class Entry:
     version: str
     plugin: str
     sha256: str | None = None
+    api: int = HOOK_API_VERSION  # the version of the hooks that it was written for
 
     @property
     def options(self) -> type[Options]:
@@ -221,20 +223,20 @@ def _register(
     registry: Registry, module: ModuleType, package: str, version: str, plugin: str, digest: str | None
 ) -> None:
     """Add what a module registers, all of it or, when anything is wrong, nothing."""
-    check_version(module)
+    api = check_version(module)
     check_marked(module)
     new: list[Entry] = []
     for kind in KINDS:
 
         def register(value: Any, kind: str = kind) -> None:
-            name = check_value(kind, value)
+            name = check_value(kind, value, api)
             if any(entry.kind == kind and entry.name == name for entry in new):
                 raise GANForgeError(f"{KINDS[kind].word} '{name}' is registered twice")
-            new.append(Entry(kind, name, value, package, version, plugin, digest))
+            new.append(Entry(kind, name, value, package, version, plugin, digest, api))
 
         if (hook := implementation(module, KINDS[kind].hook)) is not None:
             call_by_name(hook)(register=register)
-    check_unmarked(module, [entry.value for entry in new])
+    check_unmarked(module, [entry.value for entry in new], api)
     for entry in new:
         registry.entries[entry.kind].setdefault(entry.name, []).append(entry)
     if observer_hooks(module):

@@ -22,18 +22,19 @@ from ganforge.plugin.hookspecs import (
     OBSERVER_HOOKS,
     OLDEST_HOOK_API_VERSION,
     STRATEGY_HOOKS,
+    hooks_of,
 )
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
 from ganforge.plugin.options import Options
 
 
-def check_version(module: types.ModuleType) -> None:
-    """Refuse a plugin whose ``ganforge_api`` names a version of the hooks that this GANForge does not speak.
+def check_version(module: types.ModuleType) -> int:
+    """Return the version of the hooks that a plugin was written for, its ``ganforge_api``; 1 where it says nothing.
 
     Raises:
-        GANForgeError: it does.
+        GANForgeError: this GANForge does not speak it.
     """
-    made_for = getattr(module, "ganforge_api", HOOK_API_VERSION)
+    made_for = getattr(module, "ganforge_api", OLDEST_HOOK_API_VERSION)
     if isinstance(made_for, bool) or not isinstance(made_for, int):
         raise GANForgeError(f"ganforge_api = {made_for!r} will not do; expected a whole number, such as 1")
     if made_for > HOOK_API_VERSION:
@@ -46,9 +47,10 @@ def check_version(module: types.ModuleType) -> None:
             f"it was made for version {made_for} of the hooks and this GANForge has versions "
             f"{OLDEST_HOOK_API_VERSION} to {HOOK_API_VERSION}; look for a newer release of it"
         )
+    return made_for
 
 
-def check_value(kind: str, value: Any) -> str:
+def check_value(kind: str, value: Any, version: int = HOOK_API_VERSION) -> str:
     """Check what a plugin registers as one kind, and return its name.
 
     Raises:
@@ -68,17 +70,26 @@ def check_value(kind: str, value: Any) -> str:
         if info.is_required():
             raise GANForgeError(f"{wanted.word} '{name}': option '{option}' has no default; every option needs one")
     if kind == "strategy":
-        check_strategy(value, f"strategy '{name}'")
+        check_strategy(value, f"strategy '{name}'", version)
     return name
 
 
-def check_strategy(strategy: Any, what: str) -> None:
+def check_strategy(strategy: Any, what: str, version: int = HOOK_API_VERSION) -> None:
     """Check a strategy, the class or an instance: every method called like a hook is one, and is marked.
 
+    ``version`` is that of the hooks it was written for: names that came later are its own.
+
     Raises:
-        GANForgeError: one is not, or takes what the hook does not give.
+        GANForgeError: one is not, or takes what the hook does not give; or it is lazy without an option ``every``.
     """
-    _check(strategy, what, (*STRATEGY_HOOKS, *OBSERVER_HOOKS), "the module that registers it")
+    known = hooks_of(version)
+    hooks = [name for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS) if name in known]
+    _check(strategy, what, hooks, known, "the module that registers it")
+    options = strategy.Options.model_fields
+    if strategy.lazy and "every" not in options:
+        raise GANForgeError(
+            f"{what} is lazy and has no option 'every'; expected one, such as every: int = Field(4, ge=1)"
+        )
 
 
 def check_marked(module: types.ModuleType) -> None:
@@ -92,7 +103,7 @@ def check_marked(module: types.ModuleType) -> None:
             _check_marked(module, name, member, f"module '{module.__name__}'")
 
 
-def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = ()) -> None:
+def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = (), version: int = HOOK_API_VERSION) -> None:
     """Check that what is marked in a module, or called like a hook, is a hook of modules and marked.
 
     ``registered``: what the module registered. A function called like a strategy's hook may be part of that, such as
@@ -101,17 +112,17 @@ def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = ()) -> 
     Raises:
         GANForgeError: a function would never be called.
     """
-    what, used = f"module '{module.__name__}'", _parts(registered)
+    what, used, known = f"module '{module.__name__}'", _parts(registered), hooks_of(version)
     for name, member in _functions(module):
         if id(_plain(member)) in used:
             continue
         if name not in HOOKS and is_marked(module, name, member):
             _check_marked(module, name, member, what)
-        if name in STRATEGY_HOOKS:
+        if name in STRATEGY_HOOKS and (name in known or is_marked(module, name, member)):
             raise GANForgeError(f"{name} stands in the module; it belongs in a Strategy class that is registered")
-        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and not is_marked(module, name, member):
+        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and name in known and not is_marked(module, name, member):
             raise GANForgeError(_unmarked(what, name))
-    missing = [hook for hook in REGISTRATION_HOOKS if implementation(module, hook) is None]
+    missing = [hook for hook in REGISTRATION_HOOKS if hook in known and implementation(module, hook) is None]
     package = module.__name__.partition(".")[0]
     for name, member in _functions(module):
         ours = str(getattr(_plain(member), "__module__", "")).partition(".")[0] == package
@@ -169,7 +180,7 @@ def _check_observer(observer: Any) -> None:
         check_marked(observer)
         check_unmarked(observer)
     else:
-        _check(observer, what, OBSERVER_HOOKS, "a module")
+        _check(observer, what, OBSERVER_HOOKS, hooks_of(1), "a module")
     if not any(implementation(observer, name) for name in OBSERVER_HOOKS):
         names = [name for name, _ in _callables(observer)]
         hint = next((f" Did you mean '{m}' by '{n}'?" for n in names if (m := most_like(n))), "")
@@ -179,16 +190,16 @@ def _check_observer(observer: Any) -> None:
         )
 
 
-def _check(owner: Any, what: str, hooks: Collection[str], elsewhere: str) -> None:
+def _check(owner: Any, what: str, hooks: Collection[str], known: Collection[str], elsewhere: str) -> None:
     unmarked = []
     for name, member in _callables(owner):
         if is_marked(owner, name, member):
             _check_marked(owner, name, member, what)
             if name in REGISTRATION_HOOKS:
                 raise GANForgeError(f"{what} implements {name}, which is called in {elsewhere} alone; move it there")
-        elif name in HOOKS:
+        elif name in known:
             raise GANForgeError(_unmarked(what, name))
-        else:
+        elif name not in HOOKS:
             unmarked.append(name)
     missing = [hook for hook in hooks if implementation(owner, hook) is None]
     for name in unmarked:

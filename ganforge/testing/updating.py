@@ -46,7 +46,7 @@ def engines_step(engine: Engine, side: int) -> Step:
     real = Batches(side, is_labelled(engine.generator)).extra(0, 0)
     vector = np.array(engine.planner.vector(engine.planner.plan(Progress(0, 1, 0, 1), {})))
     vector[:2] = 0.0
-    metrics = engine.update_both(real, vector, KEY)
+    metrics = engine.update("both")(real, vector, KEY)
     engine.adapter.sync_to_keras()
     gradients, values = {}, {}
     for name, model, optimizer in _both(engine):

@@ -56,7 +56,7 @@ def may_roll_back(on_nan: str, stages: Sequence[Stage], step: int) -> bool:
 
 def scale_learning_rate(setup: Setup, stages: Sequence[Stage]) -> None:
     """Train on with what the stages say the run's learning rate is multiplied by, under every strategy."""
-    setup.engine.planner.learning_rate = setup.learning_rate * learning_rate_scale(stages)
+    setup.engine.planner.scale = learning_rate_scale(stages)
 
 
 def lost(error: NotFinite, at: int, step: int, run: Path, on_nan: str) -> GANForgeError:

@@ -131,7 +131,7 @@ def _made(choice: Choice) -> Strategy:
         strategy: Strategy = choice.value(choice.options)
     except Exception as error:
         raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
-    check_strategy(strategy, f"strategy '{choice.name}'")
+    check_strategy(strategy, f"strategy '{choice.name}'", choice.entry.api)
     return strategy
 
 

@@ -56,7 +56,7 @@ FAULTS = [
         "optimizer.epsilon * math.sqrt",
         ADAM,
     ),
-    Fault("one-beta-for-both-moments", "tensor", TORCH, "beta1=optimizer.beta_1", "beta1=optimizer.beta_2", ADAM),
+    Fault("one-beta-for-both-moments", "tensor", TORCH, "beta1=beta_1", "beta1=beta_2", ADAM),
     Fault(
         "gradients-as-they-lie-in-memory",
         "forgotten",

@@ -120,8 +120,8 @@ FAULTS = [
         "half-a-plugin-is-registered",
         "order",
         PLUGINS,
-        "            new.append(Entry(kind, name, value, package, version, plugin, digest))",
-        "            new.append(Entry(kind, name, value, package, version, plugin, digest))\n"
+        "            new.append(Entry(kind, name, value, package, version, plugin, digest, api))",
+        "            new.append(Entry(kind, name, value, package, version, plugin, digest, api))\n"
         "            registry.entries[kind].setdefault(name, []).append(new.pop())",
         (P + "test_a_plugin_that_fails_halfway_registers_nothing",),
     ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.mutants.fault import Fault
 
-STEP, DOOR, OBJECTIVE, PLAYER, CONTEXT, ENGINE, PLAN, EMA, RANDOM = (
+STEP, DOOR, OBJECTIVE, PENALTIES, CONTEXT, ENGINE, PLAN, EMA, RANDOM = (
     f"ganforge/engine/{name}.py"
-    for name in ("step", "door", "objective", "player", "context", "engine", "plan", "ema", "randomness")
+    for name in ("step", "door", "objective", "penalties", "context", "engine", "plan", "ema", "randomness")
 )
 H, B = "tests/test_exact_step.py::", "tests/test_balance.py::"
 PLAIN = (H + "test_a_step_is_what_numpy_makes_of_it[bce-none]",)
@@ -23,15 +23,15 @@ FAULTS = [
         "noise-forgotten-in-the-generators-step",
         "forgotten",
         STEP,
-        'self.objective.generator(self.door.discriminate(images, False, context, "generator"))',
-        "self.objective.generator(self.door._logits(images, context))",
+        'fake = self.door.discriminate(images, False, context, "generator", measured)',
+        "fake = self.door._judge(images, context)",
         NOISE,
     ),
     Fault(
         "noise-on-reals-alone",
         "forgotten",
         DOOR,
-        'fakes = self.transform_images(fakes, False, context, "discriminator")',
+        'fakes = self.transform_images(fakes, False, context, "discriminator", measured)',
         "fakes = fakes + 0.0",
         NOISE,
     ),
@@ -63,16 +63,16 @@ FAULTS = [
         "real-and-fake-logits-swapped",
         "tensor",
         DOOR,
-        "real_logits, fake_logits, calls = logits[:count], logits[count:]",
-        "fake_logits, real_logits, calls = logits[:count], logits[count:]",
+        "of_real, of_fakes, calls = both.rows(",
+        "of_fakes, of_real, calls = both.rows(",
         PLAIN,
     ),
     Fault(
         "the-generator-wants-to-be-caught",
         "sign",
         OBJECTIVE,
-        "labels=ops.ones_like(fake_logits)",
-        "labels=ops.zeros_like(fake_logits)",
+        "labels=ops.ones((fake",
+        "labels=ops.zeros((fake",
         PLAIN,
     ),
     Fault(
@@ -88,26 +88,26 @@ FAULTS = [
         "order",
         STEP,
         "        metrics = self._learn_discriminator(as_images(batch.images), ops.stop_gradient(fakes), context)\n"
-        "        return {**metrics, **self._learn_generator(fakes, backward, context)}",
-        "        metrics = self._learn_generator(fakes, backward, context)\n"
+        "        metrics = {**metrics, **self._learn_generator(fakes, backward, context, batch)}",
+        "        metrics = self._learn_generator(fakes, backward, context, batch)\n"
         "        more = self._learn_discriminator(as_images(batch.images), ops.stop_gradient(fakes), context)\n"
-        "        return {**metrics, **more}",
+        "        metrics = {**metrics, **more}",
         PLAIN,
     ),
     Fault(
         "the-discriminator-at-the-generators-rate",
         "tensor",
         ENGINE,
-        "takes[1], batch_size, count, 1)",
-        "takes[1], batch_size, count, 0)",
+        'judged = player("discriminator"',
+        'judged = player("generator"',
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-unequal-lr]",),
     ),
     Fault(
         "the-generator-at-the-discriminators-rate",
         "tensor",
         ENGINE,
-        "takes[0], batch_size, count, 0, companions",
-        "takes[0], batch_size, count, 1, companions",
+        'made = player("generator"',
+        'made = player("discriminator"',
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-unequal-lr]",),
     ),
     Fault(
@@ -129,7 +129,7 @@ FAULTS = [
     Fault(
         "penalties-at-fakes-for-reals",
         "tensor",
-        DOOR,
+        PENALTIES,
         '"real": real,\n            "fake": fakes,',
         '"real": fakes,\n            "fake": real,',
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-r1]",),
@@ -138,24 +138,24 @@ FAULTS = [
         "d-real-of-the-fakes",
         "tensor",
         OBJECTIVE,
-        '"d_real": ops.mean(ops.sigmoid(real_logits))',
-        '"d_real": ops.mean(ops.sigmoid(fake_logits))',
+        '"d_real": ops.mean(ops.sigmoid(real.logits))',
+        '"d_real": ops.mean(ops.sigmoid(fake.logits))',
         PLAIN,
     ),
     Fault(
         "right-where-it-is-wrong",
         "sign",
         OBJECTIVE,
-        "ops.cast(fake_logits < self.loss.boundary",
-        "ops.cast(fake_logits > self.loss.boundary",
+        "ops.cast(fake.logits < self.boundary",
+        "ops.cast(fake.logits > self.boundary",
         ACCURATE,
     ),
     Fault(
         "pairs-the-other-way",
         "sign",
         OBJECTIVE,
-        "margin = real_logits - fake_logits",
-        "margin = fake_logits - real_logits",
+        "margin = real.logits - fake.logits",
+        "margin = fake.logits - real.logits",
         ACCURATE,
     ),
     Fault("pictures-by-128", "factor", STEP, "/ 127.5 - 1.0", "/ 128.0 - 1.0", PLAIN),
@@ -204,8 +204,8 @@ FAULTS = [
         "extra-updates-on-the-steps-pictures",
         "tensor",
         ENGINE,
-        "self.update_discriminator(batches.extra(step, k),",
-        "self.update_discriminator(real,",
+        "extra = batches.extra(step, k)",
+        "extra = batch",
         FRESH,
     ),
     Fault(

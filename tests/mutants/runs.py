@@ -198,8 +198,8 @@ FAULTS = [
         "rollback-counts-every-scale-again",
         "factor",
         RECOVERY,
-        "learning_rate = setup.learning_rate * learning_rate_scale(stages)",
-        "learning_rate *= learning_rate_scale(stages)",
+        "planner.scale = learning_rate_scale(stages)",
+        "planner.scale *= learning_rate_scale(stages)",
         (F + "test_each_rollback_scales_the_rate_that_the_run_began_with",),
     ),
     Fault(

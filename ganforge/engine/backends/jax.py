@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from ganforge.engine.optimizing import apply
 from ganforge.engine.traits import Traits, call_once
 
 
@@ -102,9 +103,10 @@ class Adapter:
 
         return call, call
 
-    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        optimizer.learning_rate = rate
-        optimizer.apply(gradients, variables)
+    def apply(
+        self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
+    ) -> None:
+        apply(optimizer, gradients, variables, rate, betas)
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return jax.random.normal(_at(key, stream), tuple(shape), dtype)

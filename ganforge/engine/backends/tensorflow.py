@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
 from ganforge.backend import quietly
+from ganforge.engine.optimizing import apply
 from ganforge.engine.traits import Traits, call_once
 from ganforge.plugin.types import Batch
 
@@ -87,9 +88,10 @@ class Adapter:
 
         return call, call
 
-    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        optimizer.learning_rate = rate
-        optimizer.apply(gradients, variables)
+    def apply(
+        self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
+    ) -> None:
+        apply(optimizer, gradients, variables, rate, betas)
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return tf.random.stateless_normal(shape, _at(key, stream), dtype=dtype)

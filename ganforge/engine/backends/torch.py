@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ganforge.engine.backends.torch_layers import Lowered, lower
 from ganforge.engine.keras_internals import adam_moments, held, torch_device, write
+from ganforge.engine.optimizing import apply, is_plain_adam
 from ganforge.engine.traits import Traits, call_once
 from ganforge.plugin.types import Batch
 
@@ -69,10 +70,11 @@ class Adapter:
         # derivative, which compiled code cannot give, goes through the network as it is.
         return torch.compile(run, dynamic=False) if compiles else run, run
 
-    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        if self.device.type != "cpu":
-            optimizer.learning_rate = rate
-            optimizer.apply(gradients, variables)
+    def apply(
+        self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
+    ) -> None:
+        if self.device.type != "cpu" or not is_plain_adam(optimizer):
+            apply(optimizer, gradients, variables, rate, betas)
             return
         # Keras's Adam, one pass over memory instead of a dozen. Keras adds epsilon to the root of the raw second
         # moment, torch to that of the corrected one; which is Keras's epsilon over the root of the correction.
@@ -80,6 +82,7 @@ class Adapter:
         optimizer.iterations.value.add_(1)
         optimizer.learning_rate = rate
         step = int(optimizer.iterations.value)
+        beta_1, beta_2 = (float(betas.get(name, getattr(optimizer, name))) for name in ("beta_1", "beta_2"))
         with torch.no_grad():
             torch._fused_adam_(
                 [v.value for v in variables],
@@ -89,10 +92,10 @@ class Adapter:
                 [],
                 [torch.tensor(float(step))] * len(variables),
                 lr=float(rate),
-                beta1=optimizer.beta_1,
-                beta2=optimizer.beta_2,
+                beta1=beta_1,
+                beta2=beta_2,
                 weight_decay=0.0,
-                eps=optimizer.epsilon / math.sqrt(1.0 - optimizer.beta_2**step),
+                eps=optimizer.epsilon / math.sqrt(1.0 - beta_2**step),
                 amsgrad=False,
                 maximize=False,
             )

@@ -1,0 +1,73 @@
+"""What happens once a step's main update is made: strategies move their device state, and the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from ganforge.engine.context import Context
+from ganforge.engine.door import Hooks, Metrics, result_of
+from ganforge.engine.player import Player
+from ganforge.engine.state import DeviceState
+from ganforge.errors import GANForgeError
+
+
+class After:
+    """Runs ``update_state``, then ``after_step``, of each strategy in turn."""
+
+    def __init__(self, hooks: Hooks, state: DeviceState, generator: Player, discriminator: Player) -> None:
+        self.hooks, self.state, self.generator, self.discriminator = hooks, state, generator, discriminator
+
+    def run(self, metrics: Metrics, context: Context) -> Metrics:
+        """Return the metrics with what the hooks measured."""
+        measured: Metrics = {}
+        state = dict(context.state)
+        for name, hooks in self.hooks:
+            given = context.given(name, f"{name}/state")
+            if update := hooks.get("update_state"):
+                if name not in state:
+                    raise GANForgeError(
+                        f"strategy '{name}' has update_state and no state; write initial_state(self, image_shape, "
+                        "batch_size), which returns the first"
+                    )
+                returned = update(**{**given, "metrics": metrics})
+                new = returned if self.state.is_state(name, returned) else result_of(name, returned, measured)
+                self.state.write(name, new, "update_state")
+                state[name] = new
+            if after := hooks.get("after_step"):
+                weights = {
+                    "generator_weights": [ops.convert_to_tensor(v) for v in self.generator.weights],
+                    "discriminator_weights": [ops.convert_to_tensor(v) for v in self.discriminator.weights],
+                }
+                returned = after(**{**given, **weights, "state": state.get(name)})
+                self._keep(name, result_of(name, returned, measured))
+        return {**metrics, **measured}
+
+    def _keep(self, name: str, returned: Any) -> None:
+        """Keep ``(generator weights, discriminator weights)``, None for what stays, or these and a new state."""
+        if returned is None:
+            return
+        if not isinstance(returned, (tuple, list)) or len(returned) not in (2, 3):
+            raise GANForgeError(
+                f"strategy '{name}': after_step returned {type(returned).__name__}; expected (generator_weights, "
+                "discriminator_weights), None for what stays, or these and the new state"
+            )
+        for player, values in zip((self.generator, self.discriminator), returned):
+            if values is not None:
+                _assign(name, player.side, player.weights, values)
+        if len(returned) == 3:
+            self.state.write(name, returned[2], "after_step")
+
+
+def _assign(name: str, side: str, weights: Sequence[keras.Variable], values: Sequence[Any]) -> None:
+    shapes = [tuple(value.shape) for value in values]
+    if shapes != [tuple(v.shape) for v in weights]:
+        raise GANForgeError(
+            f"strategy '{name}': after_step returned {len(shapes)} weights of the {side}, of other shapes or another "
+            f"number than its {len(weights)}; expected one for each, in their order"
+        )
+    for variable, value in zip(weights, values):
+        variable.assign(ops.stop_gradient(ops.cast(value, variable.dtype)))

@@ -1,0 +1,34 @@
+"""One update of a Keras optimizer, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+_PLAIN = keras.optimizers.Adam(learning_rate=0.0).get_config()
+# What a plain Adam may have its own values of.
+_OWN = ("name", "learning_rate", "beta_1", "beta_2", "epsilon")
+
+
+def apply(
+    optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, betas: Mapping[str, Any]
+) -> None:
+    """Let the optimizer move the variables, at a learning rate and with decay rates of this update alone."""
+    before = {name: getattr(optimizer, name) for name in betas}
+    optimizer.learning_rate = rate
+    try:
+        for name, value in betas.items():
+            setattr(optimizer, name, value)
+        optimizer.apply(gradients, variables)
+    finally:  # a value of the compiled step must not outlive it
+        for name, value in before.items():
+            setattr(optimizer, name, value)
+
+
+def is_plain_adam(optimizer: Any) -> bool:
+    """Say whether an optimizer is Keras's Adam without clipping, decay, averages or other additions."""
+    if type(optimizer) is not keras.optimizers.Adam:
+        return False
+    return all(value == _PLAIN[name] for name, value in optimizer.get_config().items() if name not in _OWN)

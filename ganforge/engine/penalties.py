@@ -1,0 +1,95 @@
+"""What is added to either network's loss: the loss's own penalty, and the strategies'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keras import ops
+
+from ganforge.engine.context import Context
+from ganforge.engine.door import Door, Metrics, result_of
+from ganforge.engine.player import Player
+from ganforge.engine.verdict import Verdict
+from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.loss import Loss
+from ganforge.plugin.options import Options
+
+
+class Penalties:
+    """Of both networks.
+
+    Args:
+        every: of each strategy whose penalties are lazy, in how many steps it pays once, and then that many times as
+            much. Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B.
+    """
+
+    def __init__(self, door: Door, generator: Player, loss: Loss, options: Options, every: Mapping[str, int]) -> None:
+        self.door, self.generator, self.loss, self.options, self.every = door, generator, loss, options, every
+        self._of_loss = call_by_name(loss.penalty) if loss.penalty else None
+
+    def of_discriminator(
+        self, real: Any, fakes: Any, verdicts: tuple[Verdict, Verdict], context: Context, measured: Metrics
+    ) -> Metrics:
+        """Return the scalars that the discriminator's loss is raised by, by their names; they are measured."""
+        added = {}
+        if self._of_loss is not None:
+            stream = f"{self.loss.name}/penalty"
+            given = self._given(real, fakes, verdicts, context, stream)
+            penalty = self._of_loss(**given, random=context.random(stream), options=self.options)
+            added[stream] = result_of(self.loss.name, penalty, measured)
+            measured[stream] = ops.stop_gradient(added[stream])
+        for name, penalty in self._due("discriminator_penalty", context):
+            stream = f"{name}/penalty"
+            given = self._given(real, fakes, verdicts, context, stream)
+            self._add(name, penalty(**given, **context.given(name, stream)), stream, added, measured)
+        return added
+
+    def of_generator(self, fakes: Any, latents: Any, context: Context, measured: Metrics) -> Metrics:
+        """Return the scalars that the generator's loss is raised by; their gradients reach no discriminator."""
+        added: Metrics = {}
+        for name, penalty in self._due("generator_penalty", context):
+            stream = f"{name}/generator_penalty"
+            discriminator, gradient = self.door.for_penalties(context, stream, real=False)
+            returned = penalty(
+                generator=lambda z: ops.cast(self.generator.call_anew(context.inputs(z)), "float32"),
+                discriminator=discriminator,
+                latents=latents,
+                fake=fakes,
+                gradient=gradient,
+                **context.given(name, stream),
+            )
+            self._add(name, returned, stream, added, measured)
+        return added
+
+    def acts_on_generator(self, context: Context) -> bool:
+        """Say whether ``of_generator`` would return anything."""
+        return any(True for _ in self._due("generator_penalty", context))
+
+    def _due(self, hook: str, context: Context) -> list[tuple[str, Callable[..., Any]]]:
+        return [
+            (name, hooks[hook])
+            for name, hooks in self.door.hooks
+            if hook in hooks and (name not in self.every or name in context.due)
+        ]
+
+    def _add(self, name: str, returned: Any, stream: str, added: Metrics, measured: Metrics) -> None:
+        scalar = result_of(name, returned, measured)
+        measured[stream] = ops.stop_gradient(scalar)
+        added[stream] = scalar * float(self.every[name]) if self.every.get(name, 1) != 1 else scalar
+
+    def _given(
+        self, real: Any, fakes: Any, verdicts: tuple[Verdict, Verdict], context: Context, stream: str
+    ) -> dict[str, Any]:
+        discriminator, gradient = self.door.for_penalties(context, stream, real=True)
+        of_real, of_fakes = verdicts
+        return {
+            "discriminator": discriminator,
+            "gradient": gradient,
+            "real": real,
+            "fake": fakes,
+            "real_logits": of_real.logits,
+            "fake_logits": of_fakes.logits,
+            "real_features": of_real.features,
+            "fake_features": of_fakes.features,
+        }

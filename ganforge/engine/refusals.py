@@ -1,0 +1,74 @@
+"""What does not go together, said when an engine is built and not when it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ganforge.engine.door import Hooks
+from ganforge.engine.player import Player
+from ganforge.engine.verdict import FEATURES, LOGITS
+from ganforge.errors import UsageError
+from ganforge.plugin.calling import implementation, parameters
+from ganforge.plugin.loss import Loss
+from ganforge.plugin.strategy import Strategy
+
+ASKED = ("real_features", "fake_features")
+
+
+def require_features(loss: Loss, strategies: Sequence[Strategy], output: Any) -> None:
+    """Refuse what asks for features of a discriminator that returns none."""
+    if isinstance(output, Mapping) and output.get(FEATURES) is not None:
+        return
+    askers = {
+        f"the loss '{loss.name}'": [loss.discriminator, loss.generator, *([loss.penalty] if loss.penalty else [])]
+    }
+    for strategy in strategies:
+        penalty = implementation(strategy, "discriminator_penalty")
+        askers[f"strategy '{strategy.name}'"] = [penalty] if penalty else []
+    for who, functions in askers.items():
+        for name in ASKED:
+            if any(name in parameters(function) for function in functions):
+                raise UsageError(
+                    f"{who} asks for {name}, which this discriminator does not return; expected one that "
+                    f"returns a dict with '{LOGITS}' and '{FEATURES}'"
+                )
+
+
+def require_one_stage(loss: Loss, hooks: Hooks, discriminator: Player, apart: bool, output: Any) -> None:
+    """Refuse to train both networks from one pass where their gradients at a fake differ by more than a factor."""
+    refused = "--step one-stage does not apply: "
+    logits = output[LOGITS] if isinstance(output, Mapping) else output
+    width = 1
+    for size in logits.shape[1:]:
+        width *= int(size)
+    if loss.compares:
+        raise UsageError(
+            f"{refused}the generator's loss '{loss.name}' looks at real pictures too; expected another loss, such as "
+            "bce, or --step two-stage"
+        )
+    if not loss.one_stage:
+        raise UsageError(
+            f"{refused}the loss '{loss.name}' has no slope at fakes beyond its margin; expected another loss, such "
+            "as bce, or --step two-stage"
+        )
+    for name, own in hooks:
+        if "generator_penalty" in own:
+            raise UsageError(
+                f"{refused}'{name}' adds to the generator's loss alone; leave it out of --balance, or choose --step "
+                "two-stage"
+            )
+    if width > 1:
+        raise UsageError(
+            f"{refused}the discriminator gives {width} logits for a picture; expected one, or --step two-stage"
+        )
+    if apart:
+        raise UsageError(
+            f"{refused}the discriminator has batch statistics, so that a fake's logit depends on the pictures beside "
+            "it; expected one without batch normalization, or --step two-stage"
+        )
+    if discriminator.losses.sums:
+        raise UsageError(
+            f"{refused}layers of the discriminator add losses of their own at the fakes, which are no part of the "
+            "generator's; expected one without, or --step two-stage"
+        )

@@ -1,0 +1,112 @@
+"""What strategies remember on the device, from step to step and from checkpoint to checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ganforge.errors import GANForgeError, reason
+from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.strategy import Strategy
+
+
+class DeviceState:
+    """Of each strategy with ``initial_state``: numbers in any structure of dicts, lists and tuples, as variables.
+
+    Args:
+        given: what ``initial_state`` may name: ``image_shape``, ``batch_size`` (of all devices together) and both
+            networks' trainable weights as they begin, ``generator_weights`` and ``discriminator_weights``, lists of
+            numpy arrays.
+
+    Raises:
+        GANForgeError: a strategy's ``initial_state`` failed, or returned what is no number.
+    """
+
+    def __init__(self, strategies: Sequence[Strategy], given: dict[str, Any]) -> None:
+        self._structures: dict[str, Any] = {}
+        self._begin: dict[str, list[np.ndarray]] = {}
+        self._variables: dict[str, list[keras.Variable]] = {}
+        for strategy in strategies:
+            name = strategy.name
+            structure = _initial(strategy, given)
+            if structure is None:
+                continue
+            self._structures[name] = structure
+            self._begin[name] = [_array(name, value) for value in keras.tree.flatten(structure)]
+            self._variables[name] = [
+                keras.Variable(array, trainable=False, dtype=str(array.dtype), name=f"state_{i}")
+                for i, array in enumerate(self._begin[name])
+            ]
+
+    def holders(self) -> dict[str, list[keras.Variable]]:
+        """Return the variables by the owner's name in a checkpoint."""
+        return {f"strategy {name}": variables for name, variables in self._variables.items()}
+
+    def begin_anew(self) -> None:
+        """Give every strategy the state it began with."""
+        for name, arrays in self._begin.items():
+            for variable, array in zip(self._variables[name], arrays):
+                variable.assign(array)
+
+    def read(self) -> dict[str, Any]:
+        """Return each strategy's state as tensors, in the structure that it gave."""
+        return {
+            name: keras.tree.pack_sequence_as(self._structures[name], [ops.convert_to_tensor(v) for v in variables])
+            for name, variables in self._variables.items()
+        }
+
+    def is_state(self, name: str, value: Any) -> bool:
+        """Say whether a value has the structure of a strategy's state."""
+        try:
+            keras.tree.assert_same_structure(self._structures[name], value)
+        except (ValueError, TypeError, KeyError):
+            return False
+        return True
+
+    def write(self, name: str, value: Any, hook: str) -> None:
+        """Keep a strategy's new state.
+
+        Raises:
+            GANForgeError: its structure or a shape is another than at first.
+        """
+        if not self.is_state(name, value):
+            raise GANForgeError(
+                f"strategy '{name}': {hook} returned a state of another structure than initial_state; expected the "
+                "same names and lengths"
+            )
+        for variable, new in zip(self._variables[name], keras.tree.flatten(value), strict=True):
+            new = ops.stop_gradient(ops.cast(new, variable.dtype))
+            if tuple(new.shape) != tuple(variable.shape):
+                raise GANForgeError(
+                    f"strategy '{name}': {hook} returned a state of shape {tuple(new.shape)} where initial_state "
+                    f"gave {tuple(variable.shape)}; shapes must stay"
+                )
+            variable.assign(new)
+
+
+def _initial(strategy: Strategy, given: dict[str, Any]) -> Any:
+    function: Callable[..., Any] | None = getattr(strategy, "initial_state", None)
+    if function is None:
+        return None
+    try:
+        return call_by_name(function)(**given)
+    except GANForgeError:
+        raise
+    except Exception as error:
+        raise GANForgeError(f"strategy '{strategy.name}': initial_state raised {reason(error)}") from error
+
+
+def _array(strategy: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value if isinstance(value, (int, float, np.ndarray)) else ops.convert_to_numpy(value))
+    except Exception:
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        raise GANForgeError(f"strategy '{strategy}': initial_state has {type(value).__name__}; expected numbers")
+    if array.dtype == np.float64:
+        return array.astype("float32")
+    return array.astype("int32") if array.dtype == np.int64 else array
