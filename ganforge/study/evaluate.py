@@ -51,7 +51,7 @@ def evaluate(
     from ganforge.metrics.swd import swd
     from ganforge.metrics.tone import tone
 
-    say = progress or (lambda what: None)
+    say = progress or (lambda _: None)
     # What can be wrong is looked at first: the rest takes minutes.
     require_file(run.path / NAME)
     if inception is not None:

@@ -69,6 +69,11 @@ class Case:
         return [s for s in ours if s.name not in (self.value.name, *mine) and self.value.name not in s.conflicts]
 
     @cached_property
+    def idle_engine(self) -> Engine:
+        """An engine that never trains, for its adapter."""
+        return small_engine(self.registry)
+
+    @cached_property
     def training(self) -> Trained:
         """Twenty steps with the plugin under check on small networks, and the same twenty again."""
         if self.entry.kind == "loss":

@@ -58,7 +58,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def ask(signum: int, frame: Any) -> None:
+    def ask(_signum: int, _frame: Any) -> None:
         stopping.set()
         restore()
 

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from ganforge.testing.comparing import Twins, restored, same_numbers
-from ganforge.testing.watching import Call, Watch, watched
+from ganforge.testing.reference.comparison import Twins, restored, same_numbers
+from ganforge.testing.reference.layer_calls import Call, Watch, watched
 
 TIMES = 6
 
