@@ -41,11 +41,12 @@ def train(
     """
     from ganforge.plugin.validation import check_observers
     from ganforge.training.config import TrainConfig
-    from ganforge.training.setup import Training
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Trainer
 
     observers = check_observers(observers)  # before the pictures are read
     config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
-    return Run(Training.new(config).run(observers).run)
+    return Run(Trainer(Setup.new(config)).run(observers).run)
 
 
 class Run:
@@ -236,15 +237,14 @@ class Run:
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
-            GANForgeError: see ``Training.resume``.
+            GANForgeError: see ``ganforge.training.resume.resume``.
         """
         from ganforge.plugin.validation import check_observers
-        from ganforge.training.setup import Training
+        from ganforge.training.resume import resume
 
         observers = check_observers(observers)
-
         if isinstance(changes.get("balance"), str):
             changes["balance"] = (changes["balance"],)
-        Training.resume(self.path, epochs, **changes).run(observers)
+        resume(self.path, epochs=epochs, **changes).run(observers)
         self._generator = None
         return self

@@ -19,11 +19,12 @@ from keras import layers, ops  # noqa: E402
 from support import fixed_normal  # noqa: E402
 
 from ganforge import Strategy, hookimpl  # noqa: E402
+from ganforge.engine.context import Context  # noqa: E402
 from ganforge.engine.engine import Engine  # noqa: E402
 from ganforge.engine.networks import dtype_policy, seeded  # noqa: E402
-from ganforge.engine.step import Updates, as_images  # noqa: E402
+from ganforge.engine.step import AdversarialStep, as_images  # noqa: E402
 from ganforge.plugin.registry import load_plugins  # noqa: E402
-from ganforge.plugin.types import Progress  # noqa: E402
+from ganforge.plugin.types import Batch, Progress  # noqa: E402
 
 BATCH, SIZE, LATENT = 8, 16, 12
 REGISTRY = load_plugins()
@@ -56,10 +57,10 @@ class Batches:
 
     def iterate(self, start, stop):
         for step in range(start, stop):
-            yield step, self.images[8 * (step % 8) :][:BATCH].copy()
+            yield step, Batch(self.images[8 * (step % 8) :][:BATCH].copy())
 
     def extra(self, step, k):
-        return self.images[k : k + BATCH].copy()
+        return Batch(self.images[k : k + BATCH].copy())
 
 
 def networks(dropout=0.2, norm=True):
@@ -142,7 +143,7 @@ report["resumes"] = begun + train(rest_of, 3) == lines and same(rest_of.get_stat
 
 
 def generator_weights(machine):
-    machine.adapter.push_state()
+    machine.adapter.sync_to_keras()
     return [np.array(ops.convert_to_numpy(v.value)) for v in machine.generator.trainable_variables]
 
 
@@ -200,20 +201,20 @@ report["bfloat16_dtype"] = str(bf16.generator.layers[0].compute_dtype)
 
 # One stage: against two updates made apart, both from the same old networks. Plain gradient steps, because Adam's
 # first steps are signs and would hide or magnify differences.
-def simultaneous(self, real, vector, key):
-    fakes, pull = self._make(key)
-    objective = self._discriminator_objective(as_images(real), vector, key)
+def simultaneous(self, batch, vector, key):
+    context = Context(self.adapter, self.planner, vector, key)
+    fakes, backward = self._generate(context)
+    loss = self._discriminator_loss(as_images(batch.images), context)
     held = ops.stop_gradient(fakes)
-    variables = self.discriminator.trainable_variables
-    (_, (metrics, _)), gradients, _ = self.adapter.value_and_gradients(lambda: objective(held), variables)
+    (_, (metrics, _)), gradients, _ = self.adapter.value_and_gradients(lambda: loss(held), self.discriminator.weights)
 
     def of_generator(images):
-        loss = self._generator_loss(self.discriminate(images, False, vector, key, "discriminator"))
+        loss = self.objective.generator(self.door.discriminate(images, False, context, "discriminator"))
         return loss, ops.stop_gradient(loss)
 
     (_, loss), _, (at_fakes,) = self.adapter.value_and_gradients(of_generator, [], fakes)
-    self.adapter.apply(self.discriminator_optimizer, gradients, variables, vector[1])
-    self._move_generator(pull, at_fakes, vector)
+    self.discriminator.learn(gradients, context)
+    self._move_generator(backward, at_fakes, context)
     return metrics | {"g_loss": loss}
 
 
@@ -222,12 +223,12 @@ def plain_step(optimizer, gradients, variables, rate):
         variable.assign(ops.stop_gradient(variable - 300.0 * rate * gradient))
 
 
-as_published = Updates.one_stage
+as_published = AdversarialStep.one_stage
 report["one_stage"] = {}
 for name in ("bce", "least-squares", "wasserstein"):
     ends = []
     for method in (as_published, simultaneous):
-        Updates.one_stage = method
+        AdversarialStep.one_stage = method
         kept = [strategy("input-noise", sigma=0.3), strategy("label-noise", flip=0.2)]
         machine = engine(loss=name, strategies=kept, step="one-stage", dropout=0)
         machine.adapter.apply = plain_step
@@ -243,7 +244,7 @@ for name in ("bce", "least-squares", "wasserstein"):
         "lines": max(abs(a[k] - b[k]) for a, b in zip(our_lines, their_lines) for k in a),
         "moved": len(moved & {"generator", "discriminator"}),
     }
-Updates.one_stage = as_published
+AdversarialStep.one_stage = as_published
 
 # The same weights, latents and noise everywhere: what remains is the arithmetic, which must agree across backends.
 parity = engine(strategies=[strategy("input-noise", sigma=0.1), strategy("r1")], dropout=0, norm=True)
@@ -251,7 +252,7 @@ weights = np.random.default_rng(11)
 for _, variable in parity.variables():
     if variable.trainable and "optimizer" not in variable.path and len(variable.shape) > 1:
         variable.assign(weights.normal(0, 0.05, variable.shape).astype("float32"))
-parity.adapter.pull_state()
+parity.adapter.sync_from_keras()
 
 
 parity.adapter.normal = fixed_normal
@@ -260,7 +261,7 @@ report["parity"] = train(parity)
 frozen = engine(dropout=0)
 frozen_before = {k: v.copy() for k, v in frozen.get_state()[0].items() if k.startswith("discriminator/")}
 vector = frozen.planner.vector(frozen.planner.plan(Progress(0, 1, 0, 1), {}))
-frozen._generator_only(vector, np.array([1, 2], np.uint32))
+frozen.update_generator(vector, np.array([1, 2], np.uint32))
 frozen_after = {k: v for k, v in frozen.get_state()[0].items() if k.startswith("discriminator/")}
 report["frozen"] = same(frozen_before, frozen_after)
 report["images"] = [float(first.generate(np.zeros((2, LATENT), "float32")).min()), "float32"]

@@ -22,7 +22,7 @@ from ganforge import Strategy, hookimpl  # noqa: E402
 from ganforge.engine.engine import Engine  # noqa: E402
 from ganforge.engine.randomness import Random  # noqa: E402
 from ganforge.plugin.registry import load_plugins  # noqa: E402
-from ganforge.plugin.types import Progress  # noqa: E402
+from ganforge.plugin.types import Batch, Progress  # noqa: E402
 
 BATCH, SIDE, LATENT, STEPS, RATE = 4, 8, 5, 2, 0.05
 REGISTRY = load_plugins()
@@ -291,7 +291,7 @@ def plain_step(optimizer, gradients, variables, rate):
 class Pictures:
     def iterate(self, start, stop):
         for step in range(start, stop):
-            yield step, pictures(step)
+            yield step, Batch(pictures(step))
 
 
 def pictures(step):
@@ -322,7 +322,7 @@ def by_engine(kind):
         lines.append(
             [line["d_loss"], line["g_loss"], line.get("discriminator/losses", 0.0), line["generator/losses"]]
         )
-    engine.adapter.push_state()
+    engine.adapter.sync_to_keras()
     names = [v.path for m in (generator, discriminator) for v in m.variables]
     return engine.judges_apart, lines, names, arrays(generator, discriminator)
 
@@ -407,7 +407,7 @@ def constrained():
     engine = Engine(generator, discriminator, loss, batch_size=BATCH, latent_dim=LATENT, learning_rate=0.01)
     for _ in engine.steps(Pictures(), lambda s: Progress(s, 3, 0, 1), 0, 3):
         pass
-    engine.adapter.push_state()
+    engine.adapter.sync_to_keras()
     clipped, normed = (ops.convert_to_numpy(discriminator.layers[i].kernel) for i in (1, 2))
     return np.array([np.abs(clipped).max(), *np.linalg.norm(normed, axis=0)])
 
@@ -443,7 +443,7 @@ def random_layers():
     with seeded(0):  # a layer without a seed takes one of Python's random numbers
         model = keras.Model(inputs, layers.Concatenate()([make()(inputs) for make in RANDOM.values()]))
     adapter = make_adapter(model.variables)
-    forward = adapter.forward(model, observe(adapter, model, [(32, 32, 16)], 4, 0))
+    forward, _ = adapter.forward(model, observe(adapter, model, [(32, 32, 16)], 4, 0))
     run = adapter.compile(lambda x, key: {"out": forward(x)}, "random layers")
     ones = np.ones((16, 32, 32, 16), np.float32)
     steps = []
@@ -476,7 +476,7 @@ def conditional():
     class Labelled(Pictures):
         def iterate(self, start, stop):
             for step in range(start, stop):
-                yield step, (pictures(step), np.array([0, 1, 2, 1], np.int32))
+                yield step, Batch(pictures(step), np.array([0, 1, 2, 1], np.int32))
 
     loss = REGISTRY.get("loss", "bce").value
     engine = Engine(
@@ -528,7 +528,7 @@ def classes_of_ones_own():
     engine = Engine(*built[0], loss, batch_size=BATCH, latent_dim=LATENT, learning_rate=0.01)
     for _ in engine.steps(Pictures(), lambda s: Progress(s, 2, 0, 1), 0, 2):
         pass
-    engine.adapter.push_state()
+    engine.adapter.sync_to_keras()
     ended = arrays(*built[0])
     picture = engine.generate(np.ones((1, LATENT), np.float32))
     dense = built[0][0].dense

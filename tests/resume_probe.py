@@ -32,14 +32,16 @@ def again(folder: Path) -> dict[str, Any]:
     from soak import SETTINGS, Slow, differences
 
     from ganforge.training.config import TrainConfig
-    from ganforge.training.setup import Training
+    from ganforge.training.resume import resume
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Trainer
 
     killed = next(folder.glob("run_*"))
     keras.utils.clear_session()  # names of layers count on within a process
-    Training.resume(killed).run([Slow()])
+    resume(killed).run([Slow()])
     keras.utils.clear_session()
     settings = {**SETTINGS, "runs_dir": str(folder / "whole")}
-    return {"differences": differences(killed, Training.new(TrainConfig.of(settings)).run().run)}
+    return {"differences": differences(killed, Trainer(Setup.new(TrainConfig.of(settings))).run().run)}
 
 
 def crossed(run: Path, backend: str) -> dict[str, Any]:
@@ -47,20 +49,21 @@ def crossed(run: Path, backend: str) -> dict[str, Any]:
     import keras
 
     from ganforge.runs import load_checkpoint
-    from ganforge.training.setup import Training
+    from ganforge.training.resume import resume
 
     keras.utils.clear_session()
     saved = load_checkpoint(run)
-    training = Training.resume(run, epochs=9, backend=backend)
-    engine, arrays = training.engine, training.engine.get_state()[0]
+    trainer = resume(run, epochs=9, backend=backend)
+    setup, engine = trainer.setup, trainer.setup.engine
+    arrays = engine.get_state()[0]
     # Sorted, both are in the engine's order: owner, position, and a path that backends may spell differently.
     pairs = [[held[name] for name in sorted(held)] for held in (arrays, saved.arrays)]
     images = engine.generate(LATENTS)
     engine.adapter.normal = fixed_normal
-    steps = engine.steps(training.batches, training.progress, saved.step, saved.step + 1)
+    steps = engine.steps(setup.batches, setup.progress, saved.step, saved.step + 1)
     step = next(steps).read()
     steps.close()
-    training.lock.release()
+    trainer.start.recorder.release()
     return {
         "arrays": len(arrays),
         "equal": all(np.array_equal(a, b) for a, b in zip(*pairs, strict=True)),

@@ -61,7 +61,9 @@ class Slow:
 
 def work(settings: dict[str, Any], run: str, kill_before: int | None) -> None:
     """Train ``run`` on, or a new one; kill this very process before its ``kill_before``-th file operation."""
-    from ganforge.training.setup import Training
+    from ganforge.training.resume import resume
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Trainer
 
     places = (str(Path(settings["runs_dir"]).resolve()), os.environ["GANFORGE_CACHE_DIR"])
     count, watching = 0, True
@@ -75,12 +77,12 @@ def work(settings: dict[str, Any], run: str, kill_before: int | None) -> None:
 
     sys.addaudithook(watch)
     if run:
-        training = Training.resume(Path(run))
+        trainer = resume(Path(run))
     else:
         from ganforge.training.config import TrainConfig
 
-        training = Training.new(TrainConfig.of(settings))
-    training.run([Slow()])
+        trainer = Trainer(Setup.new(TrainConfig.of(settings)))
+    trainer.run([Slow()])
     watching = False
     (Path(settings["runs_dir"]) / "operations").write_text(str(count))
 
@@ -97,8 +99,9 @@ class Forked:
         choose_backend(backend)
         import torch
 
-        import ganforge.training.setup
         from ganforge.engine import engine  # noqa: F401
+        from ganforge.plugin.registry import load_plugins
+        from ganforge.training import resume  # noqa: F401
 
         for heavy in (
             "tensorflow",
@@ -113,7 +116,7 @@ class Forked:
             ):  # Keras loads TensorFlow to save a model, where it is installed
                 importlib.import_module(heavy)
         torch.set_num_threads(1)
-        ganforge.training.load_plugins()
+        load_plugins()
 
     def start(self, settings: dict[str, Any], run: str, kill_before: int | None) -> int:
         sys.stdout.flush()

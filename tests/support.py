@@ -20,6 +20,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganforge.plugin.types import Batch
+
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 # As a test's parameters: compiling takes JAX and TensorFlow long.
@@ -75,12 +77,12 @@ class Same:
     """The same batch at every step, in place of a run's batches."""
 
     def __init__(self, batch: Any) -> None:
-        self.batch = batch
+        self.batch = Batch(batch)
 
-    def iterate(self, start: int, stop: int) -> Iterable[tuple[int, Any]]:
+    def iterate(self, start: int, stop: int) -> Iterable[tuple[int, Batch]]:
         return ((step, self.batch) for step in range(start, stop))
 
-    def extra(self, step: int, k: int) -> Any:
+    def extra(self, step: int, k: int) -> Batch:
         return self.batch
 
 

@@ -84,10 +84,7 @@ def test_extra_fakes_are_of_each_class_as_often_as_the_pictures():
     from ganforge.testing.cases import small_engine
 
     engine = small_engine(load_plugins())
-    from ganforge.engine.step import Updates
-
-    updates = Updates.__new__(Updates)
-    updates.adapter, updates.batch_size, updates.frequencies = engine.adapter, 4000, np.array([0.1, 0.6, 0.3])
-    drawn = updates._draw_classes([1, 2]).numpy()
+    engine.step.batch_size, engine.step.frequencies = 4000, np.array([0.1, 0.6, 0.3])
+    drawn = engine.step._draw_classes([1, 2]).numpy()
     assert drawn.shape == (4000,)
     np.testing.assert_allclose(np.bincount(drawn) / 4000, [0.1, 0.6, 0.3], atol=0.03)

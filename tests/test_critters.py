@@ -17,7 +17,8 @@ from ganforge.data.critters import (
     draw_factors,
     render_critters,
 )
-from ganforge.data.sources import CRITTERS, CritterOptions, is_path, register_datasets
+from ganforge.data.load import is_path
+from ganforge.data.sources import CRITTERS, CritterOptions, register_datasets
 from ganforge.errors import UsageError
 from ganforge.plugin.dataset import DatasetSource
 

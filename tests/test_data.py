@@ -534,10 +534,10 @@ def test_an_epoch_shows_every_image_at_most_once_and_each_has_its_order(array):
 
 def test_a_step_depends_on_seed_and_step_alone(array):
     forwards, backwards = Batches(array, 5, seed=1), Batches(array, 5, seed=1)
-    there = [forwards.batch(step) for step in range(12)]
-    back = [backwards.batch(step) for step in reversed(range(12))][::-1]
+    there = [forwards.batch(step).images for step in range(12)]
+    back = [backwards.batch(step).images for step in reversed(range(12))][::-1]
     assert np.array_equal(there, back)
-    assert not np.array_equal(there[0], Batches(array, 5, seed=2).batch(0))
+    assert not np.array_equal(there[0], Batches(array, 5, seed=2).batch(0).images)
     assert there[0].shape == (5, 4, 4, 1)
     assert there[0].dtype == np.uint8
     assert there[0].flags.c_contiguous
@@ -546,17 +546,17 @@ def test_a_step_depends_on_seed_and_step_alone(array):
 
 def test_extra_batches_are_stateless_and_independent(array):
     batches = Batches(array, 5, seed=1)
-    extra = batches.extra(3, 0)
+    extra = batches.extra(3, 0).images
     batches.batch(9)
-    assert np.array_equal(extra, batches.extra(3, 0))
-    assert all(len(set(batches.extra(step, 0)[:, 0, 0, 0])) == 5 for step in range(20))
+    assert np.array_equal(extra, batches.extra(3, 0).images)
+    assert all(len(set(batches.extra(step, 0).images[:, 0, 0, 0])) == 5 for step in range(20))
     others = [batches.batch(3), batches.extra(3, 1), batches.extra(4, 0), Batches(array, 5, 2).extra(3, 0)]
-    assert not any(np.array_equal(extra, other) for other in others)
+    assert not any(np.array_equal(extra, other.images) for other in others)
 
 
 def test_batches_of_a_memory_map_are_plain_arrays(array, tmp_path):
     np.save(tmp_path / "a.npy", array)
-    batch = Batches(np.load(tmp_path / "a.npy", mmap_mode="r"), 5, 0).batch(0)
+    batch = Batches(np.load(tmp_path / "a.npy", mmap_mode="r"), 5, 0).batch(0).images
     assert type(batch) is np.ndarray
     assert batch.flags.writeable
 
@@ -569,9 +569,10 @@ def test_iterate_is_in_order_and_resumes(array):
     batches = Batches(array, 5, seed=1)
     steps, pictures = zip(*batches.iterate(0, 11))
     assert steps == tuple(range(11))
-    assert np.array_equal(pictures, [batches.batch(step) for step in range(11)])
+    pictures = [batch.images for batch in pictures]
+    assert np.array_equal(pictures, [batches.batch(step).images for step in range(11)])
     resumed = list(Batches(array, 5, seed=1).iterate(6, 11))
-    assert np.array_equal([batch for _, batch in resumed], pictures[6:])
+    assert np.array_equal([batch.images for _, batch in resumed], pictures[6:])
     assert list(batches.iterate(5, 5)) == []
     assert workers() == []
 

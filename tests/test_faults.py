@@ -22,10 +22,10 @@ from support import SMALL, At, one_line, photos
 from ganforge import GANForgeError, Run, UsageError, hookimpl, train
 from ganforge.engine.plan import Planner
 from ganforge.runs import lock_run, read_metrics
-from ganforge.training.interruption import NotFinite, explained, require_finite_weights
+from ganforge.training.interruption import explained
+from ganforge.training.recorder import draw
+from ganforge.training.recovery import NotFinite, require_finite_weights, scale_learning_rate
 from ganforge.training.schedule import Schedule, parse_every
-from ganforge.training.setup import Training
-from ganforge.training.trainer import Session
 
 TINY = {
     **SMALL,
@@ -119,11 +119,8 @@ def test_a_row_of_the_grid_is_of_one_class():
         drawn.append(labels)
         return np.zeros((len(labels), 2, 2, 3))
 
-    session = Session.__new__(Session)
-    session.training = SimpleNamespace(classes=("a", "b", "c"))
-    session.engine = SimpleNamespace(generate=generate, showing=nullcontext)
-    session.latents = np.zeros((100, 4))
-    assert len(session._pictures()) == 100
+    engine = SimpleNamespace(generate=generate, showing=nullcontext)
+    assert len(draw(engine, np.zeros((100, 4)), classes=3)) == 100
     assert drawn[0].tolist() == [row % 3 for row in range(10) for _ in range(10)]
 
 
@@ -214,12 +211,13 @@ def test_rollback_returns_with_a_smaller_learning_rate_and_says_so(exploding, ga
 
 
 def test_each_rollback_scales_the_rate_that_the_run_began_with():
-    training = Training.__new__(Training)
-    training.learning_rate_scale = 1.0
-    training.engine = SimpleNamespace(planner=SimpleNamespace(learning_rate=0.04))
+    planner = SimpleNamespace(learning_rate=0.04)
+    setup = SimpleNamespace(engine=SimpleNamespace(planner=planner), learning_rate=0.04)
+    stages = [{"step": 0}]
     for scale in (0.5, 0.25, 0.125):
-        training.rescale_learning_rate(scale)
-        assert training.engine.planner.learning_rate == pytest.approx(0.04 * scale)
+        stages.append({"step": 8, "learning_rate_scale": scale})
+        scale_learning_rate(setup, stages)
+        assert planner.learning_rate == pytest.approx(0.04 * scale)
 
 
 # ------------------------------------------------------------------ disks and memory

@@ -11,8 +11,7 @@ from typing import Any
 import keras
 import pytest
 
-from ganforge.engine import step as updates
-from ganforge.engine import traits
+from ganforge.engine import player, traits
 from ganforge.engine.backends import torch as adapter
 from ganforge.engine.backends import torch_layers
 from ganforge.testing import CHECKS
@@ -79,15 +78,15 @@ def losses_of_the_update_ignored(patch: Any) -> None:
         def of_call(self) -> list[Any]:
             return []
 
-    patch.setattr(updates, "OwnLosses", Nothing)
+    patch.setattr(player, "OwnLosses", Nothing)
 
 
 def judged_together(patch: Any) -> None:
     def observe(*arguments: Any, **keywords: Any) -> Any:
         return dataclasses.replace(original(*arguments, **keywords), depends_on_batch=False)
 
-    original = updates.observe
-    patch.setattr(updates, "observe", observe)
+    original = player.observe
+    patch.setattr(player, "observe", observe)
 
 
 def lowered_by_the_first_node(patch: Any) -> None:

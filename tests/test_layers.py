@@ -16,6 +16,7 @@ import pytest
 from support import ROOT
 
 FACE = "ganforge"  # ganforge/__init__.py: the public names, each looked up when first used
+VERSION = "ganforge.__version__"  # the one name of the face that stands behind nothing
 
 # What each part may import beside itself; "data.critters" is that module of data/ and no other.
 MAY: dict[str, tuple[str, ...]] = {
@@ -37,6 +38,7 @@ MAY: dict[str, tuple[str, ...]] = {
     # a run
     "training": (
         *("backend", "data", "engine", "errors", "files", "loggers", "media", "metrics.diversity", "plugin", "runs"),
+        VERSION,
     ),
     "api": (
         *(
@@ -70,11 +72,8 @@ MAY: dict[str, tuple[str, ...]] = {
 # (importing module, imported module): against the table, for now.
 BREACHES: set[tuple[str, str]] = {
     ("diagnosis.rules", "study.evaluate"),
-    ("training.setup", FACE),
 }
-CIRCLES: set[frozenset[str]] = {
-    frozenset({"training.outputs", "training.resume", "training.setup", "training.trainer"}),
-}
+CIRCLES: set[frozenset[str]] = set()
 
 
 def modules(folder: Path) -> dict[str, Path]:
@@ -104,7 +103,8 @@ def imports(path: Path, package: str, known: Iterable[str]) -> Iterator[tuple[st
                 continue
             inner = module[len(package) + 1 :]
             whole = f"{inner}.{name}".strip(".")
-            yield (whole, "") if whole in known else (inner or package, name)
+            found = (whole, "") if whole in known else (inner or package, name)
+            yield (VERSION, "") if found == (FACE, "__version__") else found
 
 
 def _called(call: ast.Call) -> str:
@@ -206,7 +206,7 @@ def test_every_kind_of_import_is_seen(tmp_path):
         "errors": "",
         "data/__init__": "",
         "data/files": "import ganforge.errors",
-        "data/images": "from ganforge.data import files\nfrom ganforge import __version__",
+        "data/images": "from ganforge.data import files\nfrom ganforge import Run, __version__",
         "engine/__init__": "from importlib import import_module\ndef f(x): return import_module(f'ganforge.cli.{x}')",
         "engine/loop": "def f():\n    from ganforge.runs import find_run",
         "runs": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ganforge.session import Session",
@@ -223,7 +223,7 @@ def test_every_kind_of_import_is_seen(tmp_path):
         "errors": set(),
         "data": set(),
         "data.files": {"errors"},
-        "data.images": {"data.files", "ganforge"},
+        "data.images": {"data.files", "ganforge", VERSION},
         "engine": {"cli.*"},
         "engine.loop": {"runs"},
         "runs": {"session"},
@@ -237,6 +237,13 @@ def test_every_kind_of_import_is_seen(tmp_path):
         "session": ("runs",),
         "cli": ("session",),
     }
-    against = {("data.images", "ganforge"), ("engine", "cli.*"), ("engine.loop", "runs"), ("runs", "session")}
+    against = {
+        ("data.images", "ganforge"),
+        ("data.images", VERSION),
+        ("engine", "cli.*"),
+        ("engine.loop", "runs"),
+        ("runs", "session"),
+    }
     assert breaches(edges, may) == against
     assert breaches(edges, may | {"engine": ("runs.find",), "runs": ("session",)}) == against - {("runs", "session")}
+    assert breaches(edges, may | {"data": ("errors", VERSION)}) == against - {("data.images", VERSION)}

@@ -74,7 +74,7 @@ def test_resuming_to_where_a_run_has_been_is_refused_in_one_line(
     run = stopped_at(step)
     before = (run.path / "run.json").read_bytes()
     with monkeypatch.context() as patch:
-        forbid(patch, "ganforge.training.load_images")
+        forbid(patch, "ganforge.training.setup.load_images")
         code, _, err = ganforge_cli("resume", "run_1", "--epochs", epochs)
         assert code == 2
         assert one_line(err) == f"ganforge: {words}ganforge resume run_1 goes on to its 25"
@@ -217,7 +217,7 @@ def test_a_missing_extra_is_said_before_the_frames_are_made(run, ganforge_cli, m
 
 
 def test_a_runs_directory_that_cannot_be_is_said_before_the_pictures_are_read(ganforge_cli, monkeypatch, tmp_path):
-    forbid(monkeypatch, "ganforge.training.load_images")
+    forbid(monkeypatch, "ganforge.training.setup.load_images")
     (tmp_path / "file").write_text("")
     code, _, err = ganforge_cli("train", "--runs-dir", "file/runs")
     assert code == 1

@@ -546,22 +546,21 @@ def test_flops_are_those_that_torch_counts(arch):
     from torch.utils.flop_counter import FlopCounterMode
 
     from ganforge.training.config import TrainConfig
-    from ganforge.training.setup import Training
+    from ganforge.training.record import manifest
+    from ganforge.training.setup import Setup
 
-    training = Training.new(
-        TrainConfig.of({"arch": arch, "data": "critters:count=8", "image_size": 16, "batch_size": 8})
-    )
+    setup = Setup.new(TrainConfig.of({"arch": arch, "data": "critters:count=8", "image_size": 16, "batch_size": 8}))
     inputs = {"generator": torch.zeros(1, 100), "discriminator": torch.zeros(1, 16, 16, 3)}
-    for role, model in (("generator", training.generator), ("discriminator", training.discriminator)):
+    for role, model in (("generator", setup.engine.generator), ("discriminator", setup.engine.discriminator)):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             model(inputs[role], training=False)
-        counted, unknown = flops(training.networks[role], list(inputs[role].shape[1:]))
+        counted, unknown = flops(setup.networks[role], list(inputs[role].shape[1:]))
         assert counted == counter.get_total_flops()
         assert unknown == []
-    about = cost(training.manifest())
+    about = cost(manifest(setup))
     assert about["parameters"] == {
-        "generator": training.generator.count_params(),
-        "discriminator": training.discriminator.count_params(),
+        "generator": setup.engine.generator.count_params(),
+        "discriminator": setup.engine.discriminator.count_params(),
     }
     assert about["training_flops"] == 3 * about["flops"]["generator"] + 8 * about["flops"]["discriminator"]
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 
 from ganforge.errors import GANForgeError
 from ganforge.runs import (
-    MetricsWriter,
+    append_metrics,
     create_run,
     drop_snapshots,
     find_run,
@@ -70,10 +70,8 @@ def test_a_manifest_is_changed_whole_and_a_damaged_one_is_one_line(tmp_path):
 
 
 def test_metrics_survive_a_torn_line_and_are_cut_to_a_step(tmp_path):
-    writer = MetricsWriter(tmp_path / "metrics.jsonl")
     for step in range(1, 6):
-        writer.write({"step": step, "d_loss": {2: float("nan"), 3: float("-inf")}.get(step, 0.5)})
-    writer.close()
+        append_metrics(tmp_path, {"step": step, "d_loss": {2: float("nan"), 3: float("-inf")}.get(step, 0.5)})
     assert [line["d_loss"] for line in read_metrics(tmp_path)] == [0.5, None, None, 0.5, 0.5]
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 6, "d_l')

@@ -25,7 +25,7 @@ random = np.random.default_rng(0)
 for v in model.trainable_variables:
     v.assign(random.normal(0, 1, v.shape).astype("float32"))
 adapter = make_adapter(model.variables)
-run = adapter.forward(model, observe(adapter, model, [(16, 16, 3)], 4, 0))
+run, _ = adapter.forward(model, observe(adapter, model, [(16, 16, 3)], 4, 0))
 weights = model.trainable_variables
 step = adapter.compile(
     lambda x, key: adapter.value_and_gradients(lambda: (keras.ops.sum(run(x)), ()), weights)[0][0], "u"
@@ -33,7 +33,7 @@ step = adapter.compile(
 pictures = random.uniform(-1, 1, (4, 16, 16, 3)).astype("float32")
 for _ in range(200):
     step(pictures, np.array([1, 2], np.uint32))
-adapter.push_state()
+adapter.sync_to_keras()
 found = {}
 for layer in model.layers:
     if hasattr(layer, "u"):  # what the layer divides by, by its own u; what is left, by NumPy

@@ -17,31 +17,30 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ganforge.diagnosis.rules import Finding
-    from ganforge.training.setup import Training
-    from ganforge.training.trainer import Outcome
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Outcome, Trainer
 
 LINES = 20
 
 
-def follow(training: Training, quiet: bool) -> int:
+def follow(trainer: Trainer, quiet: bool) -> int:
     """Run a training with its display, say what it left, and return the exit code."""
     from ganforge.diagnosis.live import Watcher
+    from ganforge.training.interruption import StoppedAtOnce
 
     out = console()
-    display = None if quiet else Display(out, training)
+    display = None if quiet else Display(out, trainer)
     observers = [display, Watcher(lambda finding: _warn(out, finding))] if display else []
     try:
-        outcome = training.run(observers)
-    except KeyboardInterrupt:
-        if training.run_directory is None:
-            raise
-        name = run_name(training.run_directory, training.config.runs_dir)
+        outcome = trainer.run(observers)
+    except StoppedAtOnce as error:
+        name = run_name(error.run, trainer.setup.settings.runs_dir)
         click.echo(f"ganforge: stopped at once; go on from the last checkpoint: ganforge resume {name}", err=True)
         return 130
     finally:
         if display:
             display.close()
-    conclude(out, training, outcome, quiet)
+    conclude(out, trainer.setup, outcome, quiet)
     return 130 if outcome.state == "stopped" else 0
 
 
@@ -50,18 +49,18 @@ def _warn(out: Console, finding: Finding) -> None:
     out.print(f"[yellow]{finding.title}[/]: {finding.numbers}. More: [bold]ganforge diagnose latest[/]")
 
 
-def conclude(out: Console, training: Training, outcome: Outcome, quiet: bool) -> None:
+def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
     """Say where everything is and what to do next."""
     from rich.markup import escape
 
-    name = run_name(outcome.run, training.config.runs_dir)
+    name = run_name(outcome.run, setup.settings.runs_dir)
     if quiet:
         out.print(escape(say_path(outcome.run)))
         return
     if outcome.state == "stopped":
         out.print(
-            f"\n[yellow]Stopped[/] in epoch {outcome.step // training.steps_per_epoch + 1} of "
-            f"{training.config.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
+            f"\n[yellow]Stopped[/] in epoch {outcome.step // setup.steps_per_epoch + 1} of "
+            f"{setup.settings.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
         )
         return
     rows: list[tuple[str, Any]] = [("run", say_path(outcome.run))]
@@ -112,8 +111,8 @@ def decoding(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 class Display:
     """An observer that shows losses, D(real), D(fake), img/s and the time left."""
 
-    def __init__(self, out: Console, training: Training) -> None:
-        self.out, self.training = out, training
+    def __init__(self, out: Console, trainer: Trainer) -> None:
+        self.out, self.setup, self.start_step = out, trainer.setup, trainer.start.step
         self.begun = time.perf_counter()
         self.metrics: dict[str, float] = {}
         self.progress: Any = None
@@ -132,8 +131,7 @@ class Display:
             expand=True,
             refresh_per_second=8,
         )
-        start = self.training.start_step
-        self.task = self.progress.add_task("preparing", total=self.training.steps, completed=start, numbers="")
+        self.task = self.progress.add_task("preparing", total=self.setup.steps, completed=self.start_step, numbers="")
         self.progress.start()
 
     @hookimpl
@@ -168,8 +166,8 @@ class Display:
         return "  ".join(parts)
 
     def _left(self, done: int) -> str:
-        ours = done - self.training.start_step
-        return duration((time.perf_counter() - self.begun) / max(ours, 1) * (self.training.steps - done))
+        ours = done - self.start_step
+        return duration((time.perf_counter() - self.begun) / max(ours, 1) * (self.setup.steps - done))
 
     @hookimpl
     def epoch_ended(self, epoch: Any) -> None:
@@ -182,7 +180,7 @@ class Display:
         self._print(
             f"epoch {epoch.epoch}/{epoch.epochs}  D {m['d_loss']:.3f}  G {m['g_loss']:.3f}  "
             f"D(real) {m['d_real']:.2f}  D(fake) {m['d_fake']:.2f}  {m['images_per_second']:.0f} img/s  "
-            f"{self._left(epoch.epoch * self.training.steps_per_epoch)} left"
+            f"{self._left(epoch.epoch * self.setup.steps_per_epoch)} left"
         )
 
     def _print(self, text: str) -> None:

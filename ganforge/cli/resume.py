@@ -39,20 +39,21 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
     RUN is a name such as run_12, a path, or `latest`.
     """
     from ganforge.runs import find_run
-    from ganforge.training.setup import Training
+    from ganforge.training.resume import resume
 
     path = find_run(run, Path(runs_dir))
     changes["balance"] = changes["balance"] or None
     with decoding(quiet) as progress:
-        training = Training.resume(path, progress=progress, **changes)
-    for warning in training.warnings:
+        trainer = resume(path, progress=progress, **changes)
+    setup, start_step = trainer.setup, trainer.start.step
+    for warning in setup.choices.warnings:
         click.echo(f"ganforge: {warning}", err=True)
     if not quiet:
-        epoch = training.start_step / training.steps_per_epoch
+        epoch = start_step / setup.steps_per_epoch
         console().print(
-            f"{run_name(path, runs_dir)} goes on from step {training.start_step:,} (epoch {epoch:.3g} of "
-            f"{training.config.epochs})"
+            f"{run_name(path, runs_dir)} goes on from step {start_step:,} (epoch {epoch:.3g} of "
+            f"{setup.settings.epochs})"
         )
-        if change := training.changes():
+        if change := trainer.changes():
             console().print(f"From here on: {change}", markup=False)
-    return follow(training, quiet)
+    return follow(trainer, quiet)

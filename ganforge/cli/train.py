@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -11,6 +11,9 @@ from click.core import ParameterSource
 from ganforge.cli.console import console, pairs, with_options
 from ganforge.cli.live import decoding, follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
+
+if TYPE_CHECKING:
+    from ganforge.training.setup import Setup
 
 EPILOG = """\b
 Examples:
@@ -98,7 +101,8 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` goes on from there.
     """
     from ganforge.training.config import TrainConfig
-    from ganforge.training.setup import Training
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Trainer
 
     given = {n: v for n, v in flags.items() if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT}
     filed = _read(config_file)
@@ -107,16 +111,16 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     config = TrainConfig.of(settings)
     out = console()
     with decoding(quiet) as progress:
-        training = Training.new(config, progress)
-    for warning in training.warnings:
+        setup = Setup.new(config, progress)
+    for warning in setup.choices.warnings:
         click.echo(f"ganforge: {warning}", err=True)
     if not quiet or dry_run:
         filed_backend = "backend" in filed and "backend" not in given
-        describe(out, training, f"--config {config_file}" if filed_backend else "--backend")
+        describe(out, setup, f"--config {config_file}" if filed_backend else "--backend")
     if dry_run:
-        describe_plan(out, training)
+        describe_plan(out, setup)
         return 0
-    return follow(training, quiet)
+    return follow(Trainer(setup), quiet)
 
 
 def _read(file: str | None) -> dict[str, Any]:
@@ -144,21 +148,21 @@ def _read(file: str | None) -> dict[str, Any]:
     return values
 
 
-def describe(out: Any, training: Any, asked: str = "--backend") -> None:
+def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     """Print what will be trained, with everything resolved; ``asked``: where the backend was asked for, if it was."""
     from rich.markup import escape
     from rich.panel import Panel
 
     from ganforge.errors import on_one_line
 
-    config, images = training.config, training.images
-    balance = [with_options(s.name, s.options.model_dump()) for s in training.strategies]
-    sizes = training.parameters
+    settings, choices, images = setup.settings, setup.choices, setup.images
+    balance = [with_options(s.name, s.options.model_dump()) for s in choices.strategies]
+    sizes = setup.parameters
     rows = [
-        ("architecture", with_options(training.arch.name, training.arch_options.model_dump())),
+        ("architecture", with_options(choices.architecture.name, choices.architecture.options.model_dump())),
         ("parameters", f"generator {sizes['generator']:,}, discriminator {sizes['discriminator']:,}"),
         ("balance", "\n".join(balance) or "none"),
-        ("loss", with_options(training.loss.name, training.loss_options.model_dump())),
+        ("loss", with_options(setup.loss.name, setup.loss.options.model_dump())),
         ("data", images.description),
     ]
     if images.skipped:
@@ -168,23 +172,23 @@ def describe(out: Any, training: Any, asked: str = "--backend") -> None:
     rows += [
         (
             "training",
-            f"{config.epochs} epochs × {training.steps_per_epoch} steps of {config.batch_size} pictures, "
-            f"Adam {config.learning_rate:g}, seed {config.seed}",
+            f"{settings.epochs} epochs × {setup.steps_per_epoch} steps of {settings.batch_size} pictures, "
+            f"Adam {settings.learning_rate:g}, seed {settings.seed}",
         ),
-        ("runs on", f"{training.backend_choice.said(asked)}, {config.precision}"),
+        ("runs on", f"{choices.backend.said(asked)}, {settings.precision}"),
     ]
     out.print(
         Panel(pairs([(n, escape(v)) for n, v in rows]), title="GANForge", title_align="left", border_style="dim")
     )
 
 
-def describe_plan(out: Any, training: Any) -> None:
+def describe_plan(out: Any, setup: Setup) -> None:
     """Print both networks and the first step's scalars."""
     from rich.markup import escape
 
     from ganforge.media.diagram import architecture_text
 
-    out.print(escape(architecture_text(training.networks)))
+    out.print(escape(architecture_text(setup.networks)))
     out.print("First step")
-    out.print(pairs([(name, f"{value:g}") for name, value in training.first_plan().items()]))
+    out.print(pairs([(name, f"{value:g}") for name, value in setup.first_plan().items()]))
     out.print("Nothing was trained or written (--dry-run).")

@@ -7,11 +7,11 @@ import mmap
 import queue
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.types import Batch
 
 _EPOCH_STREAM, _EXTRA_STREAM = 1, 2
 # Of a memory map, how much may stay resident, and what a picture's first touch brings besides it (Linux maps the
@@ -22,7 +22,7 @@ _RESIDENT_BYTES, _AROUND_BYTES = 2**27, 2**16
 class Batches:
     """Shuffled batches of ``array``, uint8 (N, H, W, C), each image at most once an epoch.
 
-    With ``labels``, int32 (N,), every batch is a tuple of images and their labels.
+    With ``labels``, int32 (N,), every batch has its images' labels too.
 
     Nothing is remembered between calls, so a resumed run sees what one never stopped would see. The last
     ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. ``steps_per_epoch`` is
@@ -69,11 +69,11 @@ class Batches:
             self._order = (epoch, order)
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
-    def batch(self, step: int) -> Any:
-        """Return the batch of ``step`` (from 0), uint8 (batch_size, H, W, C), contiguous."""
+    def batch(self, step: int) -> Batch:
+        """Return the batch of ``step`` (from 0), its images uint8 (batch_size, H, W, C), contiguous."""
         return self._take(self.indices(step))
 
-    def extra(self, step: int, k: int) -> Any:
+    def extra(self, step: int, k: int) -> Batch:
         """Return the ``k``-th extra batch of ``step``, for further discriminator updates; shape as ``batch``.
 
         Drawn from all images without repetition, independently of the epoch's order.
@@ -81,22 +81,22 @@ class Batches:
         chosen = self._random(_EXTRA_STREAM, step, k).choice(len(self._array), self.batch_size, replace=False)
         return self._take(chosen)
 
-    def _take(self, indices: np.ndarray) -> Any:
-        batch = np.take(self._array, indices, axis=0)
-        self._resident += batch.nbytes + len(batch) * _AROUND_BYTES
+    def _take(self, indices: np.ndarray) -> Batch:
+        images = np.take(self._array, indices, axis=0)
+        self._resident += images.nbytes + len(images) * _AROUND_BYTES
         if self._map is not None and self._resident > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             # Only this process lets go of the pages; the system keeps them as long as it has room. So memory does
             # not grow with the data, and the next read is hardly slower.
             self._map.madvise(mmap.MADV_DONTNEED)
             self._resident = 0
-        return batch if self._labels is None else (batch, self._labels[indices].astype(np.int32))
+        return Batch(images, None if self._labels is None else self._labels[indices].astype(np.int32))
 
-    def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, Any]]:
+    def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, Batch]]:
         """Yield (step, batch) for ``start_step`` up to, not including, ``stop_step``; one thread works ahead.
 
         An exception in the thread is raised here. Closing the generator ends the thread.
         """
-        ready: queue.Queue[tuple[int, Any] | BaseException | None] = queue.Queue(self._prefetch)
+        ready: queue.Queue[tuple[int, Batch] | BaseException | None] = queue.Queue(self._prefetch)
         stop = threading.Event()
 
         def work() -> None:

@@ -1,8 +1,7 @@
-"""The embedded source of pictures, and how a path is told from a name."""
+"""The embedded source of pictures."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,21 +50,3 @@ CRITTERS = DatasetSource(
 def register_datasets(register: Callable[[Any], None]) -> None:
     """Register the embedded critters by the road that any plugin takes."""
     register(CRITTERS)
-
-
-def is_path(text: str) -> bool:
-    """Tell whether a ``--data`` text is a path rather than a source's ``NAME:key=value``.
-
-    A path has a separator, starts with ``.`` or ``~``, ends in ``.zip``, or exists.
-    """
-    separators = {"/", os.sep, os.altsep or "/"}
-    if text.startswith((".", "~")) or text.lower().endswith(".zip"):
-        return True
-    # The options of a name may hold a separator; what stands before its colon may not.
-    name, colon, rest = text.partition(":")
-    if any(mark in (name if colon and "=" in rest else text) for mark in separators):
-        return True
-    try:
-        return os.path.exists(text)
-    except ValueError:  # a null character
-        return False

@@ -9,8 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from ganforge.engine.keras_internals import all_layers
 
-class Average:
+
+class EMA:
     """An exponential moving average of a model's trainable weights, w̄ ← w̄ + (1 - d) (w - w̄).
 
     After n updates d = min(decay, (1 + n) / (10 + n)), so that the untrained weights are soon forgotten. ``follow``
@@ -25,9 +27,7 @@ class Average:
 
     def __init__(self, model: keras.Model, decay: float, batches: Sequence[Any] = ()) -> None:
         self.decay, self.model, self.batches = decay, model, list(batches)
-        self.normalized = [
-            layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)
-        ]
+        self.normalized = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
         self.followed = list(model.trainable_variables)
         self.updates = keras.Variable(0.0, trainable=False, dtype="float32", name="average_updates")
         self.means = [

@@ -11,11 +11,16 @@ import keras
 import numpy as np
 
 from ganforge.engine.backends import make_adapter
-from ganforge.engine.ema import Average
+from ganforge.engine.door import Door
+from ganforge.engine.ema import EMA
+from ganforge.engine.networks import output_shape
+from ganforge.engine.objective import Objective
 from ganforge.engine.plan import Plan, Planner
+from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
-from ganforge.engine.step import Updates
+from ganforge.engine.step import AdversarialStep
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
 from ganforge.plugin.strategy import Strategy
@@ -84,50 +89,33 @@ class Engine:
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
             optimizer.build(model.trainable_variables)
         self.signals: dict[str, float] = {}
-        self.average = Average(generator, ema, _some_inputs(latent_dim, frequencies)) if ema else None
+        self.ema = EMA(generator, ema, _some_inputs(latent_dim, frequencies)) if ema else None
         self.adapter = make_adapter([v for _, v in self.variables()], compile)
-        updates = Updates(
-            self.adapter,
-            generator,
-            discriminator,
-            self.optimizers,
-            loss,
-            loss_options if loss_options is not None else loss.options(),
-            strategies,
-            self.planner,
-            batch_size,
-            latent_dim,
-            self.average,
-            frequencies,
-            batch_statistics,
+        count, labels = (0, []) if frequencies is None else (len(frequencies), [()])
+        image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
+        takes = [(latent_dim,), *labels], [image_shape, *labels]
+        made = Player(self.adapter, generator, self.optimizers[0], takes[0], batch_size, count, 0, companions=False)
+        judged = Player(self.adapter, discriminator, self.optimizers[1], takes[1], batch_size, count, 1)
+        self.judges_apart = batch_statistics or judged.depends_on_batch
+        door = Door(judged, [(s.name, strategy_hooks(s)) for s in strategies], self.judges_apart)
+        objective = Objective(loss, loss_options if loss_options is not None else loss.options(), door)
+        self.step = AdversarialStep(
+            *(self.adapter, self.planner, made, judged, door, objective, batch_size, latent_dim),
+            *(self.ema, frequencies),
         )
-        self.judges_apart = updates.judges_apart
-        if step == "one-stage" and not loss.one_stage:
-            raise UsageError(
-                f"--step one-stage does not apply: the loss '{loss.name}' has no slope at fakes beyond its margin; "
-                "expected another loss, such as bce, or --step two-stage"
-            )
-        if step == "one-stage" and updates.judges_apart:
-            raise UsageError(
-                "--step one-stage does not apply: the discriminator has batch statistics, so that a fake's logit "
-                "depends on the pictures beside it; expected one without batch normalization, or --step two-stage"
-            )
-        if step == "one-stage" and updates.discriminator_losses.sums:
-            raise UsageError(
-                "--step one-stage does not apply: layers of the discriminator add losses of their own at the fakes, "
-                "which are no part of the generator's; expected one without, or --step two-stage"
-            )
-        main = updates.one_stage if step == "one-stage" else updates.both
-        self._both = self.adapter.compile(main, "both")
-        self._discriminator_only = self.adapter.compile(updates.discriminator_only, "discriminator_only")
-        self._generator_only = self.adapter.compile(updates.generator_only, "generator_only")
+        if step == "one-stage":
+            _require_one_stage(loss, judged, self.judges_apart)
+        main = self.step.one_stage if step == "one-stage" else self.step.two_stage
+        self.update_both = self.adapter.compile(main, "both")
+        self.update_discriminator = self.adapter.compile(self.step.discriminator_alone, "discriminator_only")
+        self.update_generator = self.adapter.compile(self.step.generator_alone, "generator_only")
         self.generate: Callable[..., np.ndarray] = self.adapter.inference(generator)
 
     @contextmanager
     def showing(self) -> Iterator[None]:
         """Have the generator's Keras variables hold, for a while, the weights that pictures are drawn from."""
-        self.adapter.push_state()
-        with self.average.worn() if self.average else nullcontext():
+        self.adapter.sync_to_keras()
+        with self.ema.worn() if self.ema else nullcontext():
             yield
 
     def steps(
@@ -135,17 +123,17 @@ class Engine:
     ) -> Generator[Step, None, None]:
         """Yield each finished step from ``start`` up to ``stop``: the loop of the paper's algorithm 1.
 
-        ``batches`` gives uint8 images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra update's; for
-        networks that take class labels, (images, labels).
+        ``batches`` gives batches of real images: ``iterate(start, stop)`` a step's, ``extra(step, k)`` an extra
+        update's.
         """
         for step, real in batches.iterate(start, stop):
             plan = self.planner.plan(progress(step), self.signals)
             vector = self.planner.vector(plan)
             for k in range(1, plan.counts["discriminator_steps"]):
-                self._discriminator_only(*_parts(batches.extra(step, k)), vector, step_key(self.seed, step, 2 * k))
-            metrics = self._both(*_parts(real), vector, step_key(self.seed, step, 0))
+                self.update_discriminator(batches.extra(step, k), vector, step_key(self.seed, step, 2 * k))
+            metrics = self.update_both(real, vector, step_key(self.seed, step, 0))
             for k in range(1, plan.counts["generator_steps"]):
-                self._generator_only(vector, step_key(self.seed, step, 2 * k + 1))
+                self.update_generator(vector, step_key(self.seed, step, 2 * k + 1))
             yield Step(progress(step), plan, metrics)
 
     # ------------------------------------------------------------------ state
@@ -157,7 +145,7 @@ class Engine:
             "discriminator": self.discriminator,
             "generator_optimizer": self.optimizers[0],
             "discriminator_optimizer": self.optimizers[1],
-            **({"generator_average": self.average} if self.average else {}),
+            **({"generator_average": self.ema} if self.ema else {}),
         }
         return [
             (f"{owner}/{i:03d}/{variable.path}", variable)
@@ -167,7 +155,7 @@ class Engine:
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Return all that decides how training goes on: arrays by name, and a JSON-able rest."""
-        self.adapter.push_state()
+        self.adapter.sync_to_keras()
         arrays = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in self.variables()}
         return arrays, {
             "signals": self.signals,
@@ -190,7 +178,7 @@ class Engine:
                     f"the checkpoint does not fit these networks: {name} {got}, expected {tuple(variable.shape)}"
                 )
             variable.assign(array)
-        self.adapter.pull_state()
+        self.adapter.sync_from_keras()
         self.signals = dict(rest.get("signals", {}))
         for strategy in self.strategies:
             strategy.set_state(rest.get("strategies", {}).get(strategy.name, {}))
@@ -206,8 +194,23 @@ def _some_inputs(latent_dim: int, frequencies: np.ndarray | None, count: int = 8
     return [list(pair) for pair in zip(latents, classes)]
 
 
-def _parts(real: Any) -> tuple[Any, ...]:
-    return real if isinstance(real, tuple) else (real,)
+def _require_one_stage(loss: Loss, discriminator: Player, apart: bool) -> None:
+    refused = "--step one-stage does not apply: "
+    if not loss.one_stage:
+        raise UsageError(
+            f"{refused}the loss '{loss.name}' has no slope at fakes beyond its margin; expected another loss, such "
+            "as bce, or --step two-stage"
+        )
+    if apart:
+        raise UsageError(
+            f"{refused}the discriminator has batch statistics, so that a fake's logit depends on the pictures beside "
+            "it; expected one without batch normalization, or --step two-stage"
+        )
+    if discriminator.losses.sums:
+        raise UsageError(
+            f"{refused}layers of the discriminator add losses of their own at the fakes, which are no part of the "
+            "generator's; expected one without, or --step two-stage"
+        )
 
 
 def _position(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,6 +25,17 @@ class Progress:
     def fraction(self) -> float:
         """How far the run is, in [0, 1]: 0 at the first step, 1 at the last."""
         return min(1.0, self.step / (self.steps - 1)) if self.steps > 1 else 0.0
+
+
+class Batch(NamedTuple):
+    """Real pictures of one update: uint8 (B, H, W, C), and int32 (B,) class labels where the networks take them."""
+
+    images: Any
+    labels: Any = None
+
+    def map(self, function: Callable[[Any], Any]) -> Batch:
+        """Return the batch with ``function`` of its images and of its labels, if it has any."""
+        return Batch(function(self.images), None if self.labels is None else function(self.labels))
 
 
 class FixedSetting(AttributeError):

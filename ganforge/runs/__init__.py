@@ -4,13 +4,13 @@ from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoi
 from ganforge.runs.directory import create_run, find_run, list_runs
 from ganforge.runs.lock import lock_run
 from ganforge.runs.manifest import read_manifest, update_manifest, write_manifest
-from ganforge.runs.metrics import MetricsWriter, read_metrics, truncate_metrics
+from ganforge.runs.metrics import append_metrics, read_metrics, sync_metrics, truncate_metrics
 from ganforge.runs.snapshots import drop_snapshots, list_snapshots, snapshot_path
 from ganforge.runs.state import run_state
 
 __all__ = [
     "Checkpoint",
-    "MetricsWriter",
+    "append_metrics",
     "create_run",
     "drop_snapshots",
     "find_run",
@@ -25,6 +25,7 @@ __all__ = [
     "run_state",
     "save_checkpoint",
     "snapshot_path",
+    "sync_metrics",
     "truncate_metrics",
     "update_manifest",
     "write_manifest",

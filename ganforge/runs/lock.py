@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ganforge.errors import GANForgeError
 from ganforge.runs.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 NAME = ".lock"
 # A listing of runs holds a lock for an instant to see whether it is free.
 PATIENCE = 0.5
 
 
-def lock_run(run: Path) -> Any:
+def lock_run(run: Path) -> BaseFileLock:
     """Take a run's lock and return it; it has ``release()``.
 
     Raises:

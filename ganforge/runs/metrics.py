@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,19 @@ from ganforge.files import write_atomic
 NAME = "metrics.jsonl"
 
 
-class MetricsWriter:
-    """Appends lines; each is handed to the system as soon as it is written, in one piece."""
-
-    def __init__(self, path: Path) -> None:
-        # Unbuffered: nothing waits in memory for a kill to lose, or to fail again when the file is closed.
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 (closed by close)
-
-    def write(self, line: dict[str, Any]) -> None:
-        """Write one line. What is not a finite number becomes null, since JSON has no other word for it."""
-        content = (json.dumps({k: finite(v) for k, v in line.items()}) + "\n").encode()
+def append_metrics(run: Path, line: Mapping[str, Any]) -> None:
+    """Write one line, in one piece. What is not a finite number becomes null: JSON has no other word for it."""
+    content = (json.dumps({k: finite(v) for k, v in line.items()}) + "\n").encode()
+    # Unbuffered: nothing waits in memory for a kill to lose, or to fail again when the file is closed.
+    with open(run / NAME, "ab", buffering=0) as file:
         while content:  # a nearly full disk takes a part, and refuses the rest
-            content = content[self._file.write(content) :]
+            content = content[file.write(content) :]
 
-    def sync(self) -> None:
-        """Bring all lines to the disk: a checkpoint stands for the lines before it."""
-        os.fsync(self._file.fileno())
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+def sync_metrics(run: Path) -> None:
+    """Bring all lines to the disk: a checkpoint stands for the lines before it."""
+    with open(run / NAME, "ab") as file:
+        os.fsync(file.fileno())
 
 
 def finite(value: Any) -> Any:

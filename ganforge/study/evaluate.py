@@ -159,12 +159,22 @@ def training_images(run: Run) -> np.ndarray:
         GANForgeError: they cannot be read, or are not those any more.
     """
     from ganforge.backend import choose_backend
+    from ganforge.data.load import load_images, resolve_source
     from ganforge.plugin.registry import load_plugins
-    from ganforge.training.setup import load_images, resolve_source
 
     config, manifest = run.config, run.manifest
     choose_backend(None)
-    images = load_images(config, *resolve_source(config.data, load_plugins(config.plugins)), None)
+    side, _, channels = manifest["image_shape"]
+    images = load_images(
+        config.data,
+        resolve_source(config.data, load_plugins(config.plugins)),
+        image_size=side,
+        channels=channels,
+        fit=config.fit,
+        strict=config.strict,
+        limit=config.limit,
+        seed=config.seed,
+    )
     if images.fingerprint != manifest["data"]["fingerprint"]:
         raise GANForgeError(f"the pictures in {config.data} are not those {run.id} was trained on; put them back")
     return np.asarray(images.array)

@@ -59,14 +59,14 @@ class Runner:
     def look_first(self) -> list[str]:
         """Fail at once, not after hours of others, what cannot be carried out; return a line for each."""
         from ganforge.training.config import TrainConfig
-        from ganforge.training.setup import Training
+        from ganforge.training.resolve import look_first
 
         lines = []
         for row in self.rows:
             if row.state == "done":
                 continue
             try:
-                Training.look_first(TrainConfig.of(row.entry.settings))
+                look_first(TrainConfig.of(row.entry.settings))
             except GANForgeError as error:
                 row.state, row.error = "failed", str(error)
                 lines.append(f"{row.entry.name}: {error}")

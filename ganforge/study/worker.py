@@ -66,20 +66,22 @@ def main() -> int:
 def _work(task: dict[str, Any], reporter: Reporter) -> int:
     from ganforge.runs import read_manifest
     from ganforge.training.config import TrainConfig
-    from ganforge.training.setup import Training
+    from ganforge.training.resume import resume
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Trainer
 
     run = Path(task["run"]) if task["run"] else None
     # None stands for a new run, or for what is left of one that was cut off.
     for epochs in task["stages"] or [None]:
         if run is None:
-            outcome = Training.new(TrainConfig.of(task["settings"])).run([reporter])
+            outcome = Trainer(Setup.new(TrainConfig.of(task["settings"]))).run([reporter])
         else:
             progress = read_manifest(run)["progress"]
             if progress["step"] >= progress["steps"] and (epochs or 0) <= progress["epochs"]:
                 continue
             reporter.tell(run=str(run))
             further = epochs if epochs and epochs > progress["epochs"] else None
-            outcome = Training.resume(run, further).run([reporter])
+            outcome = resume(run, epochs=further).run([reporter])
         run = outcome.run
         if outcome.state == "stopped":
             return 130

@@ -147,6 +147,8 @@ def refuses(case: Any, others: list[Any]) -> bool:
 
 def described(case: Any, options: Any) -> str | None:
     """Return what describes both networks whole: their layers' settings and shapes; None where they are refused."""
+    from ganforge.engine.keras_internals import all_layers
+
     try:
         networks = case.build(case.size, options=options)
     except UsageError:
@@ -154,7 +156,7 @@ def described(case: Any, options: Any) -> str | None:
     parts = []
     for model in networks:
         settings = []
-        for layer in model._flatten_layers(include_self=False):
+        for layer in all_layers(model)[1:]:
             config = dict(layer.get_config()) if hasattr(layer, "get_config") else {}
             config.pop("name", None)
             settings.append([layer.__class__.__name__, config])

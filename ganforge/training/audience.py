@@ -15,22 +15,22 @@ class Audience:
     """Calls the hooks ``run_started`` to ``run_ended``: the strategies' first, then the observers'.
 
     What fails in a strategy is part of training, and an error. An observer never ends or changes a run: it is left
-    out, with one line, once it has failed.
+    out, with one line, once it has failed. ``heard`` names the hooks that were called.
     """
 
     def __init__(self, strategies: Iterable[Strategy], observers: Iterable[object]) -> None:
         self.acting = [strategy_hooks(strategy) for strategy in strategies]
         self.watching = [(observer, observer_hooks(observer)) for observer in observers]
-        self.ended = False
+        self.heard: set[str] = set()
 
-    def tell(self, hook: str, stopping: threading.Event | None = None, **what: Any) -> None:
+    def tell(self, hook: str, stopping: threading.Event, **what: Any) -> None:
         """Call a hook on everyone; ``stopping`` is set when an observer raises ``KeyboardInterrupt``.
 
         Raises:
             GANForgeError: a strategy failed.
             KeyboardInterrupt: an observer raised it where a stop had been asked for before: the second Ctrl-C.
         """
-        self.ended = self.ended or hook == "run_ended"
+        self.heard.add(hook)
         for hooks in self.acting:
             if hook in hooks:
                 hooks[hook](**what)
@@ -41,7 +41,7 @@ class Audience:
             try:
                 hooks[hook](**what)
             except KeyboardInterrupt:
-                if stopping is None or stopping.is_set():
+                if stopping.is_set():
                     raise
                 stopping.set()
             except (Exception, SystemExit) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,17 +13,9 @@ from ganforge.plugin.options import written
 from ganforge.runs.manifest import read_manifest
 from ganforge.training.schedule import parse_every
 
-_T = TypeVar("_T")
-
-
-def chosen(setting: _T | None) -> _T:
-    """Return a setting that has been filled in: from ``Training._plan_length`` on, none of a run's is left open."""
-    assert setting is not None
-    return setting
-
 
 class TrainConfig(BaseModel):
-    """Everything that decides what a run computes. ``None`` means "chosen for you" and is filled in at the start.
+    """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
     ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
     pictures are square. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
@@ -85,6 +77,23 @@ class TrainConfig(BaseModel):
             raise UsageError(
                 f"{flag} {written(values.get(name))} will not do; {message[0].lower()}{message[1:]}"
             ) from None
+
+
+class Settings(TrainConfig):
+    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image_size: int
+    channels: Literal[1, 3]
+    epochs: int
+    batch_size: int
+    latent_dim: int
+    learning_rate: float
+    beta_1: float
+    backend: Literal["torch", "jax", "tensorflow"]
+    snapshot_every: int
+    checkpoint_every: int | str
 
 
 def read_config(run: Path) -> TrainConfig:

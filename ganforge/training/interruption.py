@@ -1,54 +1,36 @@
-"""What may go wrong while a run is trained, and what is said and done then."""
+"""What ends a training from outside: signals, a full disk, no memory; and what is said then."""
 
 from __future__ import annotations
 
 import errno
-import math
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ganforge.errors import GANForgeError
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-class NotFinite(GANForgeError):
-    """A loss or a weight is not a number any more; ``what`` names it, such as ``d_loss became nan``."""
+class StoppedAtOnce(KeyboardInterrupt):
+    """A second Ctrl-C ended a run in the middle of a step; ``run`` is its directory."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
-
-
-def require_finite_metrics(metrics: Mapping[str, float]) -> None:
-    """Raise ``NotFinite`` when one of a step's metrics is nan or infinite."""
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise NotFinite(f"{name} became {value}")
-
-
-def require_finite_weights(arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise ``NotFinite`` when an array holds nan or infinity: it must never become a checkpoint."""
-    for name, array in arrays.items():
-        if array.dtype.kind not in "iub" and not np.isfinite(array).all():
-            raise NotFinite(f"the weights '{name}' are no longer finite")
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self.run = run
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C, SIGTERM or lost terminal into a request to stop; a second one acts as usual.
+def stop_on_signals(stopping: threading.Event) -> Iterator[None]:
+    """Turn the first Ctrl-C, SIGTERM or lost terminal into a request to stop, ``stopping``; a second acts as usual.
 
     What the process was told to ignore (``nohup``) stays ignored.
     """
-    stopping = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield stopping
+        yield
         return
     known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in known}
@@ -65,7 +47,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
     for number in before:
         signal.signal(number, ask)
     try:
-        yield stopping
+        yield
     finally:
         restore()
 

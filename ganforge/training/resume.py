@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,17 @@ from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import plugin_files, remember, require
-from ganforge.runs import (
-    Checkpoint,
-    has_checkpoints,
-    load_checkpoint,
-    lock_run,
-    read_manifest,
-)
+from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, read_config
 from ganforge.training.outputs import FINAL_FILES
-from ganforge.training.setup import Training
+from ganforge.training.recorder import Recorder
+from ganforge.training.recovery import scale_learning_rate
+from ganforge.training.resolve import resolve
+from ganforge.training.setup import Decoded, Setup, load
+from ganforge.training.trainer import Start, Trainer
 
 
-def resume_training(
+def resume(
     run: Path,
     *,
     epochs: int | None = None,
@@ -32,9 +30,22 @@ def resume_training(
     data_changed: str | None = None,
     on_nan: str | None = None,
     plugins: Sequence[str] = (),
-    progress: Callable[[int, int], None] | None = None,
-) -> Training:
-    """Build a run again as it was at its last checkpoint; see ``Training.resume``."""
+    progress: Decoded | None = None,
+) -> Trainer:
+    """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
+
+    Args:
+        epochs: epochs in all, to train further.
+        balance: strategies instead of the run's.
+        data: where the pictures are now.
+        data_changed: ``ok`` accepts other pictures.
+        plugins: files that a person gives.
+        progress: called with (done, total) while pictures are decoded.
+
+    Raises:
+        GANForgeError: nothing is left to train, all checkpoints are damaged, the pictures changed, another process
+            trains this run, or it names plugin files that nobody gave on this machine.
+    """
     if data_changed not in (None, "ok"):
         raise UsageError(f"--data-changed {data_changed} will not do; expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
@@ -49,30 +60,28 @@ def resume_training(
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs)
-        settings = TrainConfig.of({**saved.model_dump(), **changes})
-
-        def check(images: Images) -> int | None:
-            return _check_data(images, settings, manifest, run, data_changed == "ok")
-
-        training = Training(settings, None, progress, run=run, check=check)
-        training.lock = lock
-        training.stages = manifest.get("stages", [])
-        training.rescale_learning_rate(_scale(training.stages))
-        _go_to(training, checkpoint, manifest)
-        return training
+        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}))
+        images = load(choices, progress)
+        # Before anything is built.
+        steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
+        setup = Setup.build(choices, images, steps_per_epoch)
+        stages = tuple(manifest.get("stages", ()))
+        scale_learning_rate(setup, stages)
+        recorder = Recorder(setup, run, lock)
+        if checkpoint is None:
+            log.warning("%s was ended before its first checkpoint; it begins again", run.name)
+            return Trainer(setup, Start(stages=stages, recorder=recorder))
+        _warn(run, manifest, setup, checkpoint)
+        _take_back(setup, checkpoint)
+        return Trainer(setup, Start(checkpoint.step, _seconds(checkpoint), stages, recorder))
     except BaseException:
         lock.release()
         raise
 
 
-def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str, Any]) -> None:
-    """Put the checkpoint's state back; without one the run was killed before the first, and begins at step 0."""
-    run = training.run_directory
-    assert run is not None
-    if checkpoint is None:
-        log.warning("%s was ended before its first checkpoint; it begins again", run.name)
-        return
-    if manifest.get("draws", 1) != DRAWS and training.config.backend == "torch" == manifest["config"].get("backend"):
+def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:
+    """Say what will not be as it was."""
+    if manifest.get("draws", 1) != DRAWS and setup.settings.backend == "torch" == manifest["config"].get("backend"):
         log.warning(
             "%s was begun by an earlier GANForge, which drew other random numbers: from step %s on it differs from "
             "what that one would have made of it",
@@ -81,13 +90,18 @@ def _go_to(training: Training, checkpoint: Checkpoint | None, manifest: dict[str
         )
     for damaged in checkpoint.skipped:
         log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
+
+
+def _take_back(setup: Setup, checkpoint: Checkpoint) -> None:
     try:
-        training.engine.set_state(checkpoint.arrays, checkpoint.state)
+        setup.engine.set_state(checkpoint.arrays, checkpoint.state)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise GANForgeError(f"{checkpoint.path} cannot be taken back: {type(error).__name__}: {error}") from error
-    training.start_step = checkpoint.step
+
+
+def _seconds(checkpoint: Checkpoint) -> float:
     seconds = checkpoint.state.get("seconds", 0.0)
-    training.seconds_before = float(seconds) if isinstance(seconds, (int, float)) else 0.0
+    return float(seconds) if isinstance(seconds, (int, float)) else 0.0
 
 
 def _require_something_left(
@@ -155,8 +169,3 @@ def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], r
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch")
     log.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
     return steps
-
-
-def _scale(stages: list[dict[str, Any]]) -> float:
-    scale = stages[-1].get("learning_rate_scale", 1.0) if stages else 1.0
-    return float(scale) if isinstance(scale, (int, float)) and 0 < scale <= 1 else 1.0

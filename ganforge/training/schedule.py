@@ -1,4 +1,7 @@
-"""When a checkpoint is due: ``--checkpoint-every 6``, ``500steps``, ``10min``, or several, ``6,10min``."""
+"""When a run logs, shows pictures, and saves a checkpoint.
+
+``--checkpoint-every`` is written ``6`` (epochs), ``500steps``, ``10min``, or several, ``6,10min``.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,16 @@ def parse_every(text: str | int) -> dict[str, int]:
             raise UsageError(f"--checkpoint-every {text} will not do; it says how many {unit} twice")
         every[unit] = number
     return every
+
+
+def logs(step: int, steps: int, every: int) -> bool:
+    """Say whether a step is logged, counted from 1: each ``every``-th one, the first and the last."""
+    return step % every == 0 or step in (1, steps)
+
+
+def shows(epoch: int, epochs: int, every: int) -> bool:
+    """Say whether a grid of pictures is saved after ``epoch``: at the start, each ``every``-th and the last."""
+    return epoch % every == 0 or epoch == epochs
 
 
 class Schedule:

@@ -17,8 +17,10 @@ from tests.benchmarks.cases import CASES, Contender, make_engine, pictures
 
 def measure(case: int, contender: Contender, steps: int) -> dict[str, float]:
     """Return milliseconds a step by part, and the ``whole`` step."""
-    from ganforge.engine.step import Updates
-    from ganforge.plugin.types import Progress
+    from ganforge.engine.door import Door
+    from ganforge.engine.objective import Objective
+    from ganforge.engine.step import AdversarialStep
+    from ganforge.plugin.types import Batch, Progress
 
     spent: dict[str, float] = defaultdict(float)
     inside: list[float] = []
@@ -38,26 +40,26 @@ def measure(case: int, contender: Contender, steps: int) -> dict[str, float]:
         return run
 
     parts = {
-        "latents and generator, forward": "fakes",
-        "discriminator, forward": "_judge",
-        "pictures to floats": "seen",
-        "losses and metrics": "_discriminator_loss",
+        "latents and generator, forward": (AdversarialStep, "generate"),
+        "discriminator, forward": (Door, "_logits"),
+        "pictures to floats": (Door, "transform_images"),
+        "losses and metrics": (Objective, "discriminator"),
     }
-    for name, method in parts.items():
-        setattr(Updates, method, clocked(name, getattr(Updates, method)))
+    for name, (owner, method) in parts.items():
+        setattr(owner, method, clocked(name, getattr(owner, method)))
     engine = make_engine(CASES[case], contender)
     adapter = engine.adapter
     adapter.apply = clocked("optimizers", adapter.apply)
     adapter.value_and_gradients = clocked("discriminator, backward", adapter.value_and_gradients)
-    pullback = adapter.pullback
+    vjp = adapter.vjp
 
-    def clocked_pullback(*arguments: Any) -> tuple:
-        output, pull = pullback(*arguments)
-        return output, clocked("generator, backward", pull)
+    def clocked_vjp(*arguments: Any) -> tuple:
+        output, back = vjp(*arguments)
+        return output, clocked("generator, backward", back)
 
-    adapter.pullback = clocked_pullback
+    adapter.vjp = clocked_vjp
     engine.planner.plan = clocked("host: plan", engine.planner.plan)
-    batch = pictures(CASES[case])
+    batch = Batch(pictures(CASES[case]))
 
     class Same:
         def iterate(self, start: int, stop: int) -> Any:

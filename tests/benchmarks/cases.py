@@ -113,7 +113,7 @@ def make_stepper(case: Case, contender: Contender) -> Callable[[int], dict[str, 
     from ganforge.backend import choose_backend
 
     choose_backend(contender.backend)
-    from ganforge.plugin.types import Progress
+    from ganforge.plugin.types import Batch, Progress
 
     engine = make_engine(case, contender)
 
@@ -121,7 +121,7 @@ def make_stepper(case: Case, contender: Contender) -> Callable[[int], dict[str, 
         """The same batch again and again: what is measured is the step, reading pictures apart."""
 
         def iterate(self, start: int, stop: int) -> Any:
-            return ((step, batch) for step in range(start, stop))
+            return ((step, Batch(batch)) for step in range(start, stop))
 
     done = 0
 

@@ -43,7 +43,8 @@ def main() -> None:
     choose_backend("torch")
     from ganforge.plugin.types import Progress
     from ganforge.training.config import TrainConfig
-    from ganforge.training.setup import Training
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Trainer
 
     ratios = []
     for _ in range(a.rounds):
@@ -51,8 +52,8 @@ def main() -> None:
             settings = {"data": f"critters:count={a.count}", "image_size": 64, "epochs": 1, "runs_dir": folder}
             arch = "dcgan:layers=3,width=32,discriminator_width=32"
             common = {"arch": arch, "precision": a.precision, **settings}
-            whole = Training.new(TrainConfig.of({**common, "balance": tuple(a.balance)}))
-            bare = Training.new(TrainConfig.of(common))
+            whole = Setup.new(TrainConfig.of({**common, "balance": tuple(a.balance)}))
+            bare = Setup.new(TrainConfig.of(common))
             batch = whole.batches.batch(0)
 
             class Same:
@@ -60,7 +61,7 @@ def main() -> None:
                     return ((step, batch) for step in range(start, stop))
 
             clock = Clock()
-            whole.run([clock])
+            Trainer(whole).run([clock])
             steps = bare.engine.steps(Same(), lambda s: Progress(s, 10**6, 0, 1), 0, whole.steps)
             next(steps)
             start = time.perf_counter()

@@ -9,7 +9,7 @@ from keras import layers, ops
 from ganforge import Loss, Strategy, hookimpl
 from ganforge.engine.engine import Engine
 from ganforge.engine.networks import dtype_policy, seeded
-from ganforge.plugin.types import Progress
+from ganforge.plugin.types import Batch, Progress
 from tests.exact.small import REGISTRY, STILL, Batches, Small, rows, strategy
 
 CRITIC = Loss(
@@ -196,7 +196,7 @@ def precision():
             def iterate(self, start, stop):
                 images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
                 for step in range(start, stop):
-                    yield step, images
+                    yield step, Batch(images)
 
         found[name] = [s.read() for s in engine.steps(Pictures(), lambda s: Progress(s, 3, 0, 1), 0, 3)]
         found[f"{name} computes in"] = str(generator.layers[0].compute_dtype)

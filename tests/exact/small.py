@@ -11,7 +11,7 @@ from keras import layers, ops
 from ganforge import Loss
 from ganforge.engine.engine import Engine
 from ganforge.plugin.registry import load_plugins
-from ganforge.plugin.types import Progress
+from ganforge.plugin.types import Batch, Progress
 
 REGISTRY = load_plugins()
 STILL = 1e-12  # a learning rate at which no float32 weight moves
@@ -111,10 +111,10 @@ class Batches:
 
     def iterate(self, start, stop):
         for step in range(start, stop):
-            yield step, self.images(step)
+            yield step, Batch(self.images(step))
 
     def extra(self, step, k):
-        return self.images(step, k)
+        return Batch(self.images(step, k))
 
 
 def rows(images):

@@ -7,7 +7,6 @@ from tests.mutants.fault import Fault
 TRAITS, TORCH, LAYERS = (
     f"ganforge/engine/{name}.py" for name in ("traits", "backends/torch", "backends/torch_layers")
 )
-UPDATES = "ganforge/engine/step.py"
 T, L = "tests/test_traits.py::", "tests/test_torch_layers.py::"
 OWN = (T + "test_a_networks_own_losses_count_once_an_update",)
 BESIDE = (T + "test_whether_a_verdict_depends_on_the_pictures_beside_is_measured",)

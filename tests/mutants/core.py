@@ -8,7 +8,7 @@ CONVOLUTIONS, PLUGINS, OPTIONS, CONFIG = (
     f"ganforge/{name}.py"
     for name in ("plugin/conv_arithmetic", "plugin/registry", "plugin/options", "training/config")
 )
-API, TYPES, TRAINING = "ganforge/api.py", "ganforge/plugin/types.py", "ganforge/training/setup.py"
+API, TYPES, SETUP = "ganforge/api.py", "ganforge/plugin/types.py", "ganforge/training/setup.py"
 DCGAN, FCGAN = "plugins/ganforge_dcgan/__init__.py", "plugins/ganforge_fcgan/__init__.py"
 SUMMARY, FINDINGS = "ganforge/study/summary.py", "ganforge/study/findings.py"
 A, P, R = "tests/test_architectures.py::", "tests/test_plugins.py::", "tests/test_report.py::"
@@ -160,7 +160,7 @@ FAULTS = [
     Fault(
         "an-epoch-late",
         "off by one",
-        TRAINING,
+        SETUP,
         "Progress(step, self.steps, step // self.steps_per_epoch,",
         "Progress(step, self.steps, (step + 1) // self.steps_per_epoch,",
         ("tests/test_faults.py::test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch",),

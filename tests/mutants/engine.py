@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.mutants.fault import Fault
 
-UPDATES, ENGINE, CONTROLS, AVERAGE, RANDOM = (
-    f"ganforge/engine/{name}.py" for name in ("step", "engine", "plan", "ema", "randomness")
+STEP, DOOR, OBJECTIVE, PLAYER, CONTEXT, ENGINE, PLAN, EMA, RANDOM = (
+    f"ganforge/engine/{name}.py"
+    for name in ("step", "door", "objective", "player", "context", "engine", "plan", "ema", "randomness")
 )
 H, B = "tests/test_exact_step.py::", "tests/test_balance.py::"
 PLAIN = (H + "test_a_step_is_what_numpy_makes_of_it[bce-none]",)
@@ -21,23 +22,23 @@ FAULTS = [
     Fault(
         "noise-forgotten-in-the-generators-step",
         "forgotten",
-        UPDATES,
-        'self._generator_loss(self.discriminate(images, False, vector, key, "generator"))',
-        "self._generator_loss(self._judge(images))",
+        STEP,
+        'self.objective.generator(self.door.discriminate(images, False, context, "generator"))',
+        "self.objective.generator(self.door._logits(images, context))",
         NOISE,
     ),
     Fault(
         "noise-on-reals-alone",
         "forgotten",
-        UPDATES,
-        'fakes = self.seen(fakes, False, vector, key, "discriminator")',
+        DOOR,
+        'fakes = self.transform_images(fakes, False, context, "discriminator")',
         "fakes = fakes + 0.0",
         NOISE,
     ),
     Fault(
         "the-same-noise-on-reals-and-fakes",
         "forgotten",
-        UPDATES,
+        DOOR,
         '{name}/images/{stream}/{real}"',
         '{name}/images/{stream}"',
         NOISE,
@@ -45,7 +46,7 @@ FAULTS = [
     Fault(
         "the-same-noise-in-both-updates",
         "forgotten",
-        UPDATES,
+        DOOR,
         '{name}/images/{stream}/{real}"',
         '{name}/images/{real}"',
         NOISE,
@@ -53,65 +54,66 @@ FAULTS = [
     Fault(
         "reals-told-to-be-fakes",
         "tensor",
-        UPDATES,
-        "real_labels=self.labels(True, vector, key),\n            fake_labels=self.labels(False, vector, key),",
-        "real_labels=self.labels(False, vector, key),\n            fake_labels=self.labels(True, vector, key),",
+        DOOR,
+        'ops.ones((count, 1), "float32") if real',
+        'ops.ones((count, 1), "float32") if not real',
         PLAIN,
     ),
     Fault(
         "real-and-fake-logits-swapped",
         "tensor",
-        UPDATES,
-        "logits[: self.batch_size], logits[self.batch_size :]",
-        "logits[self.batch_size :], logits[: self.batch_size]",
+        DOOR,
+        "real_logits, fake_logits, calls = logits[:count], logits[count:]",
+        "fake_logits, real_logits, calls = logits[:count], logits[count:]",
         PLAIN,
     ),
     Fault(
         "the-generator-wants-to-be-caught",
         "sign",
-        UPDATES,
-        "labels=ops.ones_like(logits)",
-        "labels=ops.zeros_like(logits)",
+        OBJECTIVE,
+        "labels=ops.ones_like(fake_logits)",
+        "labels=ops.zeros_like(fake_logits)",
         PLAIN,
     ),
     Fault(
         "the-generator-climbs",
         "sign",
-        UPDATES,
-        "gradients, own = pull(at_fakes)",
-        "gradients, own = pull(-at_fakes)",
+        STEP,
+        "gradients, own = backward(at_fakes)",
+        "gradients, own = backward(-at_fakes)",
         PLAIN,
     ),
     Fault(
         "the-generator-learns-from-the-old-discriminator",
         "order",
-        UPDATES,
-        "        metrics = self._learn_discriminator(as_images(real), ops.stop_gradient(fakes), vector, key)\n"
-        "        return metrics | self._learn_generator(fakes, pull, vector, key)",
-        "        metrics = self._learn_generator(fakes, pull, vector, key)\n"
-        "        return metrics | self._learn_discriminator(as_images(real), ops.stop_gradient(fakes), vector, key)",
+        STEP,
+        "        metrics = self._learn_discriminator(as_images(batch.images), ops.stop_gradient(fakes), context)\n"
+        "        return {**metrics, **self._learn_generator(fakes, backward, context)}",
+        "        metrics = self._learn_generator(fakes, backward, context)\n"
+        "        more = self._learn_discriminator(as_images(batch.images), ops.stop_gradient(fakes), context)\n"
+        "        return {**metrics, **more}",
         PLAIN,
     ),
     Fault(
         "the-discriminator-at-the-generators-rate",
         "tensor",
-        UPDATES,
-        "variables, vector[1])\n        return metrics\n",
-        "variables, vector[0])\n        return metrics\n",
+        ENGINE,
+        "takes[1], batch_size, count, 1)",
+        "takes[1], batch_size, count, 0)",
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-unequal-lr]",),
     ),
     Fault(
         "the-generator-at-the-discriminators-rate",
         "tensor",
-        UPDATES,
-        "self.generator.trainable_variables, vector[0])",
-        "self.generator.trainable_variables, vector[1])",
+        ENGINE,
+        "takes[0], batch_size, count, 0, companions",
+        "takes[0], batch_size, count, 1, companions",
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-unequal-lr]",),
     ),
     Fault(
         "penalties-logged-and-not-added",
         "forgotten",
-        UPDATES,
+        STEP,
         "return sum(added.values(), loss), (metrics",
         "return loss + 0.0 * sum(added.values(), loss), (metrics",
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-r1]",),
@@ -119,7 +121,7 @@ FAULTS = [
     Fault(
         "penalties-subtracted",
         "sign",
-        UPDATES,
+        STEP,
         "return sum(added.values(), loss), (metrics",
         "return loss - sum(added.values(), 0.0 * loss), (metrics",
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-r1]",),
@@ -127,15 +129,15 @@ FAULTS = [
     Fault(
         "penalties-at-fakes-for-reals",
         "tensor",
-        UPDATES,
-        '"real": real, "fake": fakes, "gradient"',
-        '"real": fakes, "fake": real, "gradient"',
+        DOOR,
+        '"real": real,\n            "fake": fakes,',
+        '"real": fakes,\n            "fake": real,',
         (H + "test_a_step_is_what_numpy_makes_of_it[bce-r1]",),
     ),
     Fault(
         "d-real-of-the-fakes",
         "tensor",
-        UPDATES,
+        OBJECTIVE,
         '"d_real": ops.mean(ops.sigmoid(real_logits))',
         '"d_real": ops.mean(ops.sigmoid(fake_logits))',
         PLAIN,
@@ -143,24 +145,24 @@ FAULTS = [
     Fault(
         "right-where-it-is-wrong",
         "sign",
-        UPDATES,
-        "ops.cast(fake_logits < self.boundary",
-        "ops.cast(fake_logits > self.boundary",
+        OBJECTIVE,
+        "ops.cast(fake_logits < self.loss.boundary",
+        "ops.cast(fake_logits > self.loss.boundary",
         ACCURATE,
     ),
     Fault(
         "pairs-the-other-way",
         "sign",
-        UPDATES,
+        OBJECTIVE,
         "margin = real_logits - fake_logits",
         "margin = fake_logits - real_logits",
         ACCURATE,
     ),
-    Fault("pictures-by-128", "factor", UPDATES, "/ 127.5 - 1.0", "/ 128.0 - 1.0", PLAIN),
+    Fault("pictures-by-128", "factor", STEP, "/ 127.5 - 1.0", "/ 128.0 - 1.0", PLAIN),
     Fault(
         "one-stage-turned-over",
         "tensor",
-        UPDATES,
+        STEP,
         "ops.reshape(b / a,",
         "ops.reshape(a / b,",
         ONE_STAGE,
@@ -168,7 +170,7 @@ FAULTS = [
     Fault(
         "one-stage-with-the-discriminators-sign",
         "sign",
-        UPDATES,
+        STEP,
         "ops.stop_gradient(ratio) * at_fakes",
         "ops.abs(ops.stop_gradient(ratio)) * at_fakes",
         ONE_STAGE,
@@ -176,7 +178,7 @@ FAULTS = [
     Fault(
         "classes-drawn-by-the-others-frequency",
         "tensor",
-        UPDATES,
+        STEP,
         "np.cumsum(self.frequencies)[None, :-1]",
         "np.cumsum(self.frequencies[::-1])[None, :-1]",
         ("tests/test_conditional.py::test_extra_fakes_are_of_each_class_as_often_as_the_pictures",),
@@ -202,8 +204,8 @@ FAULTS = [
         "extra-updates-on-the-steps-pictures",
         "tensor",
         ENGINE,
-        "_parts(batches.extra(step, k))",
-        "_parts(real)",
+        "self.update_discriminator(batches.extra(step, k),",
+        "self.update_discriminator(real,",
         FRESH,
     ),
     Fault(
@@ -222,13 +224,11 @@ FAULTS = [
         'range(1, plan.counts["generator_steps"])',
         FRESH,
     ),
-    Fault(
-        "multipliers-that-replace", "factor", CONTROLS, "rates[name] *= number", "rates[name] = number", MULTIPLIERS
-    ),
+    Fault("multipliers-that-replace", "factor", PLAN, "rates[name] *= number", "rates[name] = number", MULTIPLIERS),
     Fault(
         "rates-in-the-other-order",
         "tensor",
-        CONTROLS,
+        PLAN,
         "list(plan.rates.values())",
         "list(plan.rates.values())[::-1]",
         MULTIPLIERS,
@@ -236,22 +236,22 @@ FAULTS = [
     Fault(
         "controls-of-the-neighbour",
         "off by one",
-        CONTROLS,
+        PLAN,
         "self.layout = {key: len(RATES) + i for",
         "self.layout = {key: len(RATES) + (i + 1) % len(keys) for",
         (B + "test_each_strategy_sees_its_own_scalars_alone",),
     ),
     # ------------------------------------------------------------------ the running mean, random numbers
-    Fault("a-mean-of-the-moment-alone", "factor", AVERAGE, "move = 1.0 - ops.minimum", "move = ops.minimum", PLAIN),
+    Fault("a-mean-of-the-moment-alone", "factor", EMA, "move = 1.0 - ops.minimum", "move = ops.minimum", PLAIN),
     Fault(
         "untrained-weights-remembered",
         "forgotten",
-        AVERAGE,
+        EMA,
         "ops.minimum(self.decay, (1.0 + done) / (10.0 + done))",
         "self.decay + 0.0 * done",
         PLAIN,
     ),
-    Fault("a-mean-that-runs-away", "sign", AVERAGE, '"float32")) - mean))', '"float32")) + mean))', PLAIN),
+    Fault("a-mean-that-runs-away", "sign", EMA, '"float32")) - mean))', '"float32")) + mean))', PLAIN),
     Fault(
         "flips-where-there-should-be-none",
         "sign",

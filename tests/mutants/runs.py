@@ -7,7 +7,7 @@ from tests.mutants.fault import Fault
 CHECKPOINTS, DIRECTORY, MANIFEST = (f"ganforge/runs/{name}.py" for name in ("checkpoints", "directory", "manifest"))
 METRICS, SNAPSHOTS, PROGRESSION = (f"ganforge/runs/{name}.py" for name in ("metrics", "snapshots", "progression"))
 LOCK, SCHEDULE = "ganforge/runs/lock.py", "ganforge/training/schedule.py"
-FAULTS_FILE, SESSION, TRAINING = (f"ganforge/training/{name}.py" for name in ("interruption", "trainer", "setup"))
+RECOVERY, RECORDER, RECORD = (f"ganforge/training/{name}.py" for name in ("recovery", "recorder", "record"))
 T, F = "tests/test_runs.py::", "tests/test_faults.py::"
 NEWEST = (T + "test_the_newest_whole_checkpoint_is_used_and_damaged_ones_are_named",)
 LINES = (T + "test_metrics_survive_a_torn_line_and_are_cut_to_a_step",)
@@ -156,7 +156,7 @@ FAULTS = [
     Fault(
         "one-finite-weight-is-enough",
         "condition",
-        FAULTS_FILE,
+        RECOVERY,
         "not np.isfinite(array).all()",
         "not np.isfinite(array).any()",
         (F + "test_one_weight_that_is_no_number_is_named",),
@@ -164,23 +164,23 @@ FAULTS = [
     Fault(
         "rollback-doubles-the-rate",
         "factor",
-        SESSION,
-        "training.learning_rate_scale / 2",
-        "training.learning_rate_scale * 2",
+        RECORD,
+        "learning_rate_scale(stages) / 2",
+        "learning_rate_scale(stages) * 2",
         ROLLBACK,
     ),
     Fault(
         "rollback-counts-every-scale-again",
         "factor",
-        TRAINING,
-        "learning_rate *= scale / self.learning_rate_scale",
-        "learning_rate *= scale",
+        RECOVERY,
+        "learning_rate = setup.learning_rate * learning_rate_scale(stages)",
+        "learning_rate *= learning_rate_scale(stages)",
         (F + "test_each_rollback_scales_the_rate_that_the_run_began_with",),
     ),
     Fault(
         "rows-of-one-class-each-picture",
         "tensor",
-        SESSION,
+        RECORDER,
         "(np.arange(GRID * GRID) // GRID % classes)",
         "(np.arange(GRID * GRID) % classes)",
         (F + "test_a_row_of_the_grid_is_of_one_class",),
@@ -188,17 +188,17 @@ FAULTS = [
     Fault(
         "the-last-step-is-not-logged",
         "off by one",
-        SESSION,
-        "self.step in (1, self.training.steps)",
-        "self.step in (1, self.training.steps + 1)",
+        SCHEDULE,
+        "step in (1, steps)",
+        "step in (1, steps + 1)",
         (F + "test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch",),
     ),
     Fault(
         "the-last-epoch-is-not-shown",
         "forgotten",
-        SESSION,
-        "epoch % chosen(self.config.snapshot_every) == 0 or epoch == self.config.epochs",
-        "epoch % chosen(self.config.snapshot_every) == 0",
+        SCHEDULE,
+        "epoch % every == 0 or epoch == epochs",
+        "epoch % every == 0",
         (F + "test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch",),
     ),
 ]

@@ -1,88 +1,14 @@
-"""What differs between backends, and nothing else: gradients, randomness, compiling and state."""
+"""One adapter for each backend; which of them is at work is Keras's choice."""
 
 from __future__ import annotations
 
 import importlib
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
-from ganforge.engine.traits import Traits
-
-_T = TypeVar("_T")
-
-
-class Adapter(Protocol):
-    """What the engine asks of a backend; ``torch.py``, ``jax.py`` and ``tensorflow.py`` have one each.
-
-    What a function assigns to a variable while ``value_and_gradients``, ``pullback`` or ``gradient`` differentiates
-    it is kept: no gradient flows through the assignment, and a weight's gradient is the sum over all values it was
-    read at, as on TensorFlow's tape. ``traces`` counts compilations by name.
-    """
-
-    traces: Counter[str]
-
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        """Return ``model(x, training=True)`` in the form that runs fastest; ``x`` is a list for several inputs.
-
-        ``traits`` is what the model was observed to do (``ganforge.engine.traits``).
-        """
-
-    def value_and_gradients(
-        self, function: Callable[..., tuple[Any, _T]], variables: Sequence[Any], *inputs: Any
-    ) -> tuple[tuple[Any, _T], Sequence[Any], Sequence[Any]]:
-        """Call ``function(*inputs) -> (scalar, aux)``; return that, and the gradients at the variables and inputs.
-
-        They are zeros where nothing flows.
-        """
-
-    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
-        """Make one update of the optimizer at a learning rate."""
-
-    def pullback(
-        self, function: Callable[[], tuple[Any, ...]], variables: Sequence[Any]
-    ) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], Sequence[Any]]]:
-        """Return ``function()``, a tuple of tensors, and ``pull(cotangents) -> gradients`` at the variables.
-
-        So one forward pass of the generator serves both updates.
-        """
-
-    def gradient(self, function: Callable[[Any], Any], x: Any) -> Any:
-        """Return d sum(function(x)) / dx, itself differentiable."""
-
-    def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        """Return normal numbers: a pure function of the two 32-bit words of the key and the stream's number."""
-
-    def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        """Return numbers in [0, 1), likewise."""
-
-    def compile(self, update: Callable[..., _T], name: str) -> Callable[..., _T]:
-        """Return the update as a callable from numpy arrays to device values."""
-
-    def try_out(
-        self, model: Any
-    ) -> Callable[[Sequence[Any], Sequence[Any]], tuple[np.ndarray, list[float], Sequence[Any]]]:
-        """Return ``(values, inputs) -> (outputs, losses, assigned)``: a call in training mode with these values.
-
-        It changes nothing and draws the same random numbers each time. Gives the outputs as numpy float32 (B, N), the
-        losses that the call added, and the variables that it assigned to.
-        """
-
-    def inference(self, model: Any) -> Callable[..., np.ndarray]:
-        """Return a function from numpy latents, and class labels where the model takes them, to pictures.
-
-        They are float32 numpy (B, H, W, C) in [-1, 1], made with running averages.
-        """
-
-    def push_state(self) -> None:
-        """Copy what training holds into the Keras variables."""
-
-    def pull_state(self) -> None:
-        """Copy the Keras variables into what training holds."""
-
+from ganforge.engine.adapter import Adapter
 
 if TYPE_CHECKING:  # that the three are such adapters is seen by mypy
     from ganforge.engine.backends import jax, tensorflow, torch
@@ -90,11 +16,11 @@ if TYPE_CHECKING:  # that the three are such adapters is seen by mypy
     ADAPTERS: tuple[type[Adapter], ...] = (torch.Adapter, jax.Adapter, tensorflow.Adapter)
 
 
-def make_adapter(variables: list[Any], compile: bool | None = None) -> Adapter:
+def make_adapter(variables: Sequence[Any], compile: bool | None = None) -> Adapter:
     """Return the adapter of the running backend, holding ``variables``: all that an update may change.
 
     ``compile`` is whether steps are compiled, None the backend's own choice.
     """
     module = importlib.import_module(f"ganforge.engine.backends.{keras.backend.backend()}")
-    adapter: Adapter = module.Adapter(variables, compile)
+    adapter: Adapter = module.Adapter(list(variables), compile)
     return adapter

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ from ganforge.engine.traits import Traits, call_once
 
 
 class Adapter:
-    """See ``ganforge.engine.backends``."""
+    """See ``ganforge.engine.adapter``."""
 
     def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
         self.compiles = compile is not False
@@ -28,7 +29,7 @@ class Adapter:
         self.variables = list(variables)
         self._scope: Any = None
         self.state: list[Any] = []
-        self.pull_state()
+        self.sync_from_keras()
 
     def _pure(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Callable[..., Any], list[Any]]:
         """Return ``pure(values, *arguments) -> (output, values after it)`` and whose values: what it assigned to.
@@ -77,12 +78,12 @@ class Adapter:
         self._keep(assigned, updates)
         return (value, aux), gradients, at_inputs
 
-    def pullback(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
+    def vjp(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
         at = [self._scope.get_current_value(v) for v in variables]
         pure, assigned = self._pure(function, variables)
-        outputs, pull, updates = jax.vjp(pure, at, has_aux=True)
+        outputs, back, updates = jax.vjp(pure, at, has_aux=True)
         self._keep(assigned, updates)
-        return outputs, lambda cotangents: pull(tuple(cotangents))[0]
+        return outputs, lambda cotangents: back(tuple(cotangents))[0]
 
     def gradient(self, function: Callable[..., Any], x: Any) -> Any:
         pure, assigned = self._pure(function, [])
@@ -95,8 +96,11 @@ class Adapter:
         self._keep(assigned, updates)
         return gradient
 
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        return lambda x: model(x, training=True)
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        def call(x: Any) -> Any:
+            return model(x, training=True)
+
+        return call, call
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         optimizer.learning_rate = rate
@@ -116,11 +120,14 @@ class Adapter:
 
         compiled = jax.jit(pure, donate_argnums=0) if self.compiles else pure
 
-        def run(*arrays: np.ndarray) -> Any:
+        def run(*arrays: Any) -> Any:
             output, self.state = compiled(self.state, *arrays)
             return output
 
         return run
+
+    def seeded(self, words: Sequence[int]) -> AbstractContextManager[None]:
+        return nullcontext()  # layers draw from variables
 
     def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
         assigned: list[Any] = []
@@ -147,12 +154,12 @@ class Adapter:
 
         return generate
 
-    def push_state(self) -> None:
+    def sync_to_keras(self) -> None:
         # Copies, because the next step's donation deletes the buffers themselves.
         for variable, value in zip(self.variables, self.state):
             variable.assign(jnp.copy(value))
 
-    def pull_state(self) -> None:
+    def sync_from_keras(self) -> None:
         self.state = [jnp.copy(v.value) for v in self.variables]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tensorflow.python.framework.ops import gradient_registry
 
 from ganforge.backend import quietly
 from ganforge.engine.traits import Traits, call_once
+from ganforge.plugin.types import Batch
 
 
 def _make_resizing_differentiable_twice() -> None:
@@ -45,7 +47,7 @@ def _make_resizing_differentiable_twice() -> None:
         ("ResizeBicubic", raw.ResizeBicubic, raw.ResizeBicubicGrad),
         ("ResizeNearestNeighbor", raw.ResizeNearestNeighbor, nearest_transposed),
     ):
-        gradient_registry._registry.pop(name, None)
+        gradient_registry._registry.pop(name, None)  # noqa: SLF001 (there is no other way to replace one)
         tf.RegisterGradient(name)(gradient_of(resize, transposed))
 
 
@@ -53,7 +55,7 @@ _make_resizing_differentiable_twice()
 
 
 class Adapter:
-    """See ``ganforge.engine.backends``."""
+    """See ``ganforge.engine.adapter``."""
 
     def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
         self.compiles = compile is not False
@@ -68,7 +70,7 @@ class Adapter:
         gradients = _gradients(tape, value, [*(v.value for v in variables), *inputs])
         return (value, aux), gradients[: len(variables)], gradients[len(variables) :]
 
-    def pullback(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
+    def vjp(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             outputs = function()
         return outputs, lambda cotangents: _gradients(tape, outputs, [v.value for v in variables], cotangents)
@@ -79,8 +81,11 @@ class Adapter:
             total = tf.reduce_sum(function(x))
         return tape.gradient(total, x)
 
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        return lambda x: model(x, training=True)
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        def call(x: Any) -> Any:
+            return model(x, training=True)
+
+        return call, call
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         optimizer.learning_rate = rate
@@ -99,15 +104,18 @@ class Adapter:
 
         compiled = tf.function(counted) if self.compiles else counted
 
-        def run(*arrays: np.ndarray) -> Any:
+        def run(*arrays: Any) -> Any:
             # Tensors, not arrays: a Python number or a numpy array of another value must never trace again.
-            tensors = [tf.constant(a) for a in arrays]
+            tensors = [a.map(tf.constant) if isinstance(a, Batch) else tf.constant(a) for a in arrays]
             if self.traces[name]:
                 return compiled(*tensors)
             with quietly():  # the graph optimizer complains, harmlessly, about what it leaves as it is
                 return compiled(*tensors)
 
         return run
+
+    def seeded(self, words: Sequence[int]) -> AbstractContextManager[None]:
+        return nullcontext()  # layers draw from variables
 
     def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
         def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -120,10 +128,10 @@ class Adapter:
         forward = tf.function(lambda *inputs: tf.cast(model(_one_or_all(inputs), training=False), tf.float32))
         return lambda *inputs: forward(*(tf.constant(x) for x in inputs)).numpy()
 
-    def push_state(self) -> None:
+    def sync_to_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 
-    def pull_state(self) -> None:
+    def sync_from_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 
 

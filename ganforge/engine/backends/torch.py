@@ -13,22 +13,23 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from keras.src.backend.torch.core import get_device
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ganforge.engine.backends.torch_layers import Lowered, lower
+from ganforge.engine.keras_internals import adam_moments, held, torch_device, write
 from ganforge.engine.traits import Traits, call_once
+from ganforge.plugin.types import Batch
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Adapter:
-    """See ``ganforge.engine.backends``."""
+    """See ``ganforge.engine.adapter``."""
 
     def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
         self.compiles = compile is True
         self.traces: Counter[str] = Counter()
-        self.device = torch.device(get_device())
+        self.device = torch.device(torch_device())
         self._gpus = [self.device] if self.device.type == "cuda" else []
         self._random = torch.Generator(self.device)
         self._assigned: list[Any] = []
@@ -44,7 +45,7 @@ class Adapter:
         gradients = _gradients(value, [*(leaves(v) for v in variables), *inputs])
         return (value.detach(), aux), gradients[: len(variables)], gradients[len(variables) :]
 
-    def pullback(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
+    def vjp(self, function: Callable[..., Any], variables: Sequence[Any]) -> tuple[Any, ...]:
         with _Assignments(self._assigned) as leaves:
             outputs = function()
         return outputs, lambda cotangents: _gradients(outputs, [leaves(v) for v in variables], cotangents)
@@ -56,7 +57,7 @@ class Adapter:
                 x = x.detach().requires_grad_()
             return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
 
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         # What layers add by add_loss is Keras's to gather, over one call of the whole model.
         whole = Lowered(partial(model, training=True), []) if traits.sums else lower(model)
         written, run = {id(v) for v in whole.writes}, whole.run
@@ -66,7 +67,7 @@ class Adapter:
         compiles = self.compiles and not assigned and not traits.sums
         # The network alone, forward and backward: what is around it costs next to nothing, and a penalty's second
         # derivative, which compiled code cannot give, goes through the network as it is.
-        return torch.compile(run, dynamic=False) if compiles and not differentiable_twice else run
+        return torch.compile(run, dynamic=False) if compiles else run, run
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         if self.device.type != "cpu":
@@ -75,7 +76,7 @@ class Adapter:
             return
         # Keras's Adam, one pass over memory instead of a dozen. Keras adds epsilon to the root of the raw second
         # moment, torch to that of the corrected one; which is Keras's epsilon over the root of the correction.
-        index = [optimizer._get_variable_index(v) for v in variables]
+        momentums, velocities = adam_moments(optimizer, variables)
         optimizer.iterations.value.add_(1)
         optimizer.learning_rate = rate
         step = int(optimizer.iterations.value)
@@ -83,8 +84,8 @@ class Adapter:
             torch._fused_adam_(
                 [v.value for v in variables],
                 [g.contiguous() for g in gradients],  # it reads memory straight through, whatever the strides
-                [optimizer._momentums[i].value for i in index],
-                [optimizer._velocities[i].value for i in index],
+                [m.value for m in momentums],
+                [v.value for v in velocities],
                 [],
                 [torch.tensor(float(step))] * len(variables),
                 lr=float(rate),
@@ -125,7 +126,7 @@ class Adapter:
         return self._random.manual_seed(seed)
 
     @contextmanager
-    def _seeded(self, words: Sequence[int]) -> Iterator[None]:
+    def seeded(self, words: Sequence[int]) -> Iterator[None]:
         """Have torch's global generator, which Keras's dropout draws from, start at these 32-bit words."""
         with torch.random.fork_rng(self._gpus):
             if self.device.type != "cpu":
@@ -136,18 +137,21 @@ class Adapter:
     def compile(self, update: Callable[..., Any], name: str) -> Callable[..., Any]:
         self.traces[name] += 1
 
-        def run(*arrays: np.ndarray) -> Any:
-            *tensors, key = arrays
+        def on_device(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array).to(self.device)
+
+        def run(*arrays: Any) -> Any:
+            *given, key = arrays
             # The key stays on the host: torch's generators are seeded from there.
             words = [int(word) for word in key]
-            with self._seeded(words):
-                return update(*(torch.from_numpy(a).to(self.device) for a in tensors), words)
+            with self.seeded(words):
+                return update(*(a.map(on_device) if isinstance(a, Batch) else on_device(a) for a in given), words)
 
         return run
 
     def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
         def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:
-            with torch.no_grad(), self._seeded([0, 0]):
+            with torch.no_grad(), self.seeded([0, 0]):
                 tensors = [torch.from_numpy(x).to(self.device) for x in inputs]
                 output, added, assigned = call_once(model, values, tensors)
                 return output.cpu().numpy(), [float(loss) for loss in added], assigned
@@ -164,10 +168,10 @@ class Adapter:
 
         return generate
 
-    def push_state(self) -> None:
+    def sync_to_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 
-    def pull_state(self) -> None:
+    def sync_from_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 
 
@@ -202,7 +206,7 @@ class _Assignments(keras.StatelessScope):
     def add_update(self, update: tuple[Any, Any]) -> None:
         variable, value = update
         if id(variable) not in self.copies:
-            variable._direct_assign(value)
+            write(variable, value)
             return
         _, copy = self.copies[id(variable)]
         value = value.detach().clone()
@@ -211,7 +215,7 @@ class _Assignments(keras.StatelessScope):
         super().add_update((variable, value))
 
     def get_current_value(self, variable: Any) -> Any:
-        return self.state_mapping.get(id(variable), variable._value)
+        return self.state_mapping.get(id(variable), held(variable))
 
 
 @cache

@@ -21,6 +21,8 @@ import torch
 from keras import layers
 from torch.nn import functional
 
+from ganforge.engine.keras_internals import graph_of, is_graph, is_masked, nodes, output_structure, standardized
+
 Fast = Callable[..., torch.Tensor]  # of a tensor, and ``then`` or ``in_place`` where `lower` joins two
 Shape = tuple[int | None, ...]
 
@@ -43,14 +45,13 @@ def lower(model: keras.Model) -> Lowered:
     """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables."""
     if not _is_graph(model):
         return Lowered(partial(model, training=True), [])  # a class with a ``call`` of its own: nothing to look into
-    graph = getattr(model, "_functional", None) or model
-    depths = sorted(graph._nodes_by_depth, reverse=True)
-    nodes = [n for depth in depths for n in graph._nodes_by_depth[depth] if n.operation and not n.is_input]
-    uses = Counter(id(x) for node in nodes for x in node.input_tensors) + Counter(id(x) for x in graph.outputs)
+    graph = graph_of(model)
+    calls = nodes(graph)
+    uses = Counter(id(x) for node in calls for x in node.input_tensors) + Counter(id(x) for x in graph.outputs)
     program: list[_Call] = []
     writes: list[keras.Variable] = []
     made_by: dict[int, _Call] = {}
-    for node in nodes:
+    for node in calls:
         operation = node.operation
         form = _form(node)
         if form is None:
@@ -71,12 +72,12 @@ def lower(model: keras.Model) -> Lowered:
         if type(operation) in _FRESH and _activation(operation) is _identity:
             made_by[gives] = program[-1]
     expected = [(len(start.shape), getattr(torch, start.dtype)) for start in graph.inputs]
-    structure = graph._outputs_struct
+    structure = output_structure(graph)
 
     def run(x: Any) -> Any:
         given = x if isinstance(x, (list, tuple)) else [x]
         if [(tensor.ndim, tensor.dtype) for tensor in given] != expected:
-            given = graph._standardize_inputs(x)  # labels (B,) where the model takes (B, 1), or another precision
+            given = standardized(graph, x)  # labels (B,) where the model takes (B, 1), or another precision
         tensors = {id(start): tensor for start, tensor in zip(graph.inputs, given, strict=True)}
         for call in program:
             if call.given is not None and call.gives is not None:
@@ -110,9 +111,8 @@ class _Call:
 
 def _is_graph(model: keras.Model) -> bool:
     """Say whether calling a model runs its graph and nothing else."""
-    graph = getattr(model, "_functional", None) or model
     keras_own = all(method.__module__.startswith("keras.") for method in (type(model).call, type(model).__call__))
-    return keras_own and hasattr(graph, "_nodes_by_depth") and model.activity_regularizer is None
+    return keras_own and is_graph(graph_of(model)) and model.activity_regularizer is None
 
 
 def _form(node: Any) -> Fast | None:
@@ -129,7 +129,7 @@ def _is_lone(node: Any) -> bool:
     return (
         len(given) == len(node.outputs) == len(node.arguments.args) == 1
         and node.arguments.args[0] is given[0]
-        and getattr(given[0], "_keras_mask", None) is None
+        and not is_masked(given[0])
     )
 
 

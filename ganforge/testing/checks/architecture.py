@@ -192,6 +192,7 @@ def saves(case: Any) -> None:
     import keras
 
     from ganforge.backend import quietly
+    from ganforge.engine.keras_internals import all_layers
     from ganforge.testing.cases import outputs, refill, some_latents
 
     generator, discriminator = case.networks
@@ -215,11 +216,7 @@ def saves(case: Any) -> None:
             "let get_config() return everything the layer's __init__ takes",
         )
     own = sorted(
-        {
-            type(layer).__name__
-            for layer in generator._flatten_layers()
-            if not type(layer).__module__.startswith("keras.")
-        }
+        {type(layer).__name__ for layer in all_layers(generator) if not type(layer).__module__.startswith("keras.")}
     )
     if own:
         raise Advice(

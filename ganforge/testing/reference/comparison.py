@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from ganforge.engine.adapter import Adapter
 from ganforge.engine.backends import make_adapter
+from ganforge.engine.keras_internals import all_layers, graph_of, nodes
 from ganforge.engine.traits import OwnLosses, observe
 from ganforge.testing.cases import CLASSES
 from ganforge.testing.reference import plain_keras
@@ -73,9 +75,9 @@ class Twins:
         model, adapter = self.model, self.adapter
         shapes = [x.shape[1:] for x in self.inputs]
         with restored(model):
-            adapter.pull_state()
+            adapter.sync_from_keras()
             traits = observe(adapter, model, shapes, len(self.inputs[0]), CLASSES, companions=False)
-            run, again = adapter.forward(model, traits), adapter.forward(model, traits, differentiable_twice=True)
+            run, again = adapter.forward(model, traits)
             own = OwnLosses(model, traits.sums)
 
         def update(x: Any, *more: Any) -> tuple[Any, ...]:
@@ -106,10 +108,10 @@ class Twins:
         found = []
         for share in (1.0, 0.0) if self.twice else (1.0,):
             with restored(model):
-                adapter.pull_state()
+                adapter.sync_from_keras()
                 aux, at_weights, at_input = step(*self.inputs, self.weighting, np.array(share, np.float32), KEY)
                 found.append(([_numpy(t) for t in aux], [_numpy(g) for g in at_weights], _numpy(at_input)))
-                adapter.push_state()
+                adapter.sync_to_keras()
                 state = [_numpy(v.value) for v in model.variables]
         (output, losses), at_weights, at_input = found[0]
         return Seen(output, state, float(losses), at_weights, at_input, found[1][1] if self.twice else [])
@@ -188,7 +190,7 @@ class Close:
 
 def close_to(model: Any) -> Close:
     """Return how near two ways of running a network must come: by its own precision."""
-    return Close(HALF if any(layer.compute_dtype != "float32" for layer in model._flatten_layers()) else EXACT)
+    return Close(HALF if any(layer.compute_dtype != "float32" for layer in all_layers(model)) else EXACT)
 
 
 def total(losses: Sequence[Any]) -> Any:
@@ -207,12 +209,9 @@ def restored(model: Any) -> Iterator[None]:
             variable.assign(value)
 
 
-def same_numbers(adapter: Any) -> AbstractContextManager[None]:
+def same_numbers(adapter: Adapter) -> AbstractContextManager[None]:
     """Have layers draw the random numbers that the engine's steps give them for ``KEY``."""
-    if keras.backend.backend() == "torch":
-        seeded: AbstractContextManager[None] = adapter._seeded([int(word) for word in KEY])
-        return seeded
-    return nullcontext()  # they come from variables
+    return adapter.seeded([int(word) for word in KEY])
 
 
 def first_difference(
@@ -233,7 +232,7 @@ def first_difference(
             found = error
         if found is None:
             continue
-        if _nodes(node.operation):
+        if nodes(node.operation):
             before = keras.Model(part.inputs, list(node.input_tensors))
             with restored(before), same_numbers(twins.adapter):
                 given = before([ops.convert_to_tensor(x) for x in inputs], training=True)
@@ -247,8 +246,8 @@ def first_difference(
 
 def parts(model: Any) -> Iterator[tuple[Any, Any]]:
     """Yield (the network up to a layer's call, the call's node) in the graph's order, where it gives fractions."""
-    graph = getattr(model, "_functional", None) or model
-    for node in _nodes(model):
+    graph = graph_of(model)
+    for node in nodes(model):
         if len(node.outputs) == 1 and keras.backend.is_float_dtype(node.outputs[0].dtype):
             yield keras.Model(graph.inputs, node.outputs[0]), node
 
@@ -264,13 +263,6 @@ def where_gradients_stop(model: Any, inputs: Sequence[np.ndarray], unmoved: Sequ
             return str(node.operation.name)
         reached |= now
     return ""
-
-
-def _nodes(model: Any) -> list[Any]:
-    """Return the calls that a graph is made of, in order; none where a network or layer is no graph."""
-    graph = getattr(model, "_functional", None) or model
-    depths = getattr(graph, "_nodes_by_depth", {})
-    return [n for d in sorted(depths, reverse=True) for n in depths[d] if n.operation and not n.is_input]
 
 
 def _numpy(tensor: Any) -> np.ndarray:

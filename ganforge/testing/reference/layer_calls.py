@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ganforge.engine.keras_internals import direct_layers
+
 
 @dataclass(frozen=True)
 class Call:
@@ -63,7 +65,7 @@ def places(model: Any) -> Iterator[tuple[str, Any]]:
     seen = {id(model)}
 
     def within(outer: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-        for layer in outer._layers:
+        for layer in direct_layers(outer):
             if id(layer) in seen or isinstance(layer, keras.layers.InputLayer):
                 continue
             seen.add(id(layer))

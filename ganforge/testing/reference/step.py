@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from ganforge.engine.engine import Engine
+from ganforge.engine.keras_internals import adam_moments, adds_losses
 from ganforge.plugin.types import Progress
 from ganforge.testing.cases import BATCH, Batches, is_labelled, random_numbers, refill
 from ganforge.testing.reference import plain_keras
@@ -36,20 +37,21 @@ def engines_step(engine: Engine, side: int) -> Step:
     The gradients are read from Adam's first moments, which after one step from 0 hold (1 - beta_1) times them. The
     networks are given back as they were.
     """
-    for optimizer in engine.optimizers:
-        for variable in (*optimizer._momentums, *optimizer._velocities, optimizer.iterations):
+    for _, model, optimizer in _both(engine):
+        trained = model.trainable_variables
+        for variable in (*(v for moments in adam_moments(optimizer, trained) for v in moments), optimizer.iterations):
             variable.assign(np.zeros(variable.shape, variable.dtype))
-    engine.adapter.pull_state()
+    engine.adapter.sync_from_keras()
     begun = {name: array.copy() for name, array in engine.get_state()[0].items()}
     real = Batches(side, is_labelled(engine.generator)).extra(0, 0)
     vector = np.array(engine.planner.vector(engine.planner.plan(Progress(0, 1, 0, 1), {})))
     vector[:2] = 0.0
-    metrics = engine._both(*(real if isinstance(real, tuple) else (real,)), vector, KEY)
-    engine.adapter.push_state()
+    metrics = engine.update_both(real, vector, KEY)
+    engine.adapter.sync_to_keras()
     gradients, values = {}, {}
     for name, model, optimizer in _both(engine):
-        index = [optimizer._get_variable_index(v) for v in model.trainable_variables]
-        gradients[name] = [_numpy(optimizer._momentums[i]) / (1.0 - optimizer.beta_1) for i in index]
+        first, _ = adam_moments(optimizer, model.trainable_variables)
+        gradients[name] = [_numpy(moment) / (1.0 - optimizer.beta_1) for moment in first]
         values[name] = [_numpy(v) for v in model.variables]
     losses = {name: float(metrics.get(f"{name}/losses", 0.0)) for name in gradients}
     engine.set_state(begun, engine.get_state()[1])
@@ -63,7 +65,8 @@ def plain_step(engine: Engine, side: int, latent_dim: int) -> Step:
     that are means over the batch then count by their mean, those that are sums by their sum.
     """
     generator, discriminator = engine.generator, engine.discriminator
-    real, *classes = _parts(Batches(side, is_labelled(generator)).extra(0, 0))
+    real, labels = Batches(side, is_labelled(generator)).extra(0, 0)
+    classes = [] if labels is None else [labels]
     pictures = real.astype("float32") / np.float32(127.5) - np.float32(1.0)
     latents = random_numbers(engine, "latents", KEY).normal((BATCH, latent_dim))
     made_from = [_numpy(latents), *classes]
@@ -102,7 +105,7 @@ def own_loss(engine: Engine, model: Any, inputs: Sequence[np.ndarray]) -> str:
     with restored(model), same_numbers(engine.adapter):
         model(inputs[0] if len(inputs) == 1 else list(inputs), training=True)
         for path, layer in places(model):
-            if layer._get_own_losses() or any(v.regularizer is not None for v in layer._trainable_variables):
+            if adds_losses(layer):
                 return path
     return str(model.name)
 
@@ -164,10 +167,6 @@ def _both(engine: Engine) -> list[tuple[str, Any, Any]]:
         ("generator", engine.generator, engine.optimizers[0]),
         ("discriminator", engine.discriminator, engine.optimizers[1]),
     ]
-
-
-def _parts(batch: Any) -> tuple[Any, ...]:
-    return batch if isinstance(batch, tuple) else (batch,)
 
 
 def _mean(x: Any) -> Any:

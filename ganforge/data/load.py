@@ -1,0 +1,84 @@
+"""``--data`` to pictures: a folder, a zip, or a source that a plugin registered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganforge.errors import UsageError
+from ganforge.plugin.options import parse_spec
+
+if TYPE_CHECKING:
+    from ganforge.plugin.dataset import Images
+    from ganforge.plugin.registry import Choice, Registry
+
+
+def is_path(text: str) -> bool:
+    """Tell whether a ``--data`` text is a path rather than a source's ``NAME:key=value``.
+
+    A path has a separator, starts with ``.`` or ``~``, ends in ``.zip``, or exists.
+    """
+    separators = {"/", os.sep, os.altsep or "/"}
+    if text.startswith((".", "~")) or text.lower().endswith(".zip"):
+        return True
+    # The options of a name may hold a separator; what stands before its colon may not.
+    name, colon, rest = text.partition(":")
+    if any(mark in (name if colon and "=" in rest else text) for mark in separators):
+        return True
+    try:
+        return os.path.exists(text)
+    except ValueError:  # a null character
+        return False
+
+
+def resolve_source(data: str, registry: Registry) -> Choice | None:
+    """Return the data source that a ``--data`` text names, or None for a folder or zip.
+
+    Raises:
+        UsageError: there is no such source, or it has no such option.
+    """
+    if is_path(data):
+        return None
+    name = parse_spec(data).name
+    try:
+        registry.get("dataset", name)
+    except UsageError as error:
+        raise UsageError(f"{error} For your own pictures, give a folder: --data ./{name}") from None
+    return registry.choose("dataset", data)
+
+
+def load_images(
+    data: str,
+    source: Choice | None,
+    *,
+    image_size: int,
+    channels: int,
+    fit: str = "crop",
+    strict: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Images:
+    """Return the pictures, uint8 (N, image_size, image_size, channels), decoded once and then mapped from the cache.
+
+    Args:
+        data: the folder or zip, where ``source`` is None.
+        fit: how other shapes become square, ``crop`` or ``stretch``; a source does that in its own way.
+        strict: raise at the first unreadable picture of a folder or zip instead of skipping it.
+        limit: use so many pictures, chosen by ``seed``.
+        progress: called with (done, total) while they are decoded.
+
+    Raises:
+        GANForgeError: they cannot be read.
+    """
+    from ganforge.data.folder import load_folder
+    from ganforge.plugin.calling import call_by_name
+
+    how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
+    how["progress"] = progress
+    if source is None:
+        return load_folder(Path(data).expanduser(), fit=fit, strict=strict, **how)
+    images: Images = call_by_name(source.value.load)(options=source.options, cache_dir=None, **how)
+    return images

@@ -1,0 +1,90 @@
+"""What differs between backends, and nothing else: gradients, randomness, compiling and state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from ganforge.engine.traits import Traits
+
+_T = TypeVar("_T")
+
+
+class Adapter(Protocol):
+    """What the engine asks of a backend; ``torch.py``, ``jax.py`` and ``tensorflow.py`` have one each.
+
+    What a function assigns to a variable while ``value_and_gradients``, ``vjp`` or ``gradient`` differentiates
+    it is kept: no gradient flows through the assignment, and a weight's gradient is the sum over all values it was
+    read at, as on TensorFlow's tape. ``traces`` counts compilations by name.
+    """
+
+    traces: Counter[str]
+
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Return ``model(x, training=True)`` in the form that runs fastest, and in one with second derivatives.
+
+        ``x`` is a list for several inputs; ``traits`` is what the model was observed to do
+        (``ganforge.engine.traits``).
+        """
+
+    def value_and_gradients(
+        self, function: Callable[..., tuple[Any, _T]], variables: Sequence[Any], *inputs: Any
+    ) -> tuple[tuple[Any, _T], Sequence[Any], Sequence[Any]]:
+        """Call ``function(*inputs) -> (scalar, aux)``; return that, and the gradients at the variables and inputs.
+
+        They are zeros where nothing flows.
+        """
+
+    def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
+        """Make one update of the optimizer at a learning rate."""
+
+    def vjp(
+        self, function: Callable[[], tuple[Any, ...]], variables: Sequence[Any]
+    ) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], Sequence[Any]]]:
+        """Return ``function()``, a tuple of tensors, and ``back(cotangents) -> gradients`` at the variables.
+
+        So one forward pass of the generator serves both updates.
+        """
+
+    def gradient(self, function: Callable[[Any], Any], x: Any) -> Any:
+        """Return d sum(function(x)) / dx, itself differentiable."""
+
+    def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        """Return normal numbers: a pure function of the two 32-bit words of the key and the stream's number."""
+
+    def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        """Return numbers in [0, 1), likewise."""
+
+    def compile(self, update: Callable[..., _T], name: str) -> Callable[..., _T]:
+        """Return the update as a callable from numpy arrays to device values; the last one is the key.
+
+        An argument may also be a ``Batch`` of arrays.
+        """
+
+    def seeded(self, words: Sequence[int]) -> AbstractContextManager[None]:
+        """Have the random numbers that Keras's layers draw from a global generator, where they do, begin here."""
+
+    def try_out(
+        self, model: Any
+    ) -> Callable[[Sequence[Any], Sequence[Any]], tuple[np.ndarray, list[float], Sequence[Any]]]:
+        """Return ``(values, inputs) -> (outputs, losses, assigned)``: a call in training mode with these values.
+
+        It changes nothing and draws the same random numbers each time. Gives the outputs as numpy float32 (B, N), the
+        losses that the call added, and the variables that it assigned to.
+        """
+
+    def inference(self, model: Any) -> Callable[..., np.ndarray]:
+        """Return a function from numpy latents, and class labels where the model takes them, to pictures.
+
+        They are float32 numpy (B, H, W, C) in [-1, 1], made with running averages.
+        """
+
+    def sync_to_keras(self) -> None:
+        """Copy what training holds into the Keras variables."""
+
+    def sync_from_keras(self) -> None:
+        """Copy the Keras variables into what training holds."""

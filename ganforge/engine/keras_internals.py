@@ -1,0 +1,92 @@
+"""What GANForge needs of Keras that Keras keeps private; nothing else in the package touches it.
+
+Tested with the Keras in ``constraints.txt``. What a newer one changes is mended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+# ------------------------------------------------------------------ layers and graphs
+
+
+def all_layers(model: Any) -> list[Any]:
+    """Return every layer of a model, those in models and layers in it included."""
+    return list(model._flatten_layers())
+
+
+def direct_layers(layer: Any) -> list[Any]:
+    """Return the layers that a layer holds itself."""
+    return list(getattr(layer, "_layers", []))
+
+
+def graph_of(model: Any) -> Any:
+    """Return the graph of layers that calling a model runs; the model itself where it has none."""
+    return getattr(model, "_functional", None) or model
+
+
+def is_graph(graph: Any) -> bool:
+    """Say whether ``graph_of`` gave a graph."""
+    return hasattr(graph, "_nodes_by_depth")
+
+
+def nodes(model: Any) -> list[Any]:
+    """Return the calls that a graph is made of, in an order in which each follows what it needs; inputs left out.
+
+    None where a network or layer is no graph.
+    """
+    by_depth = getattr(graph_of(model), "_nodes_by_depth", {})
+    return [n for depth in sorted(by_depth, reverse=True) for n in by_depth[depth] if n.operation and not n.is_input]
+
+
+def output_structure(graph: Any) -> Any:
+    """Return how a graph gives its outputs: one symbolic tensor, or a structure of them."""
+    return graph._outputs_struct
+
+
+def standardized(graph: Any, inputs: Any) -> list[Any]:
+    """Return inputs in the shapes and types that a graph was made with."""
+    return list(graph._standardize_inputs(inputs))
+
+
+def is_masked(tensor: Any) -> bool:
+    """Say whether a tensor carries a mask from layer to layer."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def adds_losses(layer: Any) -> bool:
+    """Say whether a layer itself, not one that it holds, added a loss when called or regularizes a weight."""
+    return bool(layer._get_own_losses()) or any(v.regularizer is not None for v in layer._trainable_variables)
+
+
+# ------------------------------------------------------------------ variables and optimizers
+
+
+def write(variable: Any, value: Any) -> None:
+    """Give a variable a value at once, whatever scope is open."""
+    variable._direct_assign(value)
+
+
+def held(variable: Any) -> Any:
+    """Return the tensor that a variable holds, whatever scope is open."""
+    return variable._value
+
+
+def adam_moments(optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return Adam's first and second moments of some of its variables."""
+    index = [optimizer._get_variable_index(v) for v in variables]
+    return [optimizer._momentums[i] for i in index], [optimizer._velocities[i] for i in index]
+
+
+# ------------------------------------------------------------------ devices and files
+
+
+def torch_device() -> str:
+    """Return where Keras on torch keeps its variables, such as ``cpu`` or ``cuda``."""
+    from keras.src.backend.torch.core import get_device
+
+    device: str = get_device()
+    return device

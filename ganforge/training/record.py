@@ -1,0 +1,142 @@
+"""What ``run.json`` holds of a run: pure functions of what is trained, and of how far it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganforge import __version__
+from ganforge.engine.randomness import DRAWS
+from ganforge.metrics.diversity import spread
+from ganforge.plugin.options import Options
+from ganforge.plugin.registry import Entry
+from ganforge.plugin.trust import hashes
+from ganforge.runs.metrics import finite
+from ganforge.training.setup import Setup
+
+# From a step on, a run is trained in one way: ``step``, ``reason`` and what ``_way`` lists.
+Stage = dict[str, Any]
+Stages = tuple[Stage, ...]
+
+
+def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 0.0) -> dict[str, Any]:
+    """Return what ``run.json`` says when a run begins, or goes on."""
+    import keras
+
+    backend = keras.backend.backend()
+    settings, choices, images = setup.settings, setup.choices, setup.images
+    strategies = zip(choices.strategy_entries, choices.strategies)
+    return {
+        "format": 1,
+        "state": "running",
+        "seconds": seconds,
+        "config": settings.model_dump(mode="json"),
+        "architecture": _entry(choices.architecture.entry, choices.architecture.options),
+        "loss": _entry(setup.loss.entry, setup.loss.options),
+        "strategies": [_entry(entry, strategy.options) for entry, strategy in strategies],
+        "plugins": hashes(settings.plugins),
+        "draws": DRAWS,
+        "process": {"pid": os.getpid()},
+        "stages": list(stages),
+        "data": {
+            "description": images.description,
+            "fingerprint": images.fingerprint,
+            "path": None if choices.source else str(Path(settings.data).expanduser().resolve()),
+            "count": len(images),
+            "classes": list(setup.classes),
+            "skipped": [list(item) for item in images.skipped],
+            "spread": _diversity(images.array),
+        },
+        "image_shape": [settings.image_size, settings.image_size, int(settings.channels)],
+        "steps_per_epoch": setup.steps_per_epoch,
+        "networks": setup.networks,
+        "parameters": setup.parameters,
+        "versions": {
+            "ganforge": __version__,
+            "keras": keras.__version__,
+            "backend": backend,
+            backend: __import__(backend).__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        "progress": progress(setup, step),
+    }
+
+
+def progress(setup: Setup, step: int) -> dict[str, int]:
+    """Return how far a run is once ``step`` steps are done."""
+    epoch = step // setup.steps_per_epoch
+    return {"step": step, "steps": setup.steps, "epoch": epoch, "epochs": setup.settings.epochs}
+
+
+def standing(
+    setup: Setup, state: str, step: int, seconds: float, metrics: Mapping[str, float], peak_memory: int | None
+) -> dict[str, Any]:
+    """Return what ``run.json`` says with each checkpoint, and at the end; ``metrics`` are the last that were read."""
+    return {
+        "state": state,
+        "progress": progress(setup, step),
+        "seconds": round(seconds, 2),
+        **({"peak_memory": peak_memory} if peak_memory else {}),
+        **({"metrics": {name: finite(value) for name, value in metrics.items()}} if metrics else {}),
+    }
+
+
+# ------------------------------------------------------------------ stages
+
+
+def learning_rate_scale(stages: Sequence[Stage]) -> float:
+    """Return what the learning rate is multiplied by since the last return to a checkpoint, in (0, 1]."""
+    scale = stages[-1].get("learning_rate_scale", 1.0) if stages else 1.0
+    return float(scale) if isinstance(scale, (int, float)) and 0 < scale <= 1 else 1.0
+
+
+def changes(setup: Setup, stages: Stages) -> str:
+    """Say what differs from the last stage, such as ``epochs 250``; empty when nothing does."""
+    if not stages:
+        return "start"
+    before, now = stages[-1], _way(setup, learning_rate_scale(stages))
+    words = {"balance": f"balance {' + '.join(now['balance']) or 'none'}", "data": "other pictures"}
+    return ", ".join(words.get(name, f"{name} {now[name]}") for name in now if before.get(name) != now[name])
+
+
+def with_changes(setup: Setup, stages: Stages, step: int) -> Stages:
+    """Return the stages with one more that begins at ``step``, where the run is now trained in another way."""
+    change = changes(setup, stages)
+    return (*stages, _stage(setup, step, change, learning_rate_scale(stages))) if change else stages
+
+
+def with_rollback(setup: Setup, stages: Stages, step: int, reason: str) -> Stages:
+    """Return the stages with one more: back at ``step``, the learning rate is halved."""
+    scale = learning_rate_scale(stages) / 2
+    return (*stages, {**_stage(setup, step, reason, scale), "rolled_back_to": step})
+
+
+def _stage(setup: Setup, step: int, reason: str, scale: float) -> Stage:
+    return {"step": step, "reason": reason, **_way(setup, scale)}
+
+
+def _way(setup: Setup, scale: float) -> Stage:
+    return {
+        "epochs": setup.settings.epochs,
+        "balance": list(setup.settings.balance),
+        "backend": setup.settings.backend,
+        "data": setup.images.fingerprint,
+        "learning_rate_scale": scale,
+    }
+
+
+def _diversity(pictures: np.ndarray) -> dict[str, float]:
+    """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
+    order = np.random.default_rng(0).permutation(len(pictures))[:100]
+    return spread(np.asarray(pictures[np.sort(order)]))
+
+
+def _entry(entry: Entry, options: Options) -> dict[str, Any]:
+    about = {"name": entry.name, "package": entry.package, "version": entry.version}
+    return {**about, "options": options.model_dump(mode="json")}

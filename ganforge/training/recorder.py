@@ -1,0 +1,112 @@
+"""The only writer of a run's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganforge.engine.randomness import fixed_latents
+from ganforge.errors import log
+from ganforge.files import sweep
+from ganforge.plugin.types import SnapshotInfo
+from ganforge.runs import (
+    append_metrics,
+    create_run,
+    drop_snapshots,
+    lock_run,
+    prune_checkpoints,
+    save_checkpoint,
+    snapshot_path,
+    sync_metrics,
+    truncate_metrics,
+    update_manifest,
+)
+from ganforge.training.outputs import write_architecture, write_outputs
+from ganforge.training.record import Stages, manifest
+from ganforge.training.setup import Setup
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from ganforge.engine.engine import Engine
+
+GRID = 10  # pictures in a row of a snapshot, and rows
+
+
+class Recorder:
+    """Writes ``run.json``, metrics, snapshots, checkpoints and what people open, while it holds the run's lock.
+
+    Its public methods are all that training asks of it, and no step depends on what they return: where several
+    devices train one run, the first has a recorder, and the others one that has the same methods and writes nothing.
+    """
+
+    def __init__(self, setup: Setup, directory: Path, lock: BaseFileLock) -> None:
+        self.setup, self.directory, self._lock = setup, directory, lock
+        self._latents = fixed_latents(GRID * GRID, setup.settings.latent_dim, setup.settings.seed)
+
+    @classmethod
+    def create(cls, setup: Setup, stages: Stages) -> Recorder:
+        """Make the directory of a new run and take its lock."""
+        directory = create_run(Path(setup.settings.runs_dir), manifest(setup, stages))
+        return cls(setup, directory, lock_run(directory))
+
+    def take_up(self, stages: Stages, step: int, seconds: float) -> None:
+        """Go on in a directory from ``step``: note how, and clear away what was left half written."""
+        self.note(manifest(self.setup, stages, step, seconds))
+        for folder in (self.directory, self.directory / "snapshots", self.directory / "checkpoints"):
+            folder.mkdir(exist_ok=True)
+            sweep(folder)
+        self.rewind(step)
+
+    def rewind(self, step: int) -> None:
+        """Drop what lies after ``step``: it is about to be made again."""
+        for number in truncate_metrics(self.directory, step):
+            log.warning("line %d of metrics.jsonl was damaged and is left out", number)
+        prune_checkpoints(self.directory, step, self.setup.settings.keep)
+        drop_snapshots(self.directory, after=step // self.setup.steps_per_epoch)
+
+    def describe(self) -> None:
+        """Write what the networks are."""
+        write_architecture(self.setup, self.directory)
+
+    def note(self, changes: Mapping[str, Any]) -> None:
+        """Change some of ``run.json``."""
+        update_manifest(self.directory, **changes)
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the metrics."""
+        append_metrics(self.directory, line)
+
+    def snapshot(self, epoch: int) -> SnapshotInfo:
+        """Save what the run's fixed latents have become."""
+        from ganforge.media.grids import make_grid, save_png
+
+        pictures = draw(self.setup.engine, self._latents, len(self.setup.classes))
+        path = snapshot_path(self.directory, epoch)
+        save_png(make_grid(pictures, GRID), path)
+        return SnapshotInfo(epoch, path, pictures)
+
+    def checkpoint(self, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
+        """Save all state. The lines of the metrics before it are on the disk first."""
+        sync_metrics(self.directory)
+        save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
+
+    def write_outputs(self) -> Path:
+        """Write the generator, the curves and the animation; return the animation's path."""
+        return write_outputs(self.setup, self.directory)
+
+    def release(self) -> None:
+        """Let others train the run."""
+        self._lock.release()
+
+
+def draw(engine: Engine, latents: np.ndarray, classes: int) -> np.ndarray:
+    """Return the pictures of a grid, uint8 (GRID², H, W, C); with classes each row is of one, the rows in turn."""
+    from ganforge.media.grids import to_uint8
+
+    labels = [(np.arange(GRID * GRID) // GRID % classes).astype(np.int32)] if classes else []
+    with engine.showing():
+        return to_uint8(engine.generate(latents, *labels))

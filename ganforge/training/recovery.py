@@ -1,0 +1,71 @@
+"""When a loss or a weight is no longer finite: finding it, and returning to the checkpoint from before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ganforge.errors import GANForgeError
+from ganforge.runs import load_checkpoint
+from ganforge.training.record import Stage, learning_rate_scale
+
+if TYPE_CHECKING:
+    from ganforge.engine.engine import Engine
+    from ganforge.training.setup import Setup
+
+MOST_ROLLBACKS = 5
+
+
+class NotFinite(GANForgeError):
+    """A loss or a weight is not a number any more; ``what`` names it, such as ``d_loss became nan``."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+def require_finite_metrics(metrics: Mapping[str, float]) -> None:
+    """Raise ``NotFinite`` when one of a step's metrics is nan or infinite."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise NotFinite(f"{name} became {value}")
+
+
+def require_finite_weights(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise ``NotFinite`` when an array holds nan or infinity: it must never become a checkpoint."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iub" and not np.isfinite(array).all():
+            raise NotFinite(f"the weights '{name}' are no longer finite")
+
+
+def return_to_checkpoint(engine: Engine, run: Path) -> int:
+    """Put the newest checkpoint's state back, whose losses and weights were finite, and return its step."""
+    checkpoint = load_checkpoint(run)
+    engine.set_state(checkpoint.arrays, checkpoint.state)
+    return checkpoint.step
+
+
+def may_roll_back(on_nan: str, stages: Sequence[Stage], step: int) -> bool:
+    """Say whether to try again from ``step``: asked for with ``--on-nan``, and not tried too often already."""
+    return on_nan == "rollback" and sum(stage.get("rolled_back_to") == step for stage in stages) < MOST_ROLLBACKS
+
+
+def scale_learning_rate(setup: Setup, stages: Sequence[Stage]) -> None:
+    """Train on with what the stages say the run's learning rate is multiplied by, under every strategy."""
+    setup.engine.planner.learning_rate = setup.learning_rate * learning_rate_scale(stages)
+
+
+def lost(error: NotFinite, at: int, step: int, run: Path, on_nan: str) -> GANForgeError:
+    """Return what to say where training ends because of ``error`` at step ``at``, back at the one of ``step``."""
+    if on_nan == "rollback":
+        way_out = f"going back {MOST_ROLLBACKS} times with half the learning rate did not help"
+    else:
+        way_out = f"go on from it with half the learning rate: ganforge resume {run.name} --on-nan rollback"
+    return GANForgeError(
+        f"{error.what} at step {at:,}; the checkpoint of step {step:,}, from before, is kept: "
+        f"{way_out}; or begin anew with a smaller --learning-rate or another --balance"
+    )

@@ -1,0 +1,148 @@
+"""From what was asked to what is meant: names become choices, and what was left open is filled in.
+
+Nothing is built or read here but plugins: a study asks it of all its runs before the first one trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganforge.backend import Choice as Backend
+from ganforge.backend import decide_backend
+from ganforge.data.load import resolve_source
+from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.plugin.registry import Choice, Entry, load_plugins
+from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.validation import check_strategy
+from ganforge.training.config import Settings, TrainConfig
+
+TYPICAL_STEPS = 2500
+# What is taken where neither the person nor the architecture says otherwise.
+LATENT_DIM, LEARNING_RATE, BETA_1, BATCH_SIZE = 100, 2e-4, 0.5, 64
+IMAGE_SIZE, CHANNELS = 64, 3
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the names of a configuration stand for; ``source`` is None for a folder or zip.
+
+    ``observers`` are those that plugins and ``--log`` bring; ``warnings`` has a line for each plugin left out.
+    """
+
+    config: TrainConfig
+    backend: Backend
+    architecture: Choice
+    loss: Choice
+    strategies: tuple[Strategy, ...]
+    strategy_entries: tuple[Entry, ...]
+    source: Choice | None
+    observers: tuple[object, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def image_size(self) -> int:
+        """The side of the pictures in pixels."""
+        return self.config.image_size or (self.source.value.image_size if self.source else IMAGE_SIZE)
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (colour)."""
+        return self.config.channels or (self.source.value.channels if self.source else CHANNELS)
+
+    @property
+    def batch_size(self) -> int:
+        """How many real pictures a step takes."""
+        return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
+
+
+def resolve(config: TrainConfig) -> Choices:
+    """Choose the backend, load the plugins and turn names into choices.
+
+    Raises:
+        UsageError: a name, an option or a value is wrong, or two strategies do the same thing.
+        GANForgeError: a plugin file fails, or the backend or an extra is not there.
+    """
+    backend = decide_backend(config.backend)  # before plugins, which may import Keras
+    registry = load_plugins(config.plugins)
+    architecture = registry.choose("architecture", config.arch)
+    loss = registry.choose("loss", config.loss)
+    balance = [registry.choose("strategy", text) for text in config.balance if text.strip() != "none"]
+    strategies = tuple(_made(choice) for choice in balance)
+    _refuse_conflicts(strategies)
+    observers: list[object] = [module for _, module in registry.observers]
+    if config.log == "tensorboard":
+        from ganforge.loggers.tensorboard import TensorBoard
+
+        observers.append(TensorBoard())
+    return Choices(
+        config=config,
+        backend=backend,
+        architecture=architecture,
+        loss=loss,
+        strategies=strategies,
+        strategy_entries=tuple(choice.entry for choice in balance),
+        source=resolve_source(config.data, registry),
+        observers=tuple(observers),
+        warnings=tuple(registry.warnings()),
+    )
+
+
+def look_first(config: TrainConfig) -> None:
+    """Raise what a run of these settings would, of names, options and the place of the pictures.
+
+    The backend is not looked at: the run may have a process of its own, with another one.
+
+    Raises:
+        UsageError: a name or an option is wrong.
+        GANForgeError: a plugin file fails, or the pictures are not there.
+    """
+    choices = resolve(config.model_copy(update={"backend": None}))
+    if choices.source is None and not Path(config.data).expanduser().exists():
+        raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
+
+
+def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
+    """Fill in what was left open: by the data source, then the architecture, then in general."""
+    config = choices.config
+    epochs = config.epochs or -(-TYPICAL_STEPS // steps_per_epoch)
+    snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
+    defaults = {
+        "latent_dim": LATENT_DIM,
+        "learning_rate": LEARNING_RATE,
+        "beta_1": BETA_1,
+        **choices.architecture.value.defaults,
+        "batch_size": choices.batch_size,
+        "image_size": choices.image_size,
+        "channels": choices.channels,
+        "epochs": epochs,
+        "snapshot_every": snapshot_every,
+        "checkpoint_every": f"{snapshot_every},10min",
+    }
+    asked = config.model_dump()
+    missing = {name: value for name, value in defaults.items() if asked[name] is None}
+    return Settings.model_construct(**{**asked, **missing, "backend": choices.backend.backend})
+
+
+def _made(choice: Choice) -> Strategy:
+    """Return the strategy itself, whose hooks may have been set when it was made."""
+    try:
+        strategy: Strategy = choice.value(choice.options)
+    except Exception as error:
+        raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
+    check_strategy(strategy, f"strategy '{choice.name}'")
+    return strategy
+
+
+def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:
+    names = [strategy.name for strategy in strategies]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--balance {name} is given twice; give it once, with all its options")
+    for strategy in strategies:
+        for other in strategy.conflicts:
+            if other in names:
+                raise UsageError(
+                    f"'{strategy.name}' and '{other}' do the same thing in two ways; leave one out of --balance"
+                )
