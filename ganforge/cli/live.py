@@ -135,7 +135,7 @@ class Display:
         self.progress.start()
 
     @hookimpl
-    def run_started(self, run: Any) -> None:
+    def run_started(self) -> None:
         self.begun = time.perf_counter()
 
     @hookimpl

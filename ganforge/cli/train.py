@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -11,6 +11,9 @@ from click.core import ParameterSource
 from ganforge.cli.console import console, pairs, with_options
 from ganforge.cli.live import decoding, follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
+
+if TYPE_CHECKING:
+    from ganforge.training.setup import Setup
 
 EPILOG = """\b
 Examples:
@@ -140,7 +143,7 @@ def _read(file: str | None) -> dict[str, Any]:
     return values
 
 
-def describe(out: Any, setup: Any, asked: str = "--backend") -> None:
+def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     """Print what will be trained, with everything resolved; ``asked``: where the backend was asked for, if it was."""
     from rich.markup import escape
     from rich.panel import Panel
@@ -174,7 +177,7 @@ def describe(out: Any, setup: Any, asked: str = "--backend") -> None:
     )
 
 
-def describe_plan(out: Any, setup: Any) -> None:
+def describe_plan(out: Any, setup: Setup) -> None:
     """Print both networks and the first step's scalars."""
     from rich.markup import escape
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -67,6 +66,11 @@ class Case:
         ours = [e.value for e in self.registry.of("strategy") if e.package == "ganforge"]
         mine = getattr(self.value, "conflicts", ())
         return [s for s in ours if s.name not in (self.value.name, *mine) and self.value.name not in s.conflicts]
+
+    @cached_property
+    def idle_engine(self) -> Engine:
+        """An engine that never trains, for its adapter."""
+        return small_engine(self.registry)
 
     @cached_property
     def training(self) -> Trained:
@@ -134,10 +138,10 @@ class ArchitectureCase(Case):
     def training(self) -> Trained:
         return train(self.trainee, side=self.size)
 
-    def sides(self, count: int = BATCH) -> list[tuple[str, Any, list[np.ndarray]]]:
+    def sides(self) -> list[tuple[str, Any, list[np.ndarray]]]:
         """Return each network's name, the network, and inputs for it: latents or pictures, labels if it has any."""
-        made = [some_latents(count, self.latent_dim), some_pictures(count, self.size)]
-        more = [_labels(count)] if self.value.conditional else []
+        made = [some_latents(BATCH, self.latent_dim), some_pictures(BATCH, self.size)]
+        more = [_labels(BATCH)] if self.value.conditional else []
         roles = ("generator", "discriminator")
         return [(role, model, [given, *more]) for role, model, given in zip(roles, self.networks, made)]
 
@@ -178,9 +182,9 @@ class Batches:
         return Batch(pictures, _labels(BATCH) if self.labelled else None)
 
 
-def small_networks(precision: str = "float32") -> tuple[Any, Any]:
+def small_networks() -> tuple[Any, Any]:
     """Return dense networks for pictures of 8 x 8: quick to compile."""
-    with seeded(3), dtype_policy(precision):
+    with seeded(3), dtype_policy("float32"):
         generator = keras.Sequential(
             [
                 layers.Input((LATENT,)),
@@ -292,8 +296,8 @@ def some_latents(count: int, latent_dim: int, seed: int = 0) -> np.ndarray:
     return fixed_latents(count, latent_dim, seed)
 
 
-def some_pictures(count: int, side: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-1, 1, (count, side, side, channels)).astype("float32")
+def some_pictures(count: int, side: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (count, side, side, 3)).astype("float32")
 
 
 def random_numbers(engine: Engine, stream: str = "check", key: Any = None) -> Random:
@@ -301,28 +305,11 @@ def random_numbers(engine: Engine, stream: str = "check", key: Any = None) -> Ra
     key = step_key(1, 2, 3) if key is None else key
     if keras.backend.backend() == "torch":
         key = [int(word) for word in key]
-    return Random(engine.adapter, keras.ops.convert_to_tensor(key) if _is_tensorflow() else key, stream)
-
-
-def _is_tensorflow() -> bool:
-    return bool(keras.backend.backend() == "tensorflow")
+    if keras.backend.backend() == "tensorflow":
+        key = keras.ops.convert_to_tensor(key)
+    return Random(engine.adapter, key, stream)
 
 
 def tensors(scalars: Mapping[str, float]) -> dict[str, Any]:
     """Return what ``controls`` holds: 0-d float32 tensors."""
     return {name: keras.ops.convert_to_tensor(np.float32(value)) for name, value in scalars.items()}
-
-
-def alike(a: Any, b: Any) -> bool:
-    """Say whether two nested results are the same to the last bit, or almost."""
-    return json.dumps(_plain(a)) == json.dumps(_plain(b))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, np.ndarray):
-        return [value.shape, value.tobytes().hex()]
-    return copy.copy(value)

@@ -40,7 +40,7 @@ def stop_on_signals(stopping: threading.Event) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def ask(signum: int, frame: Any) -> None:
+    def ask(_signum: int, _frame: Any) -> None:
         stopping.set()
         restore()
 

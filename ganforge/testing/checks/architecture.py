@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from typing import Any
 
 import numpy as np
 
-from ganforge.engine.keras_internals import all_layers
 from ganforge.errors import UsageError, reason
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
+from ganforge.testing.probes import described, require_finite
 
 KNOWN_DEFAULTS: dict[str, type[int] | type[float]] = {
     "latent_dim": int,
@@ -133,12 +131,12 @@ def logits(case: Any) -> None:
 @check("architecture")
 def honours_options(case: Any) -> None:
     """Each option changes a network; absurd values are refused."""
-    plain = _picture(case, case.options)
+    plain = described(case, case.options)
     unused = []
     for name in case.options_class.model_fields:
         value = getattr(case.options, name)
         tries = candidates(case.options_class, name, value)
-        if tries and all(_picture(case, changed(case, name, other)) in (plain, None) for other in tries[:4]):
+        if tries and all(described(case, changed(case, name, other)) in (plain, None) for other in tries[:4]):
             unused.append(name)
         for options in below(case, name):
             try:
@@ -155,30 +153,6 @@ def honours_options(case: Any) -> None:
             f"the option{'s' if len(unused) > 1 else ''} {', '.join(unused)} changed neither network",
             f"use options.{unused[0]} where the networks are built, or leave it out",
         )
-
-
-def _picture(case: Any, options: Any) -> str | None:
-    """Return what describes both networks whole: their layers' settings and shapes; None where they are refused."""
-    try:
-        networks = case.build(case.size, options=options)
-    except UsageError:
-        return None
-    parts = []
-    for model in networks:
-        described = []
-        for layer in all_layers(model)[1:]:
-            config = dict(layer.get_config()) if hasattr(layer, "get_config") else {}
-            config.pop("name", None)
-            described.append([layer.__class__.__name__, config])
-        shapes = [tuple(v.shape) for v in model.variables]
-        parts.append(json.dumps([described, shapes], default=lambda o: type(o).__name__, sort_keys=True))
-    return "\n".join(_unnumbered(part) for part in parts)
-
-
-def _unnumbered(text: str) -> str:
-    # Keras numbers layers through the process, and initializers carry a seed: neither is the network's own.
-    text = re.sub(r'"(name|inbound_nodes|seed|shared_object_id)": ("[^"]*"|\d+|null|\[[^\]]*\])', "", text)
-    return re.sub(r"_\d+\b", "", text)
 
 
 @check("architecture")
@@ -218,6 +192,7 @@ def saves(case: Any) -> None:
     import keras
 
     from ganforge.backend import quietly
+    from ganforge.engine.keras_internals import all_layers
     from ganforge.testing.cases import outputs, refill, some_latents
 
     generator, discriminator = case.networks
@@ -253,14 +228,11 @@ def saves(case: Any) -> None:
 @check("architecture", everywhere=True)
 def trains(case: Any) -> None:
     """Twenty steps with finite losses."""
-    lines = case.training.lines
-    for step, line in enumerate(lines):
-        for name, value in line.items():
-            if not math.isfinite(value):
-                raise Nonconformity(
-                    f"{name} is {value} after {step + 1} steps at a learning rate of 1e-3",
-                    "look for a division or a square root that reaches 0, and for weights that start too large",
-                )
+    require_finite(
+        case.training.lines,
+        "look for a division or a square root that reaches 0, and for weights that start too large",
+        " at a learning rate of 1e-3",
+    )
     _numbers(case)
 
 
@@ -283,7 +255,7 @@ def _numbers(case: Any) -> None:
 def moves_every_weight(case: Any) -> None:
     """Gradients reach every weight."""
     from ganforge.testing.cases import refill
-    from ganforge.testing.comparing import where_gradients_stop
+    from ganforge.testing.reference.comparison import where_gradients_stop
 
     unmoved = case.training.unmoved
     if unmoved:

@@ -22,7 +22,7 @@ def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: A
         limit=limit,
         seed=seed,
         cache_dir=case.folder,
-        progress=lambda done, total: None,
+        progress=lambda *_: None,
     )
 
 

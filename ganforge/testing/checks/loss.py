@@ -11,6 +11,7 @@ from ganforge.errors import UsageError
 from ganforge.plugin.calling import call_by_name
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, check
+from ganforge.testing.probes import require_finite, require_one_compilation
 
 BATCH = 4
 
@@ -122,13 +123,7 @@ def honours_options(case: Any) -> None:
 def trains(case: Any) -> None:
     """Twenty steps with finite losses, the same from the same seed."""
     training = case.training
-    for step, line in enumerate(training.lines):
-        for name, value in line.items():
-            if not math.isfinite(value):
-                raise Nonconformity(
-                    f"{name} is {value} after {step + 1} steps",
-                    "look for a square root or a logarithm that reaches 0",
-                )
+    require_finite(training.lines, "look for a square root or a logarithm that reaches 0")
     if training.again != training.lines[: len(training.again)]:
         raise Nonconformity(
             "the same seed trained differently the second time", "draw from the argument `random` alone"
@@ -138,11 +133,7 @@ def trains(case: Any) -> None:
 @check("loss", everywhere=True)
 def compiles_once(case: Any) -> None:
     """Nothing is compiled twice."""
-    more = {name: count for name, count in case.training.traces.items() if count > 1}
-    if more:
-        raise Nonconformity(
-            f"twenty steps compiled {', '.join(more)} more than once", "let shapes depend on nothing that changes"
-        )
+    require_one_compilation(case.training.traces, "let shapes depend on nothing that changes")
 
 
 @check("loss", everywhere=True)

@@ -3,51 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.plugin.types import Progress, RunConfig
+from ganforge.errors import UsageError, reason
+from ganforge.plugin.calling import strategy_hooks
+from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
+from ganforge.plugin.types import Progress
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
+from ganforge.testing.probes import (
+    STEPS,
+    behaviour,
+    configured,
+    is_traced,
+    own_scalars,
+    plans,
+    refuses,
+    require_finite,
+    require_one_compilation,
+    traced,
+)
 
-STEPS = 40
-
-
-def signals(step: int) -> dict[str, float]:
-    """Return what training might have measured: the discriminator wins, then loses, then wins again."""
-    accuracy = 0.65 + 0.34 * math.cos(2.0 * math.pi * step / STEPS)
-    return {
-        "step": step,
-        "d_loss": 2.0 * (1.0 - accuracy),
-        "g_loss": 5.0 * accuracy,
-        "d_real": accuracy,
-        "d_fake": 1.0 - accuracy,
-        "d_accuracy": accuracy,
-    }
-
-
-def plans(
-    strategies: Sequence[Any], start: int = 0, stop: int = STEPS, empty: bool = False, **held: float
-) -> list[dict[str, float]]:
-    """Return what is planned from one step to another, some signals ``held`` at a value."""
-    from ganforge.engine.plan import Planner
-
-    planner = Planner(strategies, 1.0)
-    steps = max(STEPS, stop)
-    progress = (Progress(s, steps, s // 10, steps // 10) for s in range(start, stop))
-    return [planner.plan(p, {} if empty or not p.step else {**signals(p.step), **held}).flat() for p in progress]
+NOT_FINITE = "look for a division or a logarithm that reaches 0"
 
 
 @check("strategy")
 def has_hooks(case: Any) -> None:
     """It implements a hook, marked with ``hookimpl``."""
-    from ganforge.plugin.calling import strategy_hooks
-    from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
-
     marked = strategy_hooks(case.strategy())
     for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS):
         if name not in marked and callable(getattr(case.value, name, None)):
@@ -126,13 +110,13 @@ def state_survives_resume(case: Any) -> None:
 @check("strategy")
 def honours_options(case: Any) -> None:
     """Each option changes what it does; absurd values are refused."""
-    plain = _behaviour(case, case.options)
+    plain = behaviour(case, case.options)
     unused = []
     for name in case.options_class.model_fields:
         tries = candidates(case.options_class, name, getattr(case.options, name))
         # Up to four other values: one alone may happen to round to the same.
-        seen = [_behaviour(case, changed(case, name, other)) for other in tries[:4]]
-        if seen and all(behaviour in (plain, None) for behaviour in seen):
+        seen = [behaviour(case, changed(case, name, other)) for other in tries[:4]]
+        if seen and all(one in (plain, None) for one in seen):
             unused.append(name)
         for options in below(case, name):
             try:
@@ -151,51 +135,13 @@ def honours_options(case: Any) -> None:
         )
 
 
-def _behaviour(case: Any, options: Any) -> str | None:
-    """Return what a strategy plans, configures and does to fixed pictures, labels and networks; None if refused."""
-    try:
-        strategy = case.strategy(options)
-        # A discriminator that always guesses, and one that is always right, move what a loop may move.
-        planned = [
-            plans([strategy]),
-            *(plans([case.strategy(options)], stop=10 * STEPS, d_accuracy=a) for a in (0.5, 1.0)),
-        ]
-        configured, done = _configured(case, options), _traced(case, options)
-    except UsageError:
-        return None
-    return json.dumps([planned, configured, {name: np.round(value, 6).tolist() for name, value in done.items()}])
-
-
-def _configured(case: Any, options: Any) -> list[Any]:
-    """Return what ``configure_run`` makes of the architectures that come with GANForge."""
-    from ganforge.plugin.calling import strategy_hooks
-
-    hook = strategy_hooks(case.strategy(options)).get("configure_run")
-    if hook is None:
-        return []
-    results: list[Any] = []
-    for name in ("dcgan", "fcgan"):
-        architecture = case.registry.get("architecture", name).value
-        values = architecture.options().model_dump()
-        config = RunConfig(name, (32, 32, 3), 16, 64, 10, 1e-3, dict(values), dict(values), "bce", {})
-        try:
-            hook(config=config)
-        except UsageError as error:
-            results.append(str(error))
-            continue
-        for side in (config.generator_options, config.discriminator_options):
-            architecture.options(**side)
-        results.append([config.generator_options, config.discriminator_options, config.learning_rate])
-    return results
-
-
 @check("strategy")
 def configures_valid_runs(case: Any) -> None:
     """What ``configure_run`` leaves is valid, or refused."""
     from pydantic import ValidationError
 
     try:
-        _configured(case, case.options)
+        configured(case, case.options)
     except (ValidationError, KeyError, TypeError) as error:
         raise Nonconformity(
             f"configure_run fails or leaves options that do not validate: {reason(error)}",
@@ -203,56 +149,10 @@ def configures_valid_runs(case: Any) -> None:
         ) from None
 
 
-def _traced(case: Any, options: Any, step: int = 0, strategy: Any = None) -> dict[str, np.ndarray]:
-    """Return what the traced hooks give for fixed pictures, labels, controls and random numbers."""
-    import keras
-
-    from ganforge.plugin.calling import strategy_hooks
-    from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
-
-    strategy = strategy or case.strategy(options)
-    hooks = strategy_hooks(strategy)
-    engine = case.__dict__.setdefault("idle_engine", None) or small_engine(case.registry)
-    case.idle_engine = engine
-    controls = tensors(_own(strategy, step))
-    done = {}
-    for real in (True, False):
-        common = {"real": real, "controls": controls}
-        images = keras.ops.convert_to_tensor(some_pictures(BATCH, SIDE))
-        labels = keras.ops.ones((BATCH, 1)) * float(real)
-        for name, argument in (("discriminator_images", images), ("discriminator_labels", labels)):
-            if hook := hooks.get(name):
-                given = {name.removeprefix("discriminator_"): argument, **common}
-                result = hook(**given, random=random_numbers(engine))
-                _held_to(name, result, argument)
-                done[f"{name}, real={real}"] = np.asarray(keras.ops.convert_to_numpy(result))
-    return done
-
-
-def _own(strategy: Any, step: int) -> dict[str, float]:
-    """Return the scalars of a step that are a strategy's own."""
-    flat = plans([type(strategy)(strategy.options)], stop=step + 1, empty=True)[-1]
-    prefix = f"{strategy.name}/"
-    return {name.removeprefix(prefix): value for name, value in flat.items() if name.startswith(prefix)}
-
-
-def _held_to(name: str, result: Any, argument: Any) -> None:
-    if tuple(result.shape) != tuple(argument.shape):
-        raise Nonconformity(
-            f"{name} gives the shape {tuple(result.shape)} from {tuple(argument.shape)}", "keep the shape"
-        )
-    import keras
-
-    if keras.backend.standardize_dtype(result.dtype) != "float32":
-        raise Nonconformity(
-            f"{name} gives {keras.backend.standardize_dtype(result.dtype)} from float32", "cast the result to float32"
-        )
-
-
 @check("strategy", everywhere=True)
 def keeps_shape_and_dtype(case: Any) -> None:
     """Images and labels keep their shape, float32, finite."""
-    done = _traced(case, case.options)
+    done = traced(case, case.options)
     for name, values in done.items():
         if not np.isfinite(values).all():
             raise Nonconformity(f"{name} gives numbers that are not finite", "look for a division by 0")
@@ -263,7 +163,7 @@ def keeps_shape_and_dtype(case: Any) -> None:
 @check("strategy", everywhere=True)
 def draws_from_random(case: Any) -> None:
     """Every random number comes from ``random``."""
-    first, second = (_traced(case, case.options) for _ in range(2))
+    first, second = (traced(case, case.options) for _ in range(2))
     for name in first:
         if not np.array_equal(first[name], second[name]):
             raise Nonconformity(
@@ -282,9 +182,9 @@ def reads_controls_alone(case: Any) -> None:
     Compiled, all else stays at its first value.
     """
     strategy = case.strategy()
-    first = _traced(case, case.options, strategy=strategy)
+    first = traced(case, case.options, strategy=strategy)
     plans([strategy])
-    last = _traced(case, case.options, strategy=strategy)
+    last = traced(case, case.options, strategy=strategy)
     for name in first:
         if not np.array_equal(first[name], last[name]):
             raise Nonconformity(
@@ -301,8 +201,7 @@ def lets_gradients_through(case: Any) -> None:
     """Gradients flow through ``discriminator_images`` to G."""
     import keras
 
-    from ganforge.plugin.calling import strategy_hooks
-    from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
+    from ganforge.testing.cases import BATCH, SIDE, random_numbers, some_pictures, tensors
 
     strategy = case.strategy()
     hook = strategy_hooks(strategy).get("discriminator_images")
@@ -310,15 +209,14 @@ def lets_gradients_through(case: Any) -> None:
         raise Skip("it does not transform images")
     if keras.backend.backend() == "jax":
         raise Skip("looked at on torch and TensorFlow")
-    engine = small_engine(case.registry)
     images = keras.ops.convert_to_tensor(some_pictures(BATCH, SIDE))
-    controls = tensors(_own(strategy, 0))
+    controls = tensors(own_scalars(strategy))
 
     def transformed(x: Any) -> Any:
-        return hook(images=x, real=False, controls=controls, random=random_numbers(engine))
+        return hook(images=x, real=False, controls=controls, random=random_numbers(case.idle_engine))
 
     try:
-        slope = engine.adapter.gradient(transformed, images)
+        slope = case.idle_engine.adapter.gradient(transformed, images)
         reached = slope is not None and float(keras.ops.max(keras.ops.abs(slope))) > 0
     except (RuntimeError, ValueError):
         reached = False
@@ -332,27 +230,15 @@ def lets_gradients_through(case: Any) -> None:
 @check("strategy", everywhere=True)
 def trains(case: Any) -> None:
     """Twenty steps with finite losses, on small networks."""
-    _finite(case.training.lines)
-
-
-def _finite(lines: list[dict[str, float]]) -> None:
-    for step, line in enumerate(lines):
-        for name, value in line.items():
-            if not math.isfinite(value):
-                raise Nonconformity(
-                    f"{name} is {value} after {step + 1} steps", "look for a division or a logarithm that reaches 0"
-                )
+    require_finite(case.training.lines, NOT_FINITE)
 
 
 @check("strategy", everywhere=True)
 def compiles_once(case: Any) -> None:
     """No scalar that changes compiles anything anew."""
-    more = {name: count for name, count in case.training.traces.items() if count > 1}
-    if more:
-        raise Nonconformity(
-            f"twenty steps compiled {', '.join(more)} {max(more.values())} times",
-            "let shapes depend on nothing that changes, and read numbers from controls",
-        )
+    require_one_compilation(
+        case.training.traces, "let shapes depend on nothing that changes, and read numbers from controls"
+    )
 
 
 @check("strategy", everywhere=True)
@@ -374,18 +260,18 @@ def composes(case: Any) -> None:
     from ganforge.testing.cases import run, small_engine
 
     def together(strategies: list[Any]) -> None:
-        _finite(run(small_engine(case.registry, strategies), 0, 2, total=2))
+        require_finite(run(small_engine(case.registry, strategies), 0, 2, total=2), NOT_FINITE)
 
-    others = [other for other in case.others() if not _refuses(case, [other])]
+    others = [other for other in case.others() if not refuses(case, [other])]
     if case.first:
         groups: list[list[Any]] = [[other] for other in others]
     else:  # what is compiled, all at once as far as it goes together; the rest is the same everywhere
-        if not _is_traced(case.value):
+        if not is_traced(case.value):
             raise Skip("nothing of it is compiled")
-        others = [other for other in others if _is_traced(other)]
+        others = [other for other in others if is_traced(other)]
         group: list[Any] = []
         for other in others:
-            if not any(other.name in s.conflicts or s.name in other.conflicts for s in group) and not _refuses(
+            if not any(other.name in s.conflicts or s.name in other.conflicts for s in group) and not refuses(
                 case, [*group, other]
             ):
                 group.append(other)
@@ -403,23 +289,6 @@ def composes(case: Any) -> None:
                     "take images and labels as other strategies left them; name in `conflicts` what it cannot stand "
                     "beside",
                 ) from None
-
-
-def _is_traced(strategy: type[Any]) -> bool:
-    from ganforge.plugin.hookspecs import TRACED_HOOKS
-
-    return any(hasattr(strategy, hook) for hook in TRACED_HOOKS)
-
-
-def _refuses(case: Any, others: list[Any]) -> bool:
-    """Say whether planning refuses a combination, as two strategies that set one number of updates must be."""
-    try:
-        plans([case.strategy(), *(other() for other in others)], stop=1)
-    except UsageError:
-        return True
-    except GANForgeError as error:
-        raise Nonconformity(str(error), "see the check plans-the-same-scalars") from None
-    return False
 
 
 @check("strategy")

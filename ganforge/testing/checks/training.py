@@ -15,8 +15,8 @@ OWN_LOOPS = ("train_step", "compute_loss", "fit")
 def keeps_state_in_variables(case: Any) -> None:
     """What a layer keeps or draws is in the network's variables."""
     from ganforge.testing.cases import refill
-    from ganforge.testing.comparing import Twins
-    from ganforge.testing.steadiness import hidden_variables, raising_layer, unsteady_layer
+    from ganforge.testing.reference.comparison import Twins
+    from ganforge.testing.reference.layer_faults import hidden_variables, raising_layer, unsteady_layer
 
     case.sound = False
     for role, model, inputs in case.sides():
@@ -56,8 +56,8 @@ def _sound(case: Any) -> None:
 def trains_as_written(case: Any) -> None:
     """Outputs, gradients (second ones too) and state are plain Keras's."""
     from ganforge.testing.cases import refill
-    from ganforge.testing.comparing import Twins, first_difference
-    from ganforge.testing.steadiness import asleep, unwished_float64
+    from ganforge.testing.reference.comparison import Twins, first_difference
+    from ganforge.testing.reference.layer_faults import asleep, unwished_float64
 
     _sound(case)
     case.sound = False
@@ -97,9 +97,9 @@ def trains_as_written(case: Any) -> None:
 @check("architecture", everywhere=True)
 def updates_as_written(case: Any) -> None:
     """A step counts each network's own losses and applies constraints."""
-    from ganforge.testing.comparing import close_to
-    from ganforge.testing.updating import engines_step, free, own_loss, plain_step
-    from ganforge.testing.watching import owner
+    from ganforge.testing.reference.comparison import close_to
+    from ganforge.testing.reference.layer_calls import owner
+    from ganforge.testing.reference.step import engines_step, free, own_loss, plain_step
 
     _sound(case)
     engine = case.trainee
@@ -143,8 +143,8 @@ def updates_as_written(case: Any) -> None:
 def judges_one_picture_at_a_time(case: Any) -> None:
     """A verdict does not depend on the pictures beside it."""
     from ganforge.testing.cases import refill
-    from ganforge.testing.comparing import Twins
-    from ganforge.testing.steadiness import companions
+    from ganforge.testing.reference.comparison import Twins
+    from ganforge.testing.reference.layer_faults import companions
 
     _sound(case)
     _, model, inputs = case.sides()[1]
@@ -173,8 +173,8 @@ def judges_one_picture_at_a_time(case: Any) -> None:
 def draws_the_same_twice(case: Any) -> None:
     """In inference, the same input gives the same output twice."""
     from ganforge.testing.cases import refill
-    from ganforge.testing.comparing import Twins
-    from ganforge.testing.steadiness import restless_layer
+    from ganforge.testing.reference.comparison import Twins
+    from ganforge.testing.reference.layer_faults import restless_layer
 
     _sound(case)
     for role, model, inputs in case.sides():

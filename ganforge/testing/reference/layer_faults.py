@@ -9,17 +9,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from ganforge.testing.comparing import Twins, restored, same_numbers
-from ganforge.testing.watching import Call, Watch, watched
+from ganforge.testing.reference.comparison import Twins, restored, same_numbers
+from ganforge.testing.reference.layer_calls import Call, Watch, watched
 
 TIMES = 6
 
 
-def called(twins: Twins, inputs: Sequence[np.ndarray] | None = None, training: bool = True) -> Watch:
+def called(twins: Twins, inputs: Sequence[np.ndarray] | None = None) -> Watch:
     """Call a network as plain Keras does, always with the same random numbers; change nothing but Python's state."""
     with restored(twins.model), same_numbers(twins.adapter), watched(twins.model) as watch:
-        output = _run(twins, inputs, training)
-        watch.calls.append(Call(twins.model.name, twins.model, training, output))
+        watch.calls.append(Call(twins.model.name, twins.model, True, _run(twins, inputs, True)))
     return watch
 
 

@@ -16,10 +16,10 @@ from keras import ops
 from ganforge.engine.engine import Engine
 from ganforge.engine.keras_internals import adam_moments, adds_losses
 from ganforge.plugin.types import Progress
-from ganforge.testing import plain_keras
 from ganforge.testing.cases import BATCH, Batches, is_labelled, random_numbers, refill
-from ganforge.testing.comparing import KEY, restored, same_numbers, total
-from ganforge.testing.watching import places
+from ganforge.testing.reference import plain_keras
+from ganforge.testing.reference.comparison import KEY, restored, same_numbers, total
+from ganforge.testing.reference.layer_calls import places
 
 
 @dataclass(frozen=True)
