@@ -10,11 +10,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ganforge.api import Run, train
     from ganforge.errors import GANForgeError, UsageError
-    from ganforge.plugin.architecture import Architecture, conv_size, plan_upsampling, transposed_conv_size
+    from ganforge.plugin.architecture import Architecture
+    from ganforge.plugin.conv_arithmetic import conv_size, plan_upsampling, transposed_conv_size
     from ganforge.plugin.dataset import DatasetSource, Images
     from ganforge.plugin.hookspecs import hookimpl
+    from ganforge.plugin.loss import Loss
     from ganforge.plugin.options import Options
-    from ganforge.plugin.strategy import Loss, Strategy
+    from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
 
 # Names are looked up when first used, so that `ganforge --help` loads none of what stands behind them.
@@ -27,16 +29,16 @@ _HOMES = {
     "SnapshotInfo": "plugin.types",
     "StepInfo": "plugin.types",
     "Architecture": "plugin.architecture",
-    "conv_size": "plugin.architecture",
-    "plan_upsampling": "plugin.architecture",
-    "transposed_conv_size": "plugin.architecture",
+    "conv_size": "plugin.conv_arithmetic",
+    "plan_upsampling": "plugin.conv_arithmetic",
+    "transposed_conv_size": "plugin.conv_arithmetic",
     "Images": "plugin.dataset",
     "DatasetSource": "plugin.dataset",
     "GANForgeError": "errors",
     "UsageError": "errors",
     "hookimpl": "plugin.hookspecs",
     "Options": "plugin.options",
-    "Loss": "plugin.strategy",
+    "Loss": "plugin.loss",
     "Strategy": "plugin.strategy",
     "Run": "api",
     "train": "api",

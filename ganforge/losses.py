@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ganforge.plugin.hookspecs import hookimpl
-from ganforge.plugin.options import Options
-from ganforge.plugin.strategy import Loss
+from ganforge import Loss, Options, hookimpl
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:

@@ -443,7 +443,7 @@ def random_layers():
     with seeded(0):  # a layer without a seed takes one of Python's random numbers
         model = keras.Model(inputs, layers.Concatenate()([make()(inputs) for make in RANDOM.values()]))
     adapter = make_adapter(model.variables)
-    forward = adapter.forward(model, observe(adapter, model, [(32, 32, 16)], 4, 0))
+    forward, _ = adapter.forward(model, observe(adapter, model, [(32, 32, 16)], 4, 0))
     run = adapter.compile(lambda x, key: {"out": forward(x)}, "random layers")
     ones = np.ones((16, 32, 32, 16), np.float32)
     steps = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.scaffold import CHECKED, KINDS, write_plugin
+from ganforge.scaffold import CHECKED, write_plugin
 from ganforge.testing import CHECKS, Report, Subject, backends_to_check, run_checks
 
 HERE = Path(__file__).parent
@@ -40,7 +40,7 @@ SOUND = [
     Subject("architecture", "resnet:width=2,discriminator_width=2"),
     Subject("architecture", "lightweight:width=2,discriminator_width=2"),
     Subject("strategy", "diffaugment"),
-    *(Subject(kind, CHECKED[kind].format(name=f"new-{kind}")) for kind in KINDS),
+    *(Subject(kind, CHECKED[kind].format(name=f"new-{kind}")) for kind in CHECKED),
     Subject("architecture", "sound"),
     Subject("architecture", "sound-conditional"),
     Subject("strategy", "sound-strategy"),
@@ -148,7 +148,7 @@ def reports(tmp_path_factory) -> dict[str, Report]:
     """One process a backend, for everything."""
     folder = tmp_path_factory.mktemp("new")
     files = [*FAULTY, *EXAMPLES.glob("ganforge-*/ganforge_*/__init__.py")]
-    for kind in KINDS:
+    for kind in CHECKED:
         files.append(write_plugin(f"new-{kind}", kind, folder) / f"ganforge_new_{kind}" / "__init__.py")
     return _reports(tuple(files))
 

@@ -13,6 +13,7 @@ from support import ARCH, python
 
 from ganforge.backend import choose_backend
 from ganforge.plugin import hookspecs
+from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
 from ganforge.plugin.options import describe_options
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +46,7 @@ def first_cells(text: str) -> dict[str, list[str]]:
 
 def registered() -> list:
     choose_backend()
-    from ganforge.plugin.registry import KINDS, load_plugins
+    from ganforge.plugin.registry import load_plugins
 
     registry = load_plugins()
     assert not registry.broken
@@ -57,7 +58,7 @@ def registered() -> list:
 
 
 def test_the_hooks_are_found():
-    assert set(HOOKS) == {*hookspecs.REGISTRATION_HOOKS, *hookspecs.STRATEGY_HOOKS, *hookspecs.OBSERVER_HOOKS}
+    assert set(HOOKS) == {*REGISTRATION_HOOKS, *hookspecs.STRATEGY_HOOKS, *hookspecs.OBSERVER_HOOKS}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

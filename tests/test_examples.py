@@ -14,7 +14,7 @@ import pytest
 import support
 from support import ARCH, ROOT
 
-from ganforge.scaffold import KINDS, write_plugin
+from ganforge.scaffold import CHECKED, write_plugin
 
 EXAMPLES = ROOT / "examples"
 PACKAGES = sorted(EXAMPLES.glob("ganforge-*"))
@@ -31,7 +31,7 @@ def venv(tmp_path_factory) -> Path:
     It sees the packages of the running one (torch need not be installed again), but none of its own are there.
     """
     folder = tmp_path_factory.mktemp("venv")
-    sources = [*PACKAGES, *(write_plugin(f"new-{kind}", kind, folder) for kind in KINDS)]
+    sources = [*PACKAGES, *(write_plugin(f"new-{kind}", kind, folder) for kind in CHECKED)]
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     wheels = folder / "wheels"
     run(*pip, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "-w", wheels, *sources, cwd=folder)
@@ -79,7 +79,7 @@ def test_new_plugins_of_every_kind_train_at_once_and_pass_their_own_tests(venv, 
 @pytest.mark.slow
 def test_what_new_plugin_writes_passes_mypy_strict(tmp_path):
     pytest.importorskip("mypy")
-    modules = [write_plugin(f"new-{kind}", kind, tmp_path) / f"ganforge_new_{kind}" for kind in KINDS]
+    modules = [write_plugin(f"new-{kind}", kind, tmp_path) / f"ganforge_new_{kind}" for kind in CHECKED]
     modules += [next(package.glob("ganforge_*")) for package in PACKAGES if package.name != "ganforge-resnet"]
     config = tmp_path / "ganforge-new-loss" / "pyproject.toml"
     said = run(sys.executable, "-m", "mypy", "--strict", "--config-file", config, *modules, cwd=tmp_path)

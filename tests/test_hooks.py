@@ -11,9 +11,12 @@ import pytest
 from support import BACKENDS, SMALL, python
 
 from ganforge import GANForgeError, Run, Strategy, UsageError, hookimpl, train
-from ganforge.plugin.registry import load_plugins, strategy_hooks
+from ganforge.plugin.alike import near
+from ganforge.plugin.calling import strategy_hooks
+from ganforge.plugin.hookspecs import HOOKS
+from ganforge.plugin.registry import load_plugins
 from ganforge.plugin.types import RunConfig
-from ganforge.plugin.validation import HOOKS, check_observers, check_strategy, near
+from ganforge.plugin.validation import check_observers, check_strategy
 
 TINY = {**SMALL, "image_size": 8, "batch_size": 8, "log_every": 2, "epochs": 2}
 HEAD = "import functools\nfrom ganforge import Loss, Options, Strategy, hookimpl\n"

@@ -10,8 +10,9 @@ from support import SMALL
 
 from ganforge import Architecture, Strategy, UsageError, hookimpl
 from ganforge.errors import GANForgeError
+from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
-from ganforge.plugin.registry import _all_but, load_plugins, strategy_hooks
+from ganforge.plugin.registry import _all_but, load_plugins
 
 ARCHITECTURE = """
 from ganforge import Architecture, hookimpl

@@ -25,7 +25,7 @@ random = np.random.default_rng(0)
 for v in model.trainable_variables:
     v.assign(random.normal(0, 1, v.shape).astype("float32"))
 adapter = make_adapter(model.variables)
-run = adapter.forward(model, observe(adapter, model, [(16, 16, 3)], 4, 0))
+run, _ = adapter.forward(model, observe(adapter, model, [(16, 16, 3)], 4, 0))
 weights = model.trainable_variables
 step = adapter.compile(
     lambda x, key: adapter.value_and_gradients(lambda: (keras.ops.sum(run(x)), ()), weights)[0][0], "u"

@@ -11,6 +11,8 @@ import inspect
 import re
 from pathlib import Path
 
+from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
+
 PAGE = Path(__file__).with_name("reference.md")
 
 HEAD = """\
@@ -28,14 +30,12 @@ def page() -> str:
     """Return the whole page."""
     from ganforge.plugin import hookspecs
     from ganforge.plugin import types as api_types
-    from ganforge.plugin.architecture import Architecture
-    from ganforge.plugin.dataset import DatasetSource, Images
-    from ganforge.plugin.strategy import Loss, Strategy
+    from ganforge.plugin.dataset import Images
     from ganforge.testing import CHECKS
 
     parts = [HEAD.format(version=hookspecs.HOOK_API_VERSION), "## All hooks\n", hook_table(hookspecs)]
     for title, names in (
-        ("Registration", hookspecs.REGISTRATION_HOOKS),
+        ("Registration", REGISTRATION_HOOKS),
         ("Strategies", hookspecs.STRATEGY_HOOKS),
         ("Observers", hookspecs.OBSERVER_HOOKS),
     ):
@@ -44,8 +44,8 @@ def page() -> str:
             hook = getattr(hookspecs, name)
             parts.append(f"### {name}\n\n{signature(name, hook)}\n\n{text(hook)}\n")
     parts.append("## What a plugin registers\n")
-    for kind in (Architecture, Strategy, Loss, DatasetSource, Images):
-        parts.append(f"### {kind.__name__}\n\n{fields(kind)}{text(kind)}\n")
+    for each in (*(kind.base for kind in KINDS.values()), Images):
+        parts.append(f"### {each.__name__}\n\n{fields(each)}{text(each)}\n")
     parts.append("## What hooks receive\n")
     for kind in (
         api_types.RunConfig,
@@ -61,30 +61,27 @@ def page() -> str:
         "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Promises marked ● "
         "are held to on each\nbackend, the others on the first.\n"
     )
-    titles = {"architecture": "An architecture", "strategy": "A strategy", "loss": "A loss"}
-    for kind, title in {**titles, "dataset": "A data source"}.items():
-        rows = [f"| `{one.name}` | {'●' if one.everywhere else ''} | {code(one.summary)} |" for one in CHECKS[kind]]
+    for kind in KINDS.values():
+        title = f"{'An' if kind.word[0] in 'aeiou' else 'A'} {kind.word}"
+        checks = CHECKS[kind.name]
+        rows = [f"| `{one.name}` | {'●' if one.everywhere else ''} | {code(one.summary)} |" for one in checks]
         parts.append("\n".join([f"### {title}\n", "| check | | promise |", "|---|---|---|", *rows]) + "\n")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
 def hook_table(hookspecs: object) -> str:
     rows = ["| hook | runs | when | arguments | returns |", "|---|---|---|---|---|"]
-    specs = {n: f for n, f in vars(hookspecs).items() if hasattr(f, "ganforge_spec")}
-    for name, hook in specs.items():
+    for name, arguments in hookspecs.HOOKS.items():
         runs = "traced" if name in hookspecs.TRACED_HOOKS else "host"
-        arguments = ", ".join(f"`{argument}`" for argument in inspect.signature(hook).parameters)
-        annotation = inspect.signature(hook).return_annotation
+        listed = ", ".join(f"`{argument}`" for argument in arguments)
+        annotation = inspect.signature(getattr(hookspecs, name)).return_annotation
         returns = "nothing" if annotation in (None, "None") else RETURNS[name]
-        rows.append(f"| `{name}` | {runs} | {WHEN[name]} | {arguments} | {returns} |")
+        rows.append(f"| `{name}` | {runs} | {WHEN[name]} | {listed} | {returns} |")
     return "\n".join(rows) + "\n"
 
 
 WHEN = {
-    **dict.fromkeys(
-        ("register_architectures", "register_strategies", "register_losses", "register_datasets"),
-        "once, at discovery",
-    ),
+    **dict.fromkeys(REGISTRATION_HOOKS, "once, at discovery"),
     "configure_run": "once a run, before the networks exist",
     "plan_step": "before each step",
     "discriminator_images": "whenever D is about to see images, in both updates",

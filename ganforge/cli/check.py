@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.console import console, no_plugin_option, plugin_option, spec_completion
+from ganforge.cli.console import console
+from ganforge.cli.options import no_plugin_option, plugin_option, spec_completion
+from ganforge.plugin.kinds import KINDS
 
 if TYPE_CHECKING:
     from ganforge.testing import Report
@@ -22,9 +25,14 @@ Examples:
 SIGNS = {"passed": "[green]✓[/]", "advice": "[yellow]![/]", "failed": "[red]✗[/]", "skipped": "[dim]–[/]"}
 
 
+def _either(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}"
+
+
 @click.command("check", epilog=EPILOG)
 @click.argument("name", metavar="NAME[:OPTIONS]", shell_complete=spec_completion())
-@click.option("--kind", metavar="KIND", help="architecture, strategy, loss or dataset, where a name is several.")
+@click.option("--kind", metavar="KIND", help=f"{_either(KINDS)}, where a name is several.")
 @click.option(
     "--backend", "backends", multiple=True, metavar="NAME", help="Check there alone (repeatable). [default: all]"
 )
@@ -65,13 +73,13 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
     from ganforge.cli.completion import installed_names
     from ganforge.errors import UsageError, closest
     from ganforge.plugin.options import parse_spec
-    from ganforge.plugin.registry import KINDS, load_plugins
+    from ganforge.plugin.registry import load_plugins
     from ganforge.testing import Subject
 
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--kind {kind} will not do; expected {', '.join(KINDS)}.{closest(kind, KINDS)}")
     spec = parse_spec(name)
-    known = {k: list(names) for k, names in installed_names().items()} if not plugins else {}
+    known = {} if plugins else installed_names()
     kinds = [k for k in KINDS if spec.name in known.get(k, ())]
     if not kinds:  # a file's, or one that is not there
         choose_backend(backend)

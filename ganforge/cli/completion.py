@@ -13,9 +13,12 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ganforge import __version__
+
+if TYPE_CHECKING:
+    from ganforge.plugin.registry import Registry
 
 Names = dict[str, dict[str, list[str]]]
 
@@ -34,10 +37,10 @@ def installed_names() -> Names:
         return remember(load_plugins())
 
 
-def remember(registry: Any) -> Names:
+def remember(registry: Registry) -> Names:
     """Keep the names of what is installed, whole or not at all; a cache that cannot be written does no harm."""
     names: Names = {
-        kind: {name: list(_options(found[0])) for name, found in entries.items()}
+        kind: {name: list(found[0].options.model_fields) for name, found in entries.items()}
         for kind, entries in registry.entries.items()
     }
     path = _file()
@@ -48,10 +51,6 @@ def remember(registry: Any) -> Names:
             temporary.write_text(json.dumps(names), "utf-8")
             temporary.replace(path)
     return names
-
-
-def _options(entry: Any) -> Any:
-    return (entry.value.Options if entry.kind == "strategy" else entry.value.options).model_fields
 
 
 def _file() -> Path:
@@ -82,8 +81,9 @@ def _changed(module: str) -> float:
 
 
 def complete_spec(kinds: tuple[str, ...], incomplete: str) -> list[str]:
-    """Return what ``NAME[:key=value,…]`` may go on with: names, then options that are not given yet."""
-    names = {name: options for kind in kinds for name, options in installed_names()[kind].items()}
+    """Return what ``NAME[:key=value,…]`` of some kinds, or all, may go on with: names, then options not given yet."""
+    installed = installed_names()
+    names = {name: options for kind in kinds or installed for name, options in installed[kind].items()}
     name, colon, rest = incomplete.partition(":")
     if not colon:
         exact = [f"{name}:{option}=" for option in names.get(name, ())]

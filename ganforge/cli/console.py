@@ -1,104 +1,17 @@
-"""What several commands share."""
+"""What commands print, and in which words."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
-from click.shell_completion import CompletionItem
 
 from ganforge.files import default_runs_dir
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ganforge.diagnosis.rules import Finding
-    from ganforge.training.setup import Setup
-    from ganforge.training.trainer import Outcome, Trainer
-
-runs_dir_option = click.option(
-    "--runs-dir",
-    envvar="GANFORGE_RUNS_DIR",
-    default="runs",
-    show_default=True,
-    metavar="DIR",
-    help="Where runs are kept (environment: GANFORGE_RUNS_DIR).",
-)
-plugin_option = click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE.py",
-    shell_complete=lambda ctx, param, incomplete: [CompletionItem(incomplete, type="file")],
-    help="Load a Python file as a plugin (repeatable).",
-)
-
-
-def _leave_out(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:
-    """Leave plugins out while a command runs, as GANFORGE_DISABLE_PLUGINS does."""
-    if not names:
-        return
-    from ganforge.cli.completion import complete_plugin
-    from ganforge.errors import UsageError, closest
-
-    known = complete_plugin("")
-    for name in names:
-        if name not in known:
-            raise UsageError(f"--no-plugin {name}: there is no such plugin.{closest(name, known)}")
-    before = os.environ.get("GANFORGE_DISABLE_PLUGINS")
-    os.environ["GANFORGE_DISABLE_PLUGINS"] = ",".join([*([before] if before else []), *names])
-
-    def restore() -> None:
-        if before is None:
-            del os.environ["GANFORGE_DISABLE_PLUGINS"]
-        else:
-            os.environ["GANFORGE_DISABLE_PLUGINS"] = before
-
-    ctx.call_on_close(restore)
-
-
-no_plugin_option = click.option(
-    "--no-plugin",
-    multiple=True,
-    metavar="NAME",
-    expose_value=False,
-    is_eager=True,
-    callback=_leave_out,
-    shell_complete=lambda ctx, param, incomplete: _complete_plugin(incomplete),
-    help="Leave an installed plugin out (repeatable; also GANFORGE_DISABLE_PLUGINS).",
-)
-
-
-def spec_completion(*kinds: str) -> Callable[..., list[str]]:
-    """Return a completion of NAME[:OPTIONS] for some kinds of plugin, or for all."""
-
-    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from ganforge.cli.completion import complete_spec
-
-        return complete_spec(kinds or ("architecture", "strategy", "loss", "dataset"), incomplete)
-
-    return complete
-
-
-def _complete_plugin(incomplete: str) -> list[str]:
-    from ganforge.cli.completion import complete_plugin
-
-    return complete_plugin(incomplete)
-
-
-def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from ganforge.cli.completion import complete_run
-
-    return complete_run(incomplete, ctx.params.get("runs_dir") or default_runs_dir())
-
-
-def run_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument RUN: ``run_12``, ``12``, a path, or ``latest``."""
-    return click.argument("run", metavar="RUN", shell_complete=_complete_run)(function)
 
 
 def console(stderr: bool = False) -> Console:
@@ -135,60 +48,12 @@ def pairs(rows: list[tuple[str, Any]]) -> Any:
     return table
 
 
-def follow(trainer: Trainer, quiet: bool) -> int:
-    """Run a training with its display, say what it left, and return the exit code."""
-    from ganforge.cli.live import Display
-    from ganforge.diagnosis.live import Watcher
-    from ganforge.training.interruption import StoppedAtOnce
+def with_options(name: str, options: Mapping[str, Any]) -> str:
+    """Return a name with its options, those that are None left out: ``dcgan (layers=3, width=64)``."""
+    from ganforge.plugin.options import written
 
-    out = console()
-    display = None if quiet else Display(out, trainer)
-    observers = [display, Watcher(lambda finding: _warn(out, finding))] if display else []
-    try:
-        outcome = trainer.run(observers)
-    except StoppedAtOnce as error:
-        name = run_name(error.run, trainer.setup.settings.runs_dir)
-        click.echo(f"ganforge: stopped at once; go on from the last checkpoint: ganforge resume {name}", err=True)
-        return 130
-    finally:
-        if display:
-            display.close()
-    conclude(out, trainer.setup, outcome, quiet)
-    return 130 if outcome.state == "stopped" else 0
-
-
-def _warn(out: Console, finding: Finding) -> None:
-    """Say, once, what is going wrong in the training that runs."""
-    out.print(f"[yellow]{finding.title}[/]: {finding.numbers}. More: [bold]ganforge diagnose latest[/]")
-
-
-def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
-    """Say where everything is and what to do next."""
-    from rich.markup import escape
-
-    name = run_name(outcome.run, setup.settings.runs_dir)
-    if quiet:
-        out.print(escape(say_path(outcome.run)))
-        return
-    if outcome.state == "stopped":
-        out.print(
-            f"\n[yellow]Stopped[/] in epoch {outcome.step // setup.steps_per_epoch + 1} of "
-            f"{setup.settings.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
-        )
-        return
-    rows: list[tuple[str, Any]] = [("run", say_path(outcome.run))]
-    if outcome.snapshot:
-        rows.append(("pictures", say_path(outcome.snapshot)))
-    if outcome.animation:
-        rows.append(("animation", say_path(outcome.animation)))
-    rows.append(("curves", say_path(outcome.run / "losses.png")))
-    out.print(f"\n[green]Done[/]: {outcome.epoch} epochs, {duration(outcome.seconds)}")
-    out.print(pairs(rows))
-    out.print(
-        f"Next: [bold]ganforge show {escape(name)}[/], [bold]ganforge sample {escape(name)}[/], "
-        f"[bold]ganforge gif {escape(name)}[/],\n"
-        f"      [bold]ganforge resume {escape(name)} --epochs {2 * outcome.epoch}[/] to train further"
-    )
+    text = ", ".join(f"{key}={written(value)}" for key, value in options.items() if value is not None)
+    return f"{name} ({text})" if text else name
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganforge.cli.console import console, run_argument, run_name, runs_dir_option
+from ganforge.cli.console import console, run_name
+from ganforge.cli.options import run_argument, runs_dir_option
 
 if TYPE_CHECKING:
     from ganforge.diagnosis.rules import Evidence

@@ -8,16 +8,8 @@ from typing import Any
 
 import click
 
-from ganforge.cli.console import (
-    console,
-    duration,
-    pairs,
-    plugin_option,
-    run_argument,
-    run_name,
-    runs_dir_option,
-    say_path,
-)
+from ganforge.cli.console import console, duration, pairs, run_name, say_path
+from ganforge.cli.options import plugin_option, run_argument, runs_dir_option
 
 EPILOG = """\b
 Examples:

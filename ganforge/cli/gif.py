@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.console import console, run_argument, runs_dir_option, say_path
+from ganforge.cli.console import console, say_path
+from ganforge.cli.options import run_argument, runs_dir_option
 
 EPILOG = """\b
 Examples:

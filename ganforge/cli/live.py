@@ -1,20 +1,111 @@
-"""The live view of a training: a progress line on a terminal, plain lines elsewhere."""
+"""What is shown while a command trains: a progress line on a terminal, plain lines elsewhere; and how it ended."""
 
 from __future__ import annotations
 
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from ganforge import hookimpl
-from ganforge.cli.console import duration
+from ganforge.cli.console import console, duration, pairs, run_name, say_path
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganforge.training.trainer import Trainer
+    from ganforge.diagnosis.rules import Finding
+    from ganforge.training.setup import Setup
+    from ganforge.training.trainer import Outcome, Trainer
 
 LINES = 20
+
+
+def follow(trainer: Trainer, quiet: bool) -> int:
+    """Run a training with its display, say what it left, and return the exit code."""
+    from ganforge.diagnosis.live import Watcher
+    from ganforge.training.interruption import StoppedAtOnce
+
+    out = console()
+    display = None if quiet else Display(out, trainer)
+    observers = [display, Watcher(lambda finding: _warn(out, finding))] if display else []
+    try:
+        outcome = trainer.run(observers)
+    except StoppedAtOnce as error:
+        name = run_name(error.run, trainer.setup.settings.runs_dir)
+        click.echo(f"ganforge: stopped at once; go on from the last checkpoint: ganforge resume {name}", err=True)
+        return 130
+    finally:
+        if display:
+            display.close()
+    conclude(out, trainer.setup, outcome, quiet)
+    return 130 if outcome.state == "stopped" else 0
+
+
+def _warn(out: Console, finding: Finding) -> None:
+    """Say, once, what is going wrong in the training that runs."""
+    out.print(f"[yellow]{finding.title}[/]: {finding.numbers}. More: [bold]ganforge diagnose latest[/]")
+
+
+def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
+    """Say where everything is and what to do next."""
+    from rich.markup import escape
+
+    name = run_name(outcome.run, setup.settings.runs_dir)
+    if quiet:
+        out.print(escape(say_path(outcome.run)))
+        return
+    if outcome.state == "stopped":
+        out.print(
+            f"\n[yellow]Stopped[/] in epoch {outcome.step // setup.steps_per_epoch + 1} of "
+            f"{setup.settings.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
+        )
+        return
+    rows: list[tuple[str, Any]] = [("run", say_path(outcome.run))]
+    if outcome.snapshot:
+        rows.append(("pictures", say_path(outcome.snapshot)))
+    if outcome.animation:
+        rows.append(("animation", say_path(outcome.animation)))
+    rows.append(("curves", say_path(outcome.run / "losses.png")))
+    out.print(f"\n[green]Done[/]: {outcome.epoch} epochs, {duration(outcome.seconds)}")
+    out.print(pairs(rows))
+    out.print(
+        f"Next: [bold]ganforge show {escape(name)}[/], [bold]ganforge sample {escape(name)}[/], "
+        f"[bold]ganforge gif {escape(name)}[/],\n"
+        f"      [bold]ganforge resume {escape(name)} --epochs {2 * outcome.epoch}[/] to train further"
+    )
+
+
+@contextmanager
+def decoding(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback that shows how many pictures are decoded, once that takes long enough to matter."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("reading pictures"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console(stderr=True),
+        transient=True,
+    )
+    task = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal task
+        if task is None:
+            bar.start()
+            task = bar.add_task("", total=total)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
 
 
 class Display:

@@ -29,7 +29,7 @@ def command(name: str, kind: str, directory: Path) -> None:
     """Write a small plugin package, ganforge-NAME, that installs, passes its tests and trains at once."""
     from rich.markup import escape
 
-    from ganforge.scaffold import CHECKED, TRY, write_plugin
+    from ganforge.scaffold import CHECKED, trial, write_plugin
 
     kind = kind if isinstance(kind, str) else "architecture"
     folder = write_plugin(name, kind, directory)
@@ -40,5 +40,5 @@ def command(name: str, kind: str, directory: Path) -> None:
     python = "" if sys.prefix != sys.base_prefix else "python -m "
     out.print(
         f"\nNext:\n  [bold]cd {escape(say_path(folder))}\n  {python}pip install -e '.\\[test]'\n"
-        f"  ganforge check {CHECKED[kind].format(name=name)}\n  ganforge train {TRY[kind].format(name=name)}[/]"
+        f"  ganforge check {CHECKED[kind].format(name=name)}\n  ganforge train {trial(name, kind)}[/]"
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ganforge.cli.console import console, no_plugin_option, plugin_option, spec_completion
+from ganforge.cli.console import console
+from ganforge.cli.options import no_plugin_option, plugin_option, spec_completion
+
+if TYPE_CHECKING:
+    from ganforge.plugin.registry import Entry, Registry
 
 EPILOG = """\b
 Examples:
@@ -16,12 +20,6 @@ Examples:
   ganforge plugins noise-anneal
   ganforge plugins --plugin my_architecture.py
 """
-TITLES = {
-    "architecture": ("Architectures", "--arch"),
-    "strategy": ("Balancing strategies", "--balance"),
-    "loss": ("Losses", "--loss"),
-    "dataset": ("Data sources", "--data"),
-}
 
 
 @click.command("plugins", epilog=EPILOG)
@@ -34,7 +32,8 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     from ganforge.backend import choose_backend
     from ganforge.cli.completion import remember
     from ganforge.errors import UsageError, closest
-    from ganforge.plugin.registry import KINDS, load_plugins
+    from ganforge.plugin.kinds import KINDS
+    from ganforge.plugin.registry import load_plugins
 
     choose_backend()
     registry = load_plugins(plugins)
@@ -58,22 +57,11 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
         _print_all(entries, registry)
 
 
-def _options(entry: Any) -> Any:
-    from ganforge.plugin.options import describe_options
-
-    return describe_options(entry.value.Options if entry.kind == "strategy" else entry.value.options)
-
-
-def _summary(entry: Any) -> str:
-    if entry.kind == "strategy":
-        lines = (inspect.getdoc(entry.value) or "").splitlines()
-        return lines[0] if lines else ""
-    return str(entry.value.summary)
-
-
-def _text(entry: Any) -> str:
+def _text(entry: Entry) -> str:
     """Return all a plugin says about itself, a paragraph a line; docstrings are wrapped for the source."""
-    parts = [inspect.getdoc(entry.value) if entry.kind == "strategy" else entry.value.summary]
+    from ganforge.plugin.kinds import KINDS
+
+    parts = [inspect.getdoc(entry.value) if KINDS[entry.kind].by_class else entry.value.summary]
     if entry.kind == "architecture":
         parts.append(inspect.getdoc(inspect.getmodule(entry.value.generator)))
     elif entry.kind == "loss":
@@ -82,15 +70,20 @@ def _text(entry: Any) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-def _example(entry: Any) -> str:
+def _example(entry: Entry) -> str:
     """Return a command that uses it, with one of its options spelt out."""
-    options = _options(entry)
+    from ganforge.plugin.kinds import KINDS
+    from ganforge.plugin.options import describe_options
+
+    options = describe_options(entry.options)
     known = next((o for o in options if o.default != "None"), None)
     name = f"{entry.name}:{known.name}={known.default}" if known else entry.name
-    return f"ganforge train {TITLES[entry.kind][1]} {name}"
+    return f"ganforge train {KINDS[entry.kind].flag} {name}"
 
 
-def _print_json(entries: list[Any], registry: Any) -> None:
+def _print_json(entries: list[Entry], registry: Registry) -> None:
+    from ganforge.plugin.options import describe_options
+
     listed = [
         {
             "kind": entry.kind,
@@ -98,30 +91,32 @@ def _print_json(entries: list[Any], registry: Any) -> None:
             "package": entry.package,
             "version": entry.version,
             "plugin": entry.plugin,
-            "summary": _summary(entry),
+            "summary": entry.summary,
             "text": _text(entry),
             "example": _example(entry),
-            "options": [vars(option) for option in _options(entry)],
+            "options": [vars(option) for option in describe_options(entry.options)],
         }
         for entry in entries
     ]
     click.echo(json.dumps({"plugins": listed, "broken": [vars(b) for b in registry.broken]}, indent=2))
 
 
-def _print_all(entries: list[Any], registry: Any) -> None:
+def _print_all(entries: list[Entry], registry: Registry) -> None:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
+    from ganforge.plugin.kinds import KINDS
+
     out = console()
-    for kind, (title, flag) in TITLES.items():
+    for kind in KINDS.values():
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
         table.add_column(min_width=22, no_wrap=True, style="bold")
         table.add_column(overflow="fold", ratio=1)
         table.add_column(no_wrap=True, style="dim")
-        for entry in (e for e in entries if e.kind == kind):
-            table.add_row(entry.name, escape(_summary(entry)), escape(f"{entry.package} {entry.version}"))
-        out.print(f"\n{title} [dim]({flag})[/]")
+        for entry in (e for e in entries if e.kind == kind.name):
+            table.add_row(entry.name, escape(entry.summary), escape(f"{entry.package} {entry.version}"))
+        out.print(f"\n{kind.title} [dim]({kind.flag})[/]")
         out.print(table)
     lines = registry.warnings()
     if lines:
@@ -133,16 +128,20 @@ def _print_all(entries: list[Any], registry: Any) -> None:
     out.print("\n[dim]ganforge plugins NAME tells everything about one.[/]")
 
 
-def _print_one(entry: Any) -> None:
+def _print_one(entry: Entry) -> None:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
+    from ganforge.plugin.kinds import KINDS
+    from ganforge.plugin.options import describe_options
+
     out = console()
-    _, flag = TITLES[entry.kind]
-    out.print(f"[bold]{entry.name}[/] ({flag}), from {escape(entry.package)} {escape(entry.version)}\n")
+    out.print(
+        f"[bold]{entry.name}[/] ({KINDS[entry.kind].flag}), from {escape(entry.package)} {escape(entry.version)}\n"
+    )
     out.print(escape(_text(entry) or "It says nothing about itself."))
-    options = _options(entry)
+    options = describe_options(entry.options)
     if not options:
         out.print("\nIt has no options.\n")
     else:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ganforge.cli.console import console, runs_dir_option, say_path
+from ganforge.cli.console import console, say_path
+from ganforge.cli.options import runs_dir_option
 
 EPILOG = """\b
 Examples:

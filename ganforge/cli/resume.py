@@ -7,15 +7,9 @@ from typing import Any
 
 import click
 
-from ganforge.cli.console import (
-    console,
-    follow,
-    no_plugin_option,
-    plugin_option,
-    run_argument,
-    run_name,
-    runs_dir_option,
-)
+from ganforge.cli.console import console, run_name
+from ganforge.cli.live import decoding, follow
+from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
 
 EPILOG = """\b
 Examples:
@@ -44,7 +38,6 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
 
     RUN is a name such as run_12, a path, or `latest`.
     """
-    from ganforge.cli.train import decoding
     from ganforge.runs import find_run
     from ganforge.training.resume import resume
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from ganforge.cli.console import console, runs_dir_option, short
+from ganforge.cli.console import console, short
+from ganforge.cli.options import runs_dir_option
 
 EPILOG = """\b
 Examples:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.console import console, no_plugin_option, plugin_option, run_argument, runs_dir_option, say_path
+from ganforge.cli.console import console, say_path
+from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
 
 if TYPE_CHECKING:
     from ganforge.api import Run

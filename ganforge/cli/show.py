@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ganforge.cli.console import console, duration, pairs, run_argument, run_name, runs_dir_option, say_path
+from ganforge.cli.console import console, duration, pairs, run_name, say_path, with_options
+from ganforge.cli.options import run_argument, runs_dir_option
 
 EPILOG = """\b
 Examples:
@@ -77,11 +78,8 @@ def _print_csv(lines: list[dict[str, Any]]) -> None:
 
 
 def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
-    from ganforge.plugin.options import written
-
     def named(entry: dict[str, Any]) -> str:
-        options = ", ".join(f"{k}={written(v)}" for k, v in entry["options"].items() if v is not None)
-        return f"{entry['name']} ({options})" if options else entry["name"]
+        return with_options(entry["name"], entry["options"])
 
     config, progress, shape = m["config"], m["progress"], m["image_shape"]
     stages = "\n".join(f"from step {stage['step']:,}: {stage['reason']}" for stage in m.get("stages", [])[1:])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.console import console, runs_dir_option, short
+from ganforge.cli.console import console, short
+from ganforge.cli.options import runs_dir_option
 
 if TYPE_CHECKING:
     from ganforge.study.runner import Runner

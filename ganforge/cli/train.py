@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from ganforge.cli.console import (
-    console,
-    follow,
-    no_plugin_option,
-    pairs,
-    plugin_option,
-    runs_dir_option,
-    spec_completion,
-)
+from ganforge.cli.console import console, pairs, with_options
+from ganforge.cli.live import decoding, follow
+from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
 
 EPILOG = """\b
 Examples:
@@ -153,57 +145,21 @@ def _read(file: str | None) -> dict[str, Any]:
     return values
 
 
-@contextmanager
-def decoding(quiet: bool) -> Any:
-    """Yield a callback that shows how many pictures are decoded, once that takes long enough to matter."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    bar = Progress(
-        TextColumn("reading pictures"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console(stderr=True),
-        transient=True,
-    )
-    task = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal task
-        if task is None:
-            bar.start()
-            task = bar.add_task("", total=total)
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        bar.stop()
-
-
 def describe(out: Any, setup: Any, asked: str = "--backend") -> None:
     """Print what will be trained, with everything resolved; ``asked``: where the backend was asked for, if it was."""
     from rich.markup import escape
     from rich.panel import Panel
 
     from ganforge.errors import on_one_line
-    from ganforge.plugin.options import written
-
-    def with_options(name: str, options: Any) -> str:
-        values = {k: v for k, v in options.model_dump().items() if v is not None}
-        text = ", ".join(f"{key}={written(value)}" for key, value in values.items())
-        return f"{name} ({text})" if text else name
 
     settings, choices, images = setup.settings, setup.choices, setup.images
-    balance = [with_options(s.name, s.options) for s in choices.strategies]
+    balance = [with_options(s.name, s.options.model_dump()) for s in choices.strategies]
     sizes = setup.parameters
     rows = [
-        ("architecture", with_options(choices.architecture.name, choices.architecture.options)),
+        ("architecture", with_options(choices.architecture.name, choices.architecture.options.model_dump())),
         ("parameters", f"generator {sizes['generator']:,}, discriminator {sizes['discriminator']:,}"),
         ("balance", "\n".join(balance) or "none"),
-        ("loss", with_options(setup.loss.name, setup.loss.options)),
+        ("loss", with_options(setup.loss.name, setup.loss.options.model_dump())),
         ("data", images.description),
     ]
     if images.skipped:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganforge.errors import UsageError
+from ganforge.plugin.calling import call_by_name
 from ganforge.plugin.options import parse_spec
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ def load_images(
         GANForgeError: they cannot be read.
     """
     from ganforge.data.folder import load_folder
-    from ganforge.engine.objective import named
 
     how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
     how["progress"] = progress
     if source is None:
         return load_folder(Path(data).expanduser(), fit=fit, strict=strict, **how)
-    images: Images = named(source.value.load)(options=source.options, cache_dir=None, **how)
+    images: Images = call_by_name(source.value.load)(options=source.options, cache_dir=None, **how)
     return images

@@ -24,10 +24,11 @@ class Adapter(Protocol):
 
     traces: Counter[str]
 
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        """Return ``model(x, training=True)`` in the form that runs fastest; ``x`` is a list for several inputs.
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Return ``model(x, training=True)`` in the form that runs fastest, and in one with second derivatives.
 
-        ``traits`` is what the model was observed to do (``ganforge.engine.traits``).
+        ``x`` is a list for several inputs; ``traits`` is what the model was observed to do
+        (``ganforge.engine.traits``).
         """
 
     def value_and_gradients(

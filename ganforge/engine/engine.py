@@ -20,9 +20,10 @@ from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
 from ganforge.engine.step import AdversarialStep
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.calling import strategy_hooks
+from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
-from ganforge.plugin.registry import strategy_hooks
-from ganforge.plugin.strategy import Loss, Strategy
+from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.types import Progress
 
 

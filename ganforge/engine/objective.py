@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
 from ganforge.engine.context import Context
 from ganforge.engine.door import Door
+from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
-from ganforge.plugin.strategy import Loss
 
 
 class Objective:
@@ -22,8 +21,8 @@ class Objective:
 
     def __init__(self, loss: Loss, options: Options, door: Door) -> None:
         self.loss, self.options, self.door = loss, options, door
-        self._of_discriminator, self._of_generator = named(loss.discriminator), named(loss.generator)
-        self._penalty = named(loss.penalty) if loss.penalty else None
+        self._of_discriminator, self._of_generator = call_by_name(loss.discriminator), call_by_name(loss.generator)
+        self._penalty = call_by_name(loss.penalty) if loss.penalty else None
 
     def discriminator(self, real_logits: Any, fake_logits: Any, context: Context) -> Any:
         """Return the discriminator's loss, a scalar, without penalties."""
@@ -66,12 +65,3 @@ class Objective:
             "d_real_logit": ops.mean(real_logits),
             "d_fake_logit": ops.mean(fake_logits),
         }
-
-
-def named(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` taking any keywords and passing on only those it names."""
-    parameters = inspect.signature(function).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return function
-    names = {p.name for p in parameters}
-    return lambda **keywords: function(**{k: v for k, v in keywords.items() if k in names})

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.plugin.registry import strategy_hooks
+from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.types import Progress
 

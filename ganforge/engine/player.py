@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -40,8 +40,7 @@ class Player:
     ) -> None:
         self.adapter, self.model, self.optimizer, self.rate = adapter, model, optimizer, rate
         traits = observe(adapter, model, takes, batch_size, classes, companions)
-        self.call: Callable[[Any], Any] = adapter.forward(model, traits)
-        self.call_twice: Callable[[Any], Any] = adapter.forward(model, traits, differentiable_twice=True)
+        self.call, self.call_twice = adapter.forward(model, traits)
         self.losses = OwnLosses(model, traits.sums)
         self.depends_on_batch = traits.depends_on_batch
 

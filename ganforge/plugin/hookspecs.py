@@ -39,6 +39,7 @@ needs. Since hook API version 1 unless said otherwise.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -55,7 +56,6 @@ OLDEST_HOOK_API_VERSION = 1
 hookspec = pluggy.HookspecMarker("ganforge")
 hookimpl = pluggy.HookimplMarker("ganforge")
 
-REGISTRATION_HOOKS = ("register_architectures", "register_strategies", "register_losses", "register_datasets")
 TRACED_HOOKS = ("discriminator_images", "discriminator_labels", "discriminator_penalty")
 STRATEGY_HOOKS = ("configure_run", "plan_step", *TRACED_HOOKS)
 OBSERVER_HOOKS = ("run_started", "step_ended", "epoch_ended", "snapshot_taken", "run_ended")
@@ -176,3 +176,11 @@ def snapshot_taken(snapshot: SnapshotInfo) -> None:
 @hookspec
 def run_ended(run: RunInfo, outcome: str) -> None:
     """Called once at the end; ``outcome`` is ``"finished"``, ``"stopped"`` (Ctrl-C) or ``"failed"``."""
+
+
+# Every hook, with the arguments it may be given.
+HOOKS = {
+    name: tuple(inspect.signature(spec).parameters)
+    for name, spec in list(globals().items())
+    if hasattr(spec, "ganforge_spec")
+}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,27 +16,12 @@ from types import ModuleType
 from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest, reason
-from ganforge.plugin import hookspecs
-from ganforge.plugin.architecture import Architecture
-from ganforge.plugin.dataset import DatasetSource
+from ganforge.plugin.calling import call_by_name, implementation, observer_hooks
+from ganforge.plugin.kinds import KINDS
 from ganforge.plugin.options import Options, make_options, parse_spec
-from ganforge.plugin.strategy import Loss, Strategy
-from ganforge.plugin.types import FixedSetting
-from ganforge.plugin.validation import (
-    HOOKS,
-    call_by_name,
-    check_marked,
-    check_strategy,
-    check_unmarked,
-    implementation,
-)
+from ganforge.plugin.validation import check_marked, check_unmarked, check_value, check_version
 
 GROUP = "ganforge"
-KINDS = ("architecture", "strategy", "loss", "dataset")
-_HOOK_OF = dict(zip(KINDS, hookspecs.REGISTRATION_HOOKS))
-_TYPE_OF = {"architecture": Architecture, "strategy": Strategy, "loss": Loss, "dataset": DatasetSource}
-_FLAG_OF = {"architecture": "--arch", "strategy": "--balance", "loss": "--loss", "dataset": "--data"}
-_PLURAL = {"architecture": "architectures", "strategy": "strategies", "loss": "losses", "dataset": "datasets"}
 
 
 @dataclass(frozen=True)
@@ -54,8 +39,15 @@ class Entry:
     @property
     def options(self) -> type[Options]:
         """The ``Options`` subclass it takes."""
-        found: type[Options] = self.value.Options if self.kind == "strategy" else self.value.options
-        return found
+        return KINDS[self.kind].options(self.value)
+
+    @property
+    def summary(self) -> str:
+        """What it says about itself in one line, if anything."""
+        if not KINDS[self.kind].by_class:
+            return str(self.value.summary)
+        lines = (inspect.getdoc(self.value) or "").splitlines()
+        return lines[0] if lines else ""
 
 
 @dataclass(frozen=True)
@@ -105,11 +97,11 @@ class Registry:
             return found[0]
         if found:
             raise UsageError(
-                f"{_kind(kind)} '{name}' is claimed by two packages, {found[0].package} and {found[1].package}; "
+                f"{KINDS[kind].word} '{name}' is claimed by two packages, {found[0].package} and {found[1].package}; "
                 f"uninstall one, or leave it out with GANFORGE_DISABLE_PLUGINS={found[1].plugin}"
             )
         names = ", ".join(self.entries[kind]) or "none"
-        message = f"there is no {_kind(kind)} '{name}'; installed: {names}.{closest(name, self.entries[kind])}"
+        message = f"there is no {KINDS[kind].word} '{name}'; installed: {names}.{closest(name, self.entries[kind])}"
         for broken in self.broken:
             message += f" (plugin '{broken.plugin}' of {broken.package} is left out: {broken.reason})"
         raise UsageError(message)
@@ -122,7 +114,7 @@ class Registry:
         """
         spec = parse_spec(text)
         entry = self.get(kind, spec.name)
-        return Choice(entry, make_options(f"{_kind(kind)} '{entry.name}'", entry.options, spec.values))
+        return Choice(entry, make_options(f"{KINDS[kind].word} '{entry.name}'", entry.options, spec.values))
 
     def of(self, kind: str) -> list[Entry]:
         """Return all of one kind, in order of registration."""
@@ -135,7 +127,9 @@ class Registry:
             for name, entries in self.entries[kind].items():
                 if len(entries) > 1:
                     both = " and ".join(entry.package for entry in entries)
-                    lines.append(f"{_kind(kind)} '{name}' is claimed by {both}; it cannot be used until one is gone")
+                    lines.append(
+                        f"{KINDS[kind].word} '{name}' is claimed by {both}; it cannot be used until one is gone"
+                    )
         return lines
 
 
@@ -227,107 +221,21 @@ def _register(
     registry: Registry, module: ModuleType, package: str, version: str, plugin: str, digest: str | None
 ) -> None:
     """Add what a module registers, all of it or, when anything is wrong, nothing."""
-    _check_version(module)
+    check_version(module)
     check_marked(module)
     new: list[Entry] = []
     for kind in KINDS:
 
         def register(value: Any, kind: str = kind) -> None:
-            name = _check_value(kind, value)
+            name = check_value(kind, value)
             if any(entry.kind == kind and entry.name == name for entry in new):
-                raise GANForgeError(f"{_kind(kind)} '{name}' is registered twice")
+                raise GANForgeError(f"{KINDS[kind].word} '{name}' is registered twice")
             new.append(Entry(kind, name, value, package, version, plugin, digest))
 
-        if (hook := implementation(module, _HOOK_OF[kind])) is not None:
+        if (hook := implementation(module, KINDS[kind].hook)) is not None:
             call_by_name(hook)(register=register)
     check_unmarked(module, [entry.value for entry in new])
     for entry in new:
         registry.entries[entry.kind].setdefault(entry.name, []).append(entry)
-    if any(implementation(module, name) for name in hookspecs.OBSERVER_HOOKS):
+    if observer_hooks(module):
         registry.observers.append((plugin, module))
-
-
-def _check_version(module: ModuleType) -> None:
-    """Refuse a plugin whose ``ganforge_api`` names a version of the hooks that this GANForge does not speak."""
-    made_for = getattr(module, "ganforge_api", hookspecs.HOOK_API_VERSION)
-    if isinstance(made_for, bool) or not isinstance(made_for, int):
-        raise GANForgeError(f"ganforge_api = {made_for!r} will not do; expected a whole number, such as 1")
-    if made_for > hookspecs.HOOK_API_VERSION:
-        raise GANForgeError(
-            f"it was made for version {made_for} of the hooks and this GANForge has version "
-            f"{hookspecs.HOOK_API_VERSION}; pip install --upgrade ganforge"
-        )
-    if made_for < hookspecs.OLDEST_HOOK_API_VERSION:
-        raise GANForgeError(
-            f"it was made for version {made_for} of the hooks and this GANForge has versions "
-            f"{hookspecs.OLDEST_HOOK_API_VERSION} to {hookspecs.HOOK_API_VERSION}; look for a newer release of it"
-        )
-
-
-def _check_value(kind: str, value: Any) -> str:
-    wanted = _TYPE_OF[kind]
-    fits = (
-        (isinstance(value, type) and issubclass(value, wanted)) if wanted is Strategy else isinstance(value, wanted)
-    )
-    if not fits:
-        form = "a subclass of Strategy (the class itself)" if wanted is Strategy else f"{wanted.__name__}(...)"
-        got = value.__name__ if isinstance(value, type) else type(value).__name__
-        raise GANForgeError(f"{_HOOK_OF[kind]} registered {got}; expected {form}")
-    name = value.name
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
-        raise GANForgeError(f"the name {name!r} will not do; expected lower-case letters, digits and dashes")
-    options = value.Options if wanted is Strategy else value.options
-    if not (isinstance(options, type) and issubclass(options, Options)):
-        raise GANForgeError(f"{_kind(kind)} '{name}': its options are not a subclass of ganforge.Options")
-    for option, info in options.model_fields.items():
-        if info.is_required():
-            raise GANForgeError(f"{_kind(kind)} '{name}': option '{option}' has no default; every option needs one")
-    if wanted is Strategy:
-        check_strategy(value, f"strategy '{name}'")
-    return name
-
-
-def _kind(kind: str) -> str:
-    return "data source" if kind == "dataset" else kind
-
-
-# ------------------------------------------------------------------ calling
-
-
-def strategy_hooks(strategy: Any) -> dict[str, Callable[..., Any]]:
-    """Return the hooks a strategy implements, each taking all its arguments by name and passing on those it names.
-
-    The signature is read once, here: nothing of the plugin machinery is left when the step runs. What a host hook
-    raises becomes a ``GANForgeError`` that names the strategy.
-    """
-    name = getattr(strategy, "name", "") or type(strategy).__name__
-    found = _hooks(strategy, HOOKS)
-    # Traced hooks stay bare: a compiler looks into them.
-    return {
-        hook: function if hook in hookspecs.TRACED_HOOKS else _named(name, hook, function)
-        for hook, function in found.items()
-    }
-
-
-def observer_hooks(observer: Any) -> dict[str, Callable[..., Any]]:
-    """Return the hooks an observer implements, as ``strategy_hooks`` does; what they raise is left as it is."""
-    return _hooks(observer, hookspecs.OBSERVER_HOOKS)
-
-
-def _hooks(owner: Any, names: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    members = {name: implementation(owner, name) for name in names}
-    return {name: call_by_name(member) for name, member in members.items() if member is not None}
-
-
-def _named(strategy: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(**keywords: Any) -> Any:
-        try:
-            return function(**keywords)
-        except (GANForgeError, MemoryError):
-            raise
-        except FixedSetting as error:
-            raise GANForgeError(f"strategy '{strategy}': {error}") from error
-        except Exception as error:
-            raise GANForgeError(f"strategy '{strategy}': {hook} raised {reason(error)}") from error
-
-    return call

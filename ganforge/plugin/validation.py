@@ -1,4 +1,4 @@
-"""Telling hooks from helpers: what is marked, what was meant to be marked, and what only sounds alike.
+"""Checking what a plugin brings: its version, what it registers, and its hooks, which are told from helpers.
 
 A hook that is never called is the worst of mistakes, since the run trains as if nothing were wrong. So a name that
 is a hook's, or nearly, is either marked with ``hookimpl`` and right, or refused.
@@ -10,48 +10,66 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest
-from ganforge.plugin import hookspecs
-from ganforge.plugin.hookspecs import OBSERVER_HOOKS, REGISTRATION_HOOKS, STRATEGY_HOOKS
-
-HOOKS = {
-    name: tuple(inspect.signature(spec).parameters)
-    for name, spec in vars(hookspecs).items()
-    if hasattr(spec, "ganforge_spec")
-}
-ENDINGS = ("ures", "ured", "uring", "ies", "ing", "ure", "es", "ed", "en", "s", "e", "y", "d", "n")
-
-
-# ------------------------------------------------------------------ what is marked
-
-
-def implementation(owner: Any, hook: str) -> Callable[..., Any] | None:
-    """Return what an object implements a hook with, or None where it has nothing of that name, or nothing marked."""
-    member = getattr(owner, hook, None)
-    return member if callable(member) and _is_marked(owner, hook, member) else None
+from ganforge.plugin.alike import most_like, near
+from ganforge.plugin.calling import implementation, is_marked, parameters
+from ganforge.plugin.hookspecs import (
+    HOOK_API_VERSION,
+    HOOKS,
+    OBSERVER_HOOKS,
+    OLDEST_HOOK_API_VERSION,
+    STRATEGY_HOOKS,
+)
+from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
+from ganforge.plugin.options import Options
 
 
-def _is_marked(owner: Any, name: str, member: Any) -> bool:
-    # @hookimpl above @staticmethod or @classmethod marks the wrapper, which getattr takes off.
-    return any(
-        isinstance(getattr(one, "ganforge_impl", None), dict)
-        for one in (member, inspect.getattr_static(owner, name, None))
-    )
+def check_version(module: types.ModuleType) -> None:
+    """Refuse a plugin whose ``ganforge_api`` names a version of the hooks that this GANForge does not speak.
+
+    Raises:
+        GANForgeError: it does.
+    """
+    made_for = getattr(module, "ganforge_api", HOOK_API_VERSION)
+    if isinstance(made_for, bool) or not isinstance(made_for, int):
+        raise GANForgeError(f"ganforge_api = {made_for!r} will not do; expected a whole number, such as 1")
+    if made_for > HOOK_API_VERSION:
+        raise GANForgeError(
+            f"it was made for version {made_for} of the hooks and this GANForge has version "
+            f"{HOOK_API_VERSION}; pip install --upgrade ganforge"
+        )
+    if made_for < OLDEST_HOOK_API_VERSION:
+        raise GANForgeError(
+            f"it was made for version {made_for} of the hooks and this GANForge has versions "
+            f"{OLDEST_HOOK_API_VERSION} to {HOOK_API_VERSION}; look for a newer release of it"
+        )
 
 
-def _callables(owner: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the public functions and methods of an object or class, without evaluating its properties."""
-    for name in dir(owner):
-        static = inspect.getattr_static(owner, name, None)
-        wrapped = isinstance(static, (staticmethod, classmethod, functools.partialmethod))
-        if not name.startswith("_") and not isinstance(static, type) and (callable(static) or wrapped):
-            yield name, getattr(owner, name, None)
+def check_value(kind: str, value: Any) -> str:
+    """Check what a plugin registers as one kind, and return its name.
 
-
-# ------------------------------------------------------------------ what is refused
+    Raises:
+        GANForgeError: it is something else, its name is no name, an option has no default, a hook is wrong.
+    """
+    wanted = KINDS[kind]
+    if not wanted.fits(value):
+        got = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise GANForgeError(f"{wanted.hook} registered {got}; expected {wanted.form}")
+    name = value.name
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
+        raise GANForgeError(f"the name {name!r} will not do; expected lower-case letters, digits and dashes")
+    options = wanted.options(value)
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        raise GANForgeError(f"{wanted.word} '{name}': its options are not a subclass of ganforge.Options")
+    for option, info in options.model_fields.items():
+        if info.is_required():
+            raise GANForgeError(f"{wanted.word} '{name}': option '{option}' has no default; every option needs one")
+    if kind == "strategy":
+        check_strategy(value, f"strategy '{name}'")
+    return name
 
 
 def check_strategy(strategy: Any, what: str) -> None:
@@ -70,7 +88,7 @@ def check_marked(module: types.ModuleType) -> None:
         GANForgeError: one takes what the hook does not give, or is no ordinary function.
     """
     for name, member in _functions(module):
-        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and _is_marked(module, name, member):
+        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and is_marked(module, name, member):
             _check_marked(module, name, member, f"module '{module.__name__}'")
 
 
@@ -87,11 +105,11 @@ def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = ()) -> 
     for name, member in _functions(module):
         if id(_plain(member)) in used:
             continue
-        if name not in HOOKS and _is_marked(module, name, member):
+        if name not in HOOKS and is_marked(module, name, member):
             _check_marked(module, name, member, what)
         if name in STRATEGY_HOOKS:
             raise GANForgeError(f"{name} stands in the module; it belongs in a Strategy class that is registered")
-        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and not _is_marked(module, name, member):
+        if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and not is_marked(module, name, member):
             raise GANForgeError(_unmarked(what, name))
     missing = [hook for hook in REGISTRATION_HOOKS if implementation(module, hook) is None]
     package = module.__name__.partition(".")[0]
@@ -154,7 +172,7 @@ def _check_observer(observer: Any) -> None:
         _check(observer, what, OBSERVER_HOOKS, "a module")
     if not any(implementation(observer, name) for name in OBSERVER_HOOKS):
         names = [name for name, _ in _callables(observer)]
-        hint = next((f" Did you mean '{m}' by '{n}'?" for n in names if (m := _most_like(n))), "")
+        hint = next((f" Did you mean '{m}' by '{n}'?" for n in names if (m := most_like(n))), "")
         raise UsageError(
             f"{what} has no hook marked with @hookimpl, so that it would never be called; expected some of "
             f"{', '.join(OBSERVER_HOOKS)}.{hint}"
@@ -164,7 +182,7 @@ def _check_observer(observer: Any) -> None:
 def _check(owner: Any, what: str, hooks: Collection[str], elsewhere: str) -> None:
     unmarked = []
     for name, member in _callables(owner):
-        if _is_marked(owner, name, member):
+        if is_marked(owner, name, member):
             _check_marked(owner, name, member, what)
             if name in REGISTRATION_HOOKS:
                 raise GANForgeError(f"{what} implements {name}, which is called in {elsewhere} alone; move it there")
@@ -176,6 +194,15 @@ def _check(owner: Any, what: str, hooks: Collection[str], elsewhere: str) -> Non
     for name in unmarked:
         if hook := near(name, missing):
             raise GANForgeError(_misspelt(what, "method", name, hook))
+
+
+def _callables(owner: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the public functions and methods of an object or class, without evaluating its properties."""
+    for name in dir(owner):
+        static = inspect.getattr_static(owner, name, None)
+        wrapped = isinstance(static, (staticmethod, classmethod, functools.partialmethod))
+        if not name.startswith("_") and not isinstance(static, type) and (callable(static) or wrapped):
+            yield name, getattr(owner, name, None)
 
 
 def _check_marked(owner: Any, name: str, member: Any, what: str) -> None:
@@ -206,22 +233,7 @@ def _arguments(owner: Any, name: str, member: Any, what: str) -> list[str]:
         if not first or first in HOOKS[name]:
             raise GANForgeError(f"{what}: {name} has no self; expected {name}(self, {', '.join(HOOKS[name])})")
         return [each for each in names if each]
-    return [each for each in _names(member) if each != "self"]
-
-
-def _names(function: Callable[..., Any]) -> list[str]:
-    """Return a function's parameters, without those that ``functools.partial`` or ``partialmethod`` has filled in."""
-    inner = function.__func__ if isinstance(function, types.MethodType) else function
-    # Python's own mark on what a partialmethod became, before 3.13 and since.
-    filled = getattr(inner, "__partialmethod__", getattr(inner, "_partialmethod", inner))
-    given = filled.keywords if isinstance(filled, (functools.partial, functools.partialmethod)) else {}
-    return [name for name in inspect.signature(function).parameters if name not in given]
-
-
-def call_by_name(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes all arguments by name and passes on those that ``function`` names."""
-    names = tuple(name for name in _names(function) if name != "self")
-    return lambda **keywords: function(**{name: keywords[name] for name in names})
+    return [each for each in parameters(member) if each != "self"]
 
 
 def _plain(member: Any) -> Any:
@@ -254,70 +266,3 @@ def _misspelt(what: str, kind: str, name: str, hook: str) -> str:
 def _shown(thing: Any) -> str:
     name = getattr(thing, "__name__", None)
     return f"'{name}'" if isinstance(name, str) else f"'{type(thing).__name__}'"
-
-
-# ------------------------------------------------------------------ what sounds alike
-
-
-def near(name: str, hooks: Iterable[str]) -> str | None:
-    """Return the hook that ``name`` likely stands for: the same words up to a slip, an ending or an abbreviation.
-
-    ``plan_steps``, ``planStep``, ``on_epoch_end``, ``discriminator_imgs`` are near a hook; ``plan``, ``step``,
-    ``plan_stop``, ``discriminator_stages`` and ``generator_images`` are not.
-    """
-    words = [word for word in re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().split("_") if word]
-    if len(words) > 1 and words[0] == "on":
-        words = words[1:]
-    for hook in hooks:
-        parts = hook.split("_")
-        alike = len(words) == len(parts) and all(_near_word(a, b) for a, b in zip(words, parts))
-        if alike or "".join(words) == "".join(parts):
-            return hook
-    return None
-
-
-def _near_word(word: str, wanted: str) -> bool:
-    if word == wanted or _stem(word) == _stem(wanted):
-        return True
-    if len(word) >= 3 and wanted.startswith(word):
-        return True
-    if len(word) >= 0.6 * len(wanted) and len(word) >= 4 and word[0] == wanted[0] and _is_within(word, wanted):
-        return True
-    return _is_one_slip(word, wanted)
-
-
-def _stem(word: str) -> str:
-    ending = next((end for end in ENDINGS if word.endswith(end) and len(word) - len(end) >= 3), "")
-    return word.removesuffix(ending)
-
-
-def _is_within(word: str, wanted: str) -> bool:
-    """Whether ``word`` is ``wanted`` with letters left out."""
-    letters = iter(wanted)
-    return all(letter in letters for letter in word)
-
-
-def _is_one_slip(word: str, wanted: str) -> bool:
-    """Whether one letter was left out, added or exchanged with its neighbour, or, in a long word, replaced."""
-    if abs(len(word) - len(wanted)) == 1:
-        short, long = sorted((word, wanted), key=len)
-        return any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
-    if len(word) != len(wanted):
-        return False
-    wrong = [i for i, (a, b) in enumerate(zip(word, wanted)) if a != b]
-    if len(wrong) == 1:
-        return len(word) >= 6
-    return (
-        len(wrong) == 2
-        and wrong[1] == wrong[0] + 1
-        and word[wrong[0]] == wanted[wrong[1]]
-        and (word[wrong[1]] == wanted[wrong[0]])
-    )
-
-
-def _most_like(name: str) -> str | None:
-    """Return the observer's hook that shares a word with ``name``, or looks like it."""
-    words = {_stem(word) for word in name.split("_")}
-    shared = [hook for hook in OBSERVER_HOOKS if words & {_stem(word) for word in hook.split("_")}]
-    hint = closest(name, shared or OBSERVER_HOOKS)
-    return shared[0] if len(shared) == 1 else hint.split("'")[1] if hint else None

@@ -1,4 +1,4 @@
-"""What ``ganforge new-plugin`` writes: a complete small package of one of four kinds.
+"""What ``ganforge new-plugin`` writes: a complete small package of one kind.
 
 The files below are templates: ``$name`` is the plugin's name, ``$package`` the distribution's, ``$module`` the
 Python package's, ``$Class`` a name for classes.
@@ -12,16 +12,15 @@ from pathlib import Path
 from string import Template
 
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.plugin.kinds import KINDS
 
-KINDS = ("architecture", "strategy", "loss", "dataset")
-TRY = {
-    "architecture": "--arch {name} --epochs 5",
-    "strategy": "--balance {name} --epochs 5",
-    "loss": "--loss {name} --epochs 5",
-    "dataset": "--data {name} --epochs 5",
-}
-# Small options, so that checking takes seconds.
+# What is checked of each kind: small options, so that it takes seconds.
 CHECKED = {"architecture": "{name}:width=8", "strategy": "{name}", "loss": "{name}", "dataset": "{name}:count=64"}
+
+
+def trial(name: str, kind: str) -> str:
+    """Return the flags of ``ganforge train`` that try a new plugin."""
+    return f"{KINDS[kind].flag} {name} --epochs 5"
 
 
 def write_plugin(name: str, kind: str, parent: Path) -> Path:
@@ -44,7 +43,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "kind": kind,
         "what": {"strategy": "balancing strategy", "dataset": "source of pictures"}.get(kind, kind),
-        "try_it": TRY[kind].format(name=name),
+        "try_it": trial(name, kind),
         "checked": CHECKED[kind].format(name=name),
     }
     files = {

@@ -18,8 +18,8 @@ from ganforge.engine.engine import Engine
 from ganforge.engine.networks import build_networks, dtype_policy, seeded
 from ganforge.engine.randomness import Random, fixed_latents, step_key
 from ganforge.errors import UsageError
-from ganforge.plugin.options import Options, make_options, parse_spec
-from ganforge.plugin.registry import Entry, Registry, load_plugins
+from ganforge.plugin.options import Options
+from ganforge.plugin.registry import Choice, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.types import Batch, Progress
 
@@ -32,11 +32,9 @@ SIZES = (16, 32, 64, 8, 28, 128)
 def make_case(kind: str, text: str, plugins: Sequence[str], folder: Path, first: bool) -> Case:
     """Look a plugin up and validate its options; raises ``UsageError`` as the command line would."""
     registry = load_plugins(plugins)
-    spec = parse_spec(text)
-    entry = registry.get(kind, spec.name)
-    options_class = entry.value.Options if kind == "strategy" else entry.value.options
-    options = make_options(f"{kind} '{spec.name}'", options_class, spec.values)
-    return {"architecture": ArchitectureCase}.get(kind, Case)(registry, entry, options, folder, first)
+    return (ArchitectureCase if kind == "architecture" else Case)(
+        registry, registry.choose(kind, text), folder, first
+    )
 
 
 class Case:
@@ -46,11 +44,12 @@ class Case:
     into the report.
     """
 
-    def __init__(self, registry: Registry, entry: Entry, options: Options, folder: Path, first: bool) -> None:
-        self.registry, self.entry, self.options, self.folder, self.first = registry, entry, options, folder, first
-        self.value: Any = entry.value
-        self.options_class: type[Options] = type(options)
-        self.facts: dict[str, Any] = {"package": entry.package, "version": entry.version}
+    def __init__(self, registry: Registry, choice: Choice, folder: Path, first: bool) -> None:
+        self.registry, self.folder, self.first = registry, folder, first
+        self.entry, self.options = choice.entry, choice.options
+        self.value: Any = choice.value
+        self.options_class: type[Options] = type(choice.options)
+        self.facts: dict[str, Any] = {"package": choice.entry.package, "version": choice.entry.version}
         self.hopeless = False
         self.sound = True
 

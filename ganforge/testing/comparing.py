@@ -77,7 +77,7 @@ class Twins:
         with restored(model):
             adapter.sync_from_keras()
             traits = observe(adapter, model, shapes, len(self.inputs[0]), CLASSES, companions=False)
-            run, again = adapter.forward(model, traits), adapter.forward(model, traits, differentiable_twice=True)
+            run, again = adapter.forward(model, traits)
             own = OwnLosses(model, traits.sums)
 
         def update(x: Any, *more: Any) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ganforge.errors import log, reason
-from ganforge.plugin.registry import observer_hooks, strategy_hooks
+from ganforge.plugin.calling import observer_hooks, strategy_hooks
 from ganforge.plugin.strategy import Strategy
 
 

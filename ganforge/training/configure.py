@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError
+from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.options import make_options
-from ganforge.plugin.registry import strategy_hooks
 from ganforge.plugin.types import RunConfig
 from ganforge.training.config import Settings
 from ganforge.training.resolve import Choices

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.mutants.fault import Fault
 
-ARCHITECTURE, PLUGINS, OPTIONS, CONFIG = (
-    f"ganforge/{name}.py" for name in ("plugin/architecture", "plugin/registry", "plugin/options", "training/config")
+CONVOLUTIONS, PLUGINS, OPTIONS, CONFIG = (
+    f"ganforge/{name}.py"
+    for name in ("plugin/conv_arithmetic", "plugin/registry", "plugin/options", "training/config")
 )
 API, TYPES, SETUP = "ganforge/api.py", "ganforge/plugin/types.py", "ganforge/training/setup.py"
 DCGAN, FCGAN = "plugins/ganforge_dcgan/__init__.py", "plugins/ganforge_fcgan/__init__.py"
@@ -18,22 +19,22 @@ DRAWN = "tests/test_api.py::"
 
 FAULTS = [
     # ------------------------------------------------------------------ architectures
-    Fault("convolutions-one-smaller", "off by one", ARCHITECTURE, "// stride + 1", "// stride", SIZES),
+    Fault("convolutions-one-smaller", "off by one", CONVOLUTIONS, "// stride + 1", "// stride", SIZES),
     Fault(
         "padding-that-widens",
         "sign",
-        ARCHITECTURE,
+        CONVOLUTIONS,
         "* stride - 2 * padding + kernel",
         "* stride + 2 * padding + kernel",
         SIZES,
     ),
     Fault(
-        "padding-on-one-side", "factor", ARCHITECTURE, "size + 2 * padding - kernel", "size + padding - kernel", SIZES
+        "padding-on-one-side", "factor", CONVOLUTIONS, "size + 2 * padding - kernel", "size + padding - kernel", SIZES
     ),
     Fault(
         "strides-added-up",
         "factor",
-        ARCHITECTURE,
+        CONVOLUTIONS,
         "divmod(image_size, stride**layers)",
         "divmod(image_size, stride * layers)",
         SIZES,
@@ -41,7 +42,7 @@ FAULTS = [
     Fault(
         "all-the-padding-on-each-side",
         "factor",
-        ARCHITECTURE,
+        CONVOLUTIONS,
         "(kernel - stride) // 2)\n",
         "(kernel - stride))\n",
         SIZES,
@@ -102,9 +103,9 @@ FAULTS = [
     Fault(
         "hooks-get-arguments-by-place",
         "order",
-        "ganforge/plugin/validation.py",
-        "function(**{name: keywords[name] for name in names})",
-        "function(*(keywords[name] for name in sorted(names)))",
+        "ganforge/plugin/calling.py",
+        "function(**{name: value for name, value in given.items() if name in names})",
+        "function(*(given[name] for name in sorted(names)))",
         (P + "test_a_hook_is_called_with_the_arguments_it_names",),
     ),
     Fault(
@@ -127,9 +128,9 @@ FAULTS = [
     Fault(
         "newer-hooks-are-spoken",
         "off by one",
-        PLUGINS,
-        "if made_for > hookspecs.HOOK_API_VERSION:",
-        "if made_for > hookspecs.HOOK_API_VERSION + 1:",
+        "ganforge/plugin/validation.py",
+        "if made_for > HOOK_API_VERSION:",
+        "if made_for > HOOK_API_VERSION + 1:",
         ("tests/test_plugin_commands.py::test_a_plugin_made_for_other_hooks_is_one_line",),
     ),
     Fault(

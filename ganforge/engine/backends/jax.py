@@ -96,8 +96,11 @@ class Adapter:
         self._keep(assigned, updates)
         return gradient
 
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
-        return lambda x: model(x, training=True)
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        def call(x: Any) -> Any:
+            return model(x, training=True)
+
+        return call, call
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         optimizer.learning_rate = rate

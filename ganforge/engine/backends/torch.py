@@ -57,7 +57,7 @@ class Adapter:
                 x = x.detach().requires_grad_()
             return torch.autograd.grad(function(x).sum(), x, create_graph=True)[0]
 
-    def forward(self, model: Any, traits: Traits, differentiable_twice: bool = False) -> Callable[[Any], Any]:
+    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         # What layers add by add_loss is Keras's to gather, over one call of the whole model.
         whole = Lowered(partial(model, training=True), []) if traits.sums else lower(model)
         written, run = {id(v) for v in whole.writes}, whole.run
@@ -67,7 +67,7 @@ class Adapter:
         compiles = self.compiles and not assigned and not traits.sums
         # The network alone, forward and backward: what is around it costs next to nothing, and a penalty's second
         # derivative, which compiled code cannot give, goes through the network as it is.
-        return torch.compile(run, dynamic=False) if compiles and not differentiable_twice else run
+        return torch.compile(run, dynamic=False) if compiles else run, run
 
     def apply(self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any) -> None:
         if self.device.type != "cpu":

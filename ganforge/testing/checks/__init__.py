@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # In the order that they run in: what every kind is held to comes first.
-from ganforge.testing.checks import (  # noqa: F401  # noqa: F401
+from ganforge.testing.checks import (  # noqa: F401
     architecture,
     common,
     dataset,

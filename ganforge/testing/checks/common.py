@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import sys
 import typing
 from pathlib import Path
@@ -12,19 +11,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ganforge.plugin.kinds import KINDS
 from ganforge.plugin.options import Options
 from ganforge.testing.framework import Advice, Nonconformity, check
 
 FORBIDDEN = {"torch", "jax", "jaxlib", "tensorflow", "flax"}
 
 
-@check("architecture", "strategy", "loss", "dataset")
+@check(*KINDS)
 def describes_itself(case: Any) -> None:
     """It has a summary, and each option a help text."""
-    summary = inspect.getdoc(case.value) if case.entry.kind == "strategy" else case.value.summary
     missing = [name for name, field in case.options_class.model_fields.items() if not field.description]
-    if not summary:
-        where = "a docstring on the class" if case.entry.kind == "strategy" else "summary=…"
+    if not case.entry.summary:
+        where = "a docstring on the class" if KINDS[case.entry.kind].by_class else "summary=…"
         raise Advice(f"`ganforge plugins` has nothing to say about it: add {where}")
     if missing:
         raise Advice(
@@ -33,7 +32,7 @@ def describes_itself(case: Any) -> None:
         )
 
 
-@check("architecture", "strategy", "loss", "dataset")
+@check(*KINDS)
 def imports_no_backend(case: Any) -> None:
     """No import of torch, JAX or TensorFlow: keras.ops does."""
     for module in _modules(case):
@@ -45,7 +44,7 @@ def imports_no_backend(case: Any) -> None:
                 )
 
 
-@check("architecture", "strategy", "loss", "dataset")
+@check(*KINDS)
 def refuses_wrong_options(case: Any) -> None:
     """Unknown options and values of another type are refused."""
     if _valid(case.options_class, {"no_such_option": 1}):

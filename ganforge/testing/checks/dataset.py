@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ganforge.plugin.calling import call_by_name
 from ganforge.testing.checks.common import candidates, changed
 from ganforge.testing.framework import Nonconformity, check
 
@@ -14,9 +15,7 @@ LIMIT = 12
 
 def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT) -> Any:
     """Return the source's pictures, as a run would ask for them."""
-    from ganforge.engine.objective import named
-
-    return named(case.value.load)(
+    return call_by_name(case.value.load)(
         options=options or case.options,
         image_size=size,
         channels=channels,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import UsageError
+from ganforge.plugin.calling import call_by_name
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, check
 
@@ -18,20 +19,18 @@ def values(case: Any, real: Any, fake: Any, labels: tuple[float, float] = (1.0, 
     """Return D's and G's loss for given logits, the discriminator told ``labels``, as tensors."""
     from keras import ops
 
-    from ganforge.engine.objective import named
-
     def column(value: Any) -> Any:
         return ops.convert_to_tensor(np.broadcast_to(np.float32(value).reshape(-1, 1), (BATCH, 1)).copy())
 
     options = options or case.options
-    of_discriminator = named(case.value.discriminator)(
+    of_discriminator = call_by_name(case.value.discriminator)(
         real_logits=column(real),
         fake_logits=column(fake),
         real_labels=column(labels[0]),
         fake_labels=column(labels[1]),
         options=options,
     )
-    return of_discriminator, named(case.value.generator)(
+    return of_discriminator, call_by_name(case.value.generator)(
         fake_logits=column(fake), labels=column(1.0), options=options
     )
 

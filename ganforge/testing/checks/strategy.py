@@ -45,8 +45,8 @@ def plans(
 @check("strategy")
 def has_hooks(case: Any) -> None:
     """It implements a hook, marked with ``hookimpl``."""
+    from ganforge.plugin.calling import strategy_hooks
     from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
-    from ganforge.plugin.registry import strategy_hooks
 
     marked = strategy_hooks(case.strategy())
     for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS):
@@ -168,7 +168,7 @@ def _behaviour(case: Any, options: Any) -> str | None:
 
 def _configured(case: Any, options: Any) -> list[Any]:
     """Return what ``configure_run`` makes of the architectures that come with GANForge."""
-    from ganforge.plugin.registry import strategy_hooks
+    from ganforge.plugin.calling import strategy_hooks
 
     hook = strategy_hooks(case.strategy(options)).get("configure_run")
     if hook is None:
@@ -208,7 +208,7 @@ def _traced(case: Any, options: Any, step: int = 0, strategy: Any = None) -> dic
     """Return what the traced hooks give for fixed pictures, labels, controls and random numbers."""
     import keras
 
-    from ganforge.plugin.registry import strategy_hooks
+    from ganforge.plugin.calling import strategy_hooks
     from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
 
     strategy = strategy or case.strategy(options)
@@ -302,7 +302,7 @@ def lets_gradients_through(case: Any) -> None:
     """Gradients flow through ``discriminator_images`` to G."""
     import keras
 
-    from ganforge.plugin.registry import strategy_hooks
+    from ganforge.plugin.calling import strategy_hooks
     from ganforge.testing.cases import BATCH, SIDE, random_numbers, small_engine, some_pictures, tensors
 
     strategy = case.strategy()
