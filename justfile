@@ -26,10 +26,14 @@ format:
     ruff check --fix .
     ruff format .
 
+# the documentation as a site, in site/
+docs *arguments:
+    mkdocs build --strict {{ arguments }}
+
 # seeded faults, each of which a test must see
 mutants *arguments:
     python -m tests.mutants {{ arguments }}
 
-# seconds a training step takes, against a loop written by hand
+# images a second, against a loop written by hand
 bench *arguments:
     python -m tests.benchmarks.speed {{ arguments }}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 
 if TYPE_CHECKING:
     import keras
@@ -140,9 +140,8 @@ class Run:
                 with quietly(), SafeModeScope(True):
                     self._generator = keras.models.load_model(path, compile=False, safe_mode=True)
             except Exception as error:
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 hint = f" ({'; '.join(files.refused)})" if files.refused else ""
-                raise GANForgeError(f"{path} cannot be opened: {reason}{hint}") from error
+                raise GANForgeError(f"{path} cannot be opened: {reason(error, kind=False)}{hint}") from error
         return self._generator
 
     @property

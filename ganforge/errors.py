@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Iterable
 
 # What a person should hear while it works: the command line prints it, a library's user sees it on stderr.
@@ -33,7 +34,18 @@ def on_one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
-def reason(error: BaseException) -> str:
-    """Return what an error says, in one line with its kind; GANForge's own speak for themselves."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return on_one_line(text if isinstance(error, GANForgeError) else f"{type(error).__name__}: {text}".rstrip(": "))
+def reason(error: BaseException, kind: bool = True) -> str:
+    """Return what an error says, in one line with its kind; GANForge's own speak for themselves.
+
+    Where Keras only says in which layer it came up, what it was follows. Without ``kind``, for a message that names
+    the file or the thing itself: the words alone, the system's own for a file, the kind only where there are none.
+    """
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    if len(lines) > 1 and text.startswith("Exception encountered when calling"):
+        text = f"{text.rstrip('.')}: {lines[1]}"
+    if isinstance(error, OSError) and error.strerror and not kind:
+        text = error.strerror
+    if kind and not isinstance(error, GANForgeError):
+        text = f"{type(error).__name__}: {text}".rstrip(": ")
+    return on_one_line(text or type(error).__name__)

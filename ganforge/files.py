@@ -9,25 +9,63 @@ import errno
 import json
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError, UsageError, reason
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file by way of a temporary one beside it, on the disk before it takes the name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file beside ``path``, open for writing, which takes its place when the block ends well.
+
+    Until then ``path`` keeps what it held. A library that opens its files itself is given ``file.name``, which ends
+    as ``path`` does. The new file has the permissions of the one it replaces, else what the umask leaves of 0666.
+
+    Raises:
+        OSError: it cannot be written, or something else was put in the new file's place meanwhile.
+    """
+    file = _new(path)
+    temporary = Path(file.name)
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with suppress(OSError):  # none yet, or a disk without permissions
+            os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, path.stat().st_mode & 0o777 | 0o200)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # what a library wrote by the name is in the same file, and must be
+        if not os.path.samestat(os.fstat(file.fileno()), os.lstat(temporary)):
+            raise FileExistsError(errno.EEXIST, "another file was put in its place", str(path))
+        file.close()  # Windows renames no open file
         os.replace(temporary, path)
     finally:
         with suppress(OSError):  # what went wrong before says more
+            file.close()
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def beside(path: Path) -> Path:
+    """Return a hidden name beside ``path`` that nobody can guess, for what takes its place; ``sweep`` knows it."""
+    return path.with_name(f".{path.stem[:32]}.{os.urandom(8).hex()}.tmp{path.suffix[:16]}")
+
+
+def _new(path: Path) -> BinaryIO:
+    """Open a file that was not there, for writing; neither a file nor a link at that name is ever opened."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    for _ in range(100):
+        temporary = beside(path)
+        with suppress(FileExistsError):
+            return open(temporary, "wb", opener=lambda name, _: os.open(name, flags, 0o666))
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(temporary))
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, on the disk before it takes the name."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def sync(path: Path) -> None:
@@ -63,8 +101,20 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise GANForgeError(f"{path} cannot be read: {(reason.splitlines() or [''])[0]}") from None
+        why = "nested too deeply" if isinstance(error, RecursionError) else reason(error, kind=False)
+        raise GANForgeError(f"{path} cannot be read: {why}") from None
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file. Raises ``UsageError``, which calls it ``what``, when it cannot be read or is none."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{what} cannot be read: {reason(error, kind=False)}") from None
+    except (ValueError, RecursionError) as error:  # no UTF-8 is one too
+        raise UsageError(f"{what} is not TOML: {reason(error, kind=False)}") from None
 
 
 def default_runs_dir() -> str:

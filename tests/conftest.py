@@ -20,7 +20,10 @@ for _name in ("cache", "state"):
 if "PYTEST_XDIST_WORKER" not in os.environ:  # one for all workers: what XLA compiled once need not be compiled again
     _folder = tempfile.mkdtemp(prefix="ganforge-test-xla-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _folder
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    # What runs for seconds need not be optimised for minutes. (At level 0 a second derivative becomes nan.)
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The other cores are the other workers': threads that wait for one another cost more than they bring.
@@ -29,6 +32,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.pop("GANFORGE_RUNS_DIR", None)
 os.environ["KERAS_BACKEND"] = "torch"
 
+# Those of a minute and more begin first, the longest of all before the others: what is left at the end is short.
+LONGEST = [f"tests/test_{name}.py" for name in ("conformance", "keras_layers", "engine", "numbers", "soak")]
 # What a process keeps for all tests of a file, and would otherwise be made again in every process that runs one.
 SHARED = re.compile(r"""scope=["'](module|session)["']|\bprobe\(""")
 
@@ -41,7 +46,7 @@ def stays_whole(file: str) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Hand out files that share something whole, and all other tests one by one.
+    """Hand out files that share something whole, the longest first, and all other tests one by one.
 
     (pytest-xdist's own ``xdist_group`` has no effect, without a word, since pytest 9.2 keeps node ids as they are.)
     """
@@ -53,6 +58,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
             return file if stays_whole(file) else nodeid
+
+        def _assign_work_unit(self, node: Any) -> None:
+            if waiting := next((file for file in LONGEST if file in self.workqueue), None):
+                self.workqueue.move_to_end(waiting, last=False)
+            super()._assign_work_unit(node)
 
     return ByNeed(config, log)
 

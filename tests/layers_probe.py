@@ -1,8 +1,9 @@
 """Trains networks of many kinds of Keras layers; ``python layers_probe.py BACKEND FILE`` writes what came of them.
 
-For each kind: two whole steps with R1, from the same weights, latents and noise on every backend, by plain gradient
-steps (Adam's first are signs, which magnify rounding). On TensorFlow the same steps are written out by hand as well,
-in eager Keras with ``tf.GradientTape``: what all three must equal.
+With the name of a kind of discriminator behind them, of that one alone. For each kind: two whole steps with R1, from
+the same weights, latents and noise on every backend, by plain gradient steps (Adam's first are signs, which magnify
+rounding). On TensorFlow the same steps are written out by hand as well, in eager Keras with ``tf.GradientTape``: what
+all three must equal.
 """
 
 from __future__ import annotations
@@ -251,8 +252,9 @@ def alone(x):
 
 
 KINDS = {"every layer": every_layer, "nested": nested, "spectral": spectral, "together": together, "alone": alone}
-if keras.backend.backend() != "jax":
-    KINDS["recurrent"] = recurrent
+KINDS["recurrent"] = recurrent
+# XLA compiles these two for minutes; tests/matrix.py has the first.
+SLOW_ON_JAX = ("every layer", "recurrent")
 
 
 def networks(kind):
@@ -478,6 +480,9 @@ def conditional():
             for step in range(start, stop):
                 yield step, Batch(pictures(step), np.array([0, 1, 2, 1], np.int32))
 
+    for model in (generator, discriminator):
+        for v in model.trainable_variables:
+            v.assign(np.random.default_rng(4).normal(0.0, 0.3, v.shape).astype("float32"))
     loss = REGISTRY.get("loss", "bce").value
     engine = Engine(
         generator,
@@ -541,7 +546,7 @@ def classes_of_ones_own():
 
 
 report = {}
-for kind in KINDS:
+for kind in sys.argv[3:] or [k for k in KINDS if keras.backend.backend() != "jax" or k not in SLOW_ON_JAX]:
     apart, lines, names, values = by_engine(kind)
     report[f"{kind}/apart"] = np.array(apart)
     report[f"{kind}/lines"] = np.array(lines)
@@ -553,7 +558,8 @@ for kind in KINDS:
         report[f"{kind}/by hand"] = np.array(lines)
         for i, value in enumerate(values):
             report[f"{kind}/theirs/{i:03d}"] = value
-report["constrained"], report["conditional"] = constrained(), conditional()
-report["own"] = classes_of_ones_own()
-report |= {f"random/{name}": values for name, values in random_layers().items()}
+if not sys.argv[3:]:
+    report["constrained"], report["conditional"] = constrained(), conditional()
+    report["own"] = classes_of_ones_own()
+    report |= {f"random/{name}": values for name, values in random_layers().items()}
 np.savez(sys.argv[2], **report)

@@ -1,4 +1,4 @@
-"""Every architecture of ours and of examples/, held to every promise on every backend.
+"""Every architecture of ours and of examples/, held to every promise on every backend, and every layer on JAX.
 
 ``pytest tests/matrix.py`` (no part of ``pytest`` alone): half an hour on two cores, most of it JAX compiling;
 ``-k torch`` takes two minutes.
@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import test_keras_layers
 
 from ganforge.testing import Report, Subject, run_checks
 
@@ -30,7 +31,9 @@ UNUSUAL = (
     "classy",
     "spectral",
     "minibatch",
+    "normed",
     "losing",
+    "losing-apart",
     "constrained",
     "attentive",
     "halves",
@@ -82,3 +85,9 @@ def test_a_fault_is_found_on_every_backend_and_its_layer_named(backend, name):
     checks, words = FAULTY[name]
     failed = [r.message for r in report(backend).failed if r.subject == name and r.check in checks]
     assert any(words in message for message in failed), failed
+
+
+@pytest.mark.slow
+def test_every_layer_trains_on_jax_as_it_was_written():
+    ours, by_hand = (test_keras_layers.probe(name, "every layer") for name in ("jax", "tensorflow"))
+    test_keras_layers.assert_equal("every layer", ours, by_hand)

@@ -1,13 +1,25 @@
-"""The hand-written loop that speed is measured against does the same work: the same losses, step after step."""
+"""The hand-written loop that speed is measured against does the same work: the same losses, step after step.
+
+And what the benchmarks write down is what they measured.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import keras
 import numpy as np
 import pytest
 import torch
-from support import Same
+from PIL import Image
+from support import ROOT, Same
 
-from tests.benchmarks import cases, rival
+from tests.benchmarks import cases, data, record, rival, speed, whole
 
 
 @pytest.mark.parametrize("lean", [False, True])
@@ -32,3 +44,78 @@ def test_the_rival_reaches_the_same_losses_from_the_same_weights_and_noise(case,
         assert ours["d_loss"] == pytest.approx(theirs["d_loss"], rel=1e-3)
         assert ours["g_loss"] == pytest.approx(theirs["g_loss"], rel=1e-3)
     assert abs(ours["d_loss"] - 2 * np.log(2)) > 1e-3, "they have learned something"
+
+
+def ran(monkeypatch, path, benchmark, *words):
+    """Return what a benchmark writes as JSON, its head looked at and taken off."""
+    monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, words), "--json", str(path)])
+    benchmark.main()
+    said = json.loads(path.read_text())
+    assert said.pop("benchmark") == benchmark.__name__.rpartition(".")[2]
+    assert datetime.now(UTC) - datetime.fromisoformat(said.pop("date")) < timedelta(minutes=5)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    assert said.pop("commit") == (head or None)
+    assert said.pop("dirty") in ((True, False) if head else (None,))
+    machine = said.pop("machine")
+    assert machine["cores"] == len(os.sched_getaffinity(0))
+    assert machine["processor"].strip()
+    assert machine["versions"]["torch"] == torch.__version__
+    assert machine["versions"]["keras"] == keras.__version__
+    return said
+
+
+def test_speed_writes_medians_and_ratios_round_by_round(monkeypatch, tmp_path, capsys):
+    def worker(name, *rates):
+        contender = SimpleNamespace(name=name)
+        return SimpleNamespace(contender=contender, rates=list(rates), peak=512.0, started={"first_step": 1.5})
+
+    # The machine is at half its speed in the third round: the medians see it, the ratio does not.
+    measured = {1: [worker("by hand", 100, 110, 50), worker("torch", 150, 121, 75)], 4: [worker("torch", 7, 9)]}
+    monkeypatch.setattr(speed, "measure", lambda case, *_: measured[case])
+    said = ran(monkeypatch, tmp_path / "s.json", speed, "--case", 1, "--case", 4, "--rounds", 3)
+    assert said["settings"] == {"rounds": 3, "seconds": 2.0, "batch": 64}
+    first, second = cases.CASES[1].name, cases.CASES[4].name
+    assert list(said["results"]) == [first, second]
+    torch_alone = said["results"][first]["torch"]
+    assert torch_alone["images_per_second"] == 121
+    assert torch_alone["ratio"] == pytest.approx(1.5)
+    assert (torch_alone["peak_mib"], torch_alone["first_step_seconds"]) == (512, 1.5)
+    assert torch_alone["rounds"] == [150, 121, 75]
+    assert said["results"][second]["torch"]["images_per_second"] == 8
+    assert "| torch | 121 | 1.50 | 512 MiB | 1.5 s |" in capsys.readouterr().out
+
+
+def test_reading_is_written_down(monkeypatch, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((20, 30, 3), 80 * i, np.uint8)).save(folder / f"{i}.png")
+    monkeypatch.setattr(data.memory_and_batches, "__defaults__", ((128, 640),))
+    said = ran(monkeypatch, tmp_path / "d.json", data, "--folder", folder, "--rounds", 1)
+    reading, batches = said["results"]["reading"], said["results"]["batches"]
+    assert reading["pictures"] == 3
+    assert reading["ratio"] == pytest.approx(reading["plain_seconds"] / reading["first_seconds"])
+    assert [row["pictures"] for row in batches] == [128, 640]
+    assert all(row["resident_mib"] > 10 and row["pictures_per_second"] > 0 for row in batches)
+
+
+def test_a_whole_run_is_written_down(monkeypatch, tmp_path):
+    times = iter([(3.0, 2.0), (2.2, 2.0), (8.0, 4.0)])
+    monkeypatch.setattr(whole, "measure", lambda *_: next(times))
+    said = ran(monkeypatch, tmp_path / "w.json", whole, "--balance", "r1", "--rounds", 3)
+    assert said["settings"] == {"balance": ["r1"], "precision": "float32", "count": 9984}
+    assert said["results"]["ratio"] == pytest.approx(1.5)
+    assert (said["results"]["whole_seconds"], said["results"]["bare_seconds"]) == (3.0, 2.0)
+    assert len(said["results"]["rounds"]) == 3
+
+
+def test_changed_code_is_known_as_such(tmp_path):
+    assert record.code(tmp_path) == {"commit": None, "dirty": None}
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "a"]):
+        subprocess.run([*git, *words], check=True)
+    clean = record.code(tmp_path)
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    (tmp_path / "new.py").touch()
+    assert record.code(tmp_path) == {**clean, "dirty": True}

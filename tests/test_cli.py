@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -138,8 +137,21 @@ def test_other_backends_train_and_sample_from_the_command_line(backend, tmp_path
     def run(*args):
         return python("-m", "ganforge", *args, cwd=tmp_path, backend=None)
 
-    done = run("train", *SMALL, "--balance", "r1", "--balance", "noise-anneal", "--epochs", 2, "--backend", backend)
-    assert f"runs on       {backend}" in done.stdout
+    done = run(
+        "train",
+        "--arch",
+        ARCH,
+        *TINY,
+        "--balance",
+        "r1",
+        "--balance",
+        "noise-anneal",
+        "--epochs",
+        2,
+        "--backend",
+        backend,
+    )
+    assert f"runs on       {backend} (--backend), float32" in done.stdout
     assert done.stderr == ""
     run("resume", "run_1", "--epochs", 3)
     manifest = json.loads((tmp_path / "runs" / "run_1" / "run.json").read_text())
@@ -317,7 +329,7 @@ def test_every_command_has_help_with_examples(ganforge_cli):
 
 
 @pytest.mark.slow
-def test_quick_commands_load_nothing_heavy_and_help_is_quick(tmp_path):
+def test_quick_commands_load_nothing_heavy(tmp_path):
     heavy = ["keras", "torch", "jax", "tensorflow", "matplotlib"]
     for args in (
         ["--help"],
@@ -333,12 +345,21 @@ def test_quick_commands_load_nothing_heavy_and_help_is_quick(tmp_path):
             f"print([m for m in {heavy!r} if m in sys.modules])"
         )
         assert python("-c", code, cwd=tmp_path).stdout.splitlines()[-1] == "[]", args
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        python("-m", "ganforge", "--help")
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.6  # 0.1 s where nothing else runs
+
+
+@pytest.mark.slow
+def test_help_is_quick():
+    """In processor time, which other processes do not lengthen, and against what Python itself needs here."""
+    resource = pytest.importorskip("resource")
+
+    def seconds(*words):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        python(*words)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    bare = min(seconds("-c", "import asyncio, dataclasses, email, json, tomllib") for _ in range(3))
+    assert min(seconds("-m", "ganforge", "--help") for _ in range(3)) < 3 * bare
 
 
 @pytest.mark.slow

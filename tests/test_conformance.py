@@ -64,13 +64,11 @@ SOUND = [
         )
     ),
 ]
-# Where steps are compiled, what differs most: batch statistics, second derivatives, randomness. (Convolutions compile
-# for most of a minute on JAX; the engine's own tests have them.)
+# Where steps are compiled, what differs most: classes, batch statistics, second derivatives, randomness.
+# (JAX compiles an architecture for most of a minute; tests/matrix.py has the others.)
 COMPILED = [
-    Subject("architecture", "fcgan:hidden=8,discriminator_hidden=8"),
     Subject("architecture", "sound-conditional"),
     Subject("architecture", "normed"),
-    Subject("architecture", "losing-apart"),
     Subject("strategy", "diffaugment"),
     Subject("loss", "wasserstein"),
     Subject("strategy", "deciding"),
@@ -211,8 +209,12 @@ def test_parameters_are_reported(reports):
     assert facts["parameters"] == {"generator": 7752, "discriminator": 6161}
 
 
-def test_the_wrong_name_or_backend_is_one_line():
+def test_the_wrong_backend_is_one_line():
     with pytest.raises(UsageError, match="no backend 'torhc'"):
         backends_to_check(["torhc"])
+
+
+@pytest.mark.slow
+def test_the_wrong_name_is_one_line():
     with pytest.raises(GANForgeError, match="no strategy 'r2'"):
         list(run_checks([Subject("strategy", "r2")], ["torch"]))

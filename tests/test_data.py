@@ -592,7 +592,7 @@ def test_iterate_works_ahead_but_not_further_than_asked(array, monkeypatch):
     monkeypatch.setattr(batches, "batch", record)
     steps = batches.iterate(0, 1000)
     next(steps)
-    assert reached.wait(5)  # one taken, two ready, one waiting for room
+    assert reached.wait(60)  # one taken, two ready, one waiting for room
     assert made == [0, 1, 2, 3]
     steps.close()
     assert len(made) < 10

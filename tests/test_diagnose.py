@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 import ganforge
+from ganforge.diagnosis.advice import command
+from ganforge.diagnosis.evidence import Evidence, gather, look_at
 from ganforge.diagnosis.live import Watcher
-from ganforge.diagnosis.rules import KINDS, Evidence, cells, command, diagnose, gather, look_at
+from ganforge.diagnosis.rules import KINDS, diagnose
+from ganforge.media.grids import cells
 from ganforge.metrics.memorising import memorising
 from ganforge.runs import list_snapshots
 from ganforge.training.config import TrainConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from support import BACKENDS, python
 
 from ganforge.data.critters import FACTORS, draw_critters
 from ganforge.errors import GANForgeError
-from ganforge.metrics.balance import gap
+from ganforge.metrics.balance import balance
 from ganforge.metrics.cost import cost, flops
 from ganforge.metrics.critters import critter_coverage, read_critters, reader_accuracy
-from ganforge.metrics.diversity import spread
+from ganforge.metrics.diversity import diversity
 from ganforge.metrics.features import features
 from ganforge.metrics.kid import kid, mmd
 from ganforge.metrics.memorising import memorising, nearest
@@ -195,10 +196,15 @@ def test_a_score_and_its_floor_are_taken_from_equally_many_pictures_and_no_pictu
     assert choose_sides(pictures[:3], pictures, 0).other is None
 
 
+@cache
+def many_critters() -> np.ndarray:
+    return draw_critters(8000, 16, seed=21)[0]
+
+
 @pytest.mark.parametrize("training", [48, 500])
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_perfect_generator_scores_as_its_floor(training, metric):
-    pool = draw_critters(8000, 16, seed=21)[0]
+    pool = many_critters()
     scores, floors, halves = [], [], []
     for repeat in range(12):
         chosen = pool[np.random.default_rng(repeat).permutation(len(pool))[: training + 128]]
@@ -504,7 +510,7 @@ def test_spread_equals_brute_force():
         [[math.sqrt(np.mean((a.astype(float) - b.astype(float)) ** 2)) for b in images] for a in images]
     )
     others = ~np.eye(12, dtype=bool)
-    found = spread(images)
+    found = diversity(images)
     assert found["mean"] == pytest.approx(distances[others].mean())
     assert found["nearest"] == pytest.approx(np.median([row[keep].min() for row, keep in zip(distances, others)]))
 
@@ -512,7 +518,7 @@ def test_spread_equals_brute_force():
 def test_spread_of_two_levels_has_a_closed_form():
     images = np.zeros((100, 4, 4, 1), np.uint8)
     images[50:] = 40
-    found = spread(images)
+    found = diversity(images)
     assert found["mean"] == pytest.approx(40 * 50 * 50 / (100 * 99 / 2))
     assert found["nearest"] == 0
 
@@ -523,7 +529,7 @@ def test_gap_of_known_curves():
         accuracy = 0.8 if i % 4 else 0.95
         fake = 0.3 + 0.1 * (-1) ** i
         lines.append({"d_loss": 1.0, "g_loss": 1.5, "d_real": 0.7, "d_fake": fake, "d_accuracy": accuracy})
-    found = gap(lines)
+    found = balance(lines)
     assert found["loss_gap"] == pytest.approx(0.5)
     assert found["d_gap"] == pytest.approx(0.4)
     assert (found["balanced"], found["d_wins"]) == (0.75, 0.25)
@@ -532,9 +538,9 @@ def test_gap_of_known_curves():
     ends = [fakes[0]] * 8 + fakes + [fakes[-1]] * 8
     assert found["swing"] == pytest.approx(np.std([fakes[i] - np.mean(ends[i : i + 17]) for i in range(20)]))
     edges = [{"d_accuracy": accuracy} for accuracy in (0.549, 0.55, 0.9, 0.901)]
-    assert gap(edges * 2) == pytest.approx({"d_accuracy": 0.725, "balanced": 0.5, "d_wins": 0.25})
-    assert gap([]) == {}
-    assert gap([{"d_loss": None, "g_loss": 1.0}] * 9) == {}
+    assert balance(edges * 2) == pytest.approx({"d_accuracy": 0.725, "balanced": 0.5, "d_wins": 0.25})
+    assert balance([]) == {}
+    assert balance([{"d_loss": None, "g_loss": 1.0}] * 9) == {}
 
 
 # ------------------------------------------------------------------ cost
@@ -606,7 +612,8 @@ class Drawn:
 
 
 def test_evaluate_measures_what_it_says(tmp_path, monkeypatch):
-    from ganforge.study.evaluate import evaluate, read_evaluation
+    from ganforge.runs.evaluation import read_evaluation
+    from ganforge.study.evaluate import evaluate
 
     training, generated = draw_critters(90, 16, seed=1)[0], noisy(draw_critters(200, 16, seed=2)[0], 12)
     monkeypatch.setattr("ganforge.study.evaluate.training_images", lambda run: training)
@@ -624,9 +631,9 @@ def test_evaluate_measures_what_it_says(tmp_path, monkeypatch):
     assert found["kid"] == pytest.approx(
         {"value": value, "error": error, "floor": floor, "features": "random-conv-1"}
     )
-    theirs = spread(sides.real)
+    theirs = diversity(sides.real)
     assert found["spread"] == pytest.approx(
-        {**spread(fake[:45]), "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
+        {**diversity(fake[:45]), "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
     )
     assert found["memorising"] == memorising(fake, training)
     assert evaluate(run, samples=64, seed=6)["swd"] != found["swd"]
@@ -644,7 +651,7 @@ def test_evaluate_measures_what_it_says(tmp_path, monkeypatch):
 
 def test_evaluations_of_older_versions_are_still_shown(tmp_path):
     from ganforge.report.report import _notes
-    from ganforge.study.evaluate import read_evaluation
+    from ganforge.runs.evaluation import read_evaluation
     from ganforge.study.summary import COLUMNS, Summary
 
     old = {
@@ -668,7 +675,7 @@ def test_evaluations_of_older_versions_are_still_shown(tmp_path):
 
 
 def test_the_picture_of_copies_shows_each_above_what_it_copies(tmp_path):
-    from ganforge.diagnosis.rules import cells
+    from ganforge.media.grids import cells
     from ganforge.study.evaluate import draw_nearest
 
     random = np.random.default_rng(0)

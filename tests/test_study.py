@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from support import SMALL, At
 
 from ganforge.errors import UsageError
 from ganforge.runs import update_manifest
+from ganforge.study.executors.local import share
 from ganforge.study.plan import read_study, short_architectures
-from ganforge.study.runner import Runner, environment, study_runs
+from ganforge.study.runner import StudyRunner, study_runs
 
 TINY = """
 [common]
@@ -117,10 +119,107 @@ def test_cores_are_shared_out_unless_the_person_chose(monkeypatch):
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert environment(2)["OMP_NUM_THREADS"] == "4"
-    assert environment(16)["MKL_NUM_THREADS"] == "1"
+    assert share(0, 2)["OMP_NUM_THREADS"] == "4"
+    assert share(0, 16)["MKL_NUM_THREADS"] == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert environment(2)["OMP_NUM_THREADS"] == "3"
+    assert share(0, 2)["OMP_NUM_THREADS"] == "3"
+
+
+def test_each_worker_sees_one_gpu_in_turn(monkeypatch):
+    def seen(*given):
+        for name in given:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name)
+        return [share(place, 3).get("CUDA_VISIBLE_DEVICES") for place in range(3)]
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("ganforge.study.executors.local.glob", lambda _: ["/dev/nvidia0", "/dev/nvidia3"])
+    assert seen() == ["0", "1", "0"]
+    assert seen("4,GPU-7f") == ["4", "GPU-7f", "4"]
+    assert seen("5") == ["5", "5", "5"]
+    assert seen("") == ["", "", ""]  # none, on purpose
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr("ganforge.study.executors.local.glob", lambda _: ["/dev/nvidia0"])
+    assert seen() == [None, None, None]
+
+
+class Elsewhere:
+    """An executor of no machine: each worker says what its entry's seed was told to, and ends with a code."""
+
+    def __init__(self, ends, each=lambda worker: None):
+        self.ends, self.each, self.started, self.at_work, self.shared = ends, each, [], set(), False
+
+    def start(self, task, place):
+        worker = Elsewhere.Worker(self, task["settings"]["seed"], task, place)
+        self.shared |= place in self.at_work
+        self.at_work.add(place)
+        self.started.append(worker)
+        return worker
+
+    class Worker:
+        def __init__(self, executor, seed, task, place):
+            self.executor, self.seed, self.task, self.place, self.told = executor, seed, task, place, []
+
+        def reports(self):
+            yield {"run": f"somewhere/run_{self.seed}", "step": 0, "steps": 9}
+            self.executor.each(self)
+            yield {"step": 3, "d_loss": 0.5}
+            if self.seed == 2:
+                yield {"error": "out of luck"}
+
+        def wait(self):
+            self.executor.at_work.discard(self.place)
+            return self.executor.ends[self.seed]
+
+        def interrupt(self, again):
+            self.told.append(again)
+
+
+def test_a_study_needs_no_more_of_an_executor_than_its_protocol(tmp_path):
+    study = read_study(written(tmp_path, TINY + "[[grid]]\nseed = [0, 1, 2, 3, 4]\n"))
+    executor = Elsewhere({0: 0, 1: 130, 2: 1, 3: -9, 4: 7})
+    runner = StudyRunner(study, tmp_path / "runs", jobs=2, samples=64, executor=executor)
+    assert runner.run() is False
+    assert [row.state for row in runner.rows] == ["done", "stopped", "failed", "failed", "failed"]
+    assert [row.error for row in runner.rows[2:]] == [
+        "out of luck",
+        "the process ended with -9 (out of memory?)",
+        "the process ended with 7",
+    ]
+    assert all((row.step, row.steps, row.metrics) == (3, 9, {"d_loss": 0.5}) for row in runner.rows)
+    assert {worker.place for worker in executor.started} <= {0, 1}
+    assert not executor.shared
+    first = next(worker.task for worker in executor.started if worker.seed == 0)
+    assert first["settings"]["runs_dir"] == str(tmp_path / "runs")
+    assert {**first, "settings": None} == {
+        "settings": None,
+        "stages": [],
+        "run": None,
+        "evaluate": True,
+        "samples": 64,
+    }
+    index = json.loads((tmp_path / "runs" / "noise.study.json").read_text())["entries"]
+    assert {about["run"] for about in index.values()} == {f"run_{i}" for i in range(5)}
+
+
+def test_ctrl_c_is_told_to_those_at_work_once_gently_and_then_at_once(tmp_path):
+    study = read_study(written(tmp_path, TINY + "[[grid]]\nseed = [0, 1, 2]\n"))
+
+    def until_told_twice(worker):
+        worker.ready = True
+        while len(worker.told) < 2:
+            time.sleep(0.01)
+
+    executor = Elsewhere({0: 130, 1: -9, 2: 0}, until_told_twice)
+    runner = StudyRunner(study, tmp_path / "runs", jobs=2, executor=executor)
+
+    def press() -> None:
+        if len([w for w in executor.started if hasattr(w, "ready")]) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(press)
+    assert [worker.told[:2] for worker in executor.started] == [[False, True], [False, True]]
+    assert [row.state for row in runner.rows] == ["stopped", "failed", "waiting"]
 
 
 @pytest.mark.slow
@@ -145,11 +244,11 @@ def test_a_study_from_start_to_end(tmp_path, ganforge_cli):
     study = read_study(tmp_path / "noise.toml")
     before = {run: (run / "metrics.jsonl").stat().st_mtime_ns for run in runs.values()}
     (runs["also good"] / "evaluation.json").unlink()
-    rows = {row.entry.name: row for row in Runner(study, tmp_path / "runs").rows}
+    rows = {row.entry.name: row for row in StudyRunner(study, tmp_path / "runs").rows}
     assert [rows[n].state for n in ("good", "bad", "also good")] == ["done", "waiting", "waiting"]
-    assert Runner(study, tmp_path / "runs", evaluate=False).rows[2].state == "done"
+    assert StudyRunner(study, tmp_path / "runs", evaluate=False).rows[2].state == "done"
     update_manifest(runs["good"], state="running")
-    assert Runner(study, tmp_path / "runs").rows[0].state == "waiting"
+    assert StudyRunner(study, tmp_path / "runs").rows[0].state == "waiting"
     update_manifest(runs["good"], state="finished")
     code, out, _ = ganforge_cli("study", "noise.toml", "--samples", 32)
     assert code == 1
@@ -159,7 +258,7 @@ def test_a_study_from_start_to_end(tmp_path, ganforge_cli):
 
     # Other settings are another run; the old one stays.
     written(tmp_path, text.replace("stages = [1, 2]", "stages = [1, 3]"))
-    assert Runner(read_study(tmp_path / "noise.toml"), tmp_path / "runs").rows[0].run is None
+    assert StudyRunner(read_study(tmp_path / "noise.toml"), tmp_path / "runs").rows[0].run is None
 
     code, out, _ = ganforge_cli("compare", "noise")
     assert code == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge import __version__
+from ganforge.files import write_atomic
 
 if TYPE_CHECKING:
     from ganforge.plugin.registry import Registry
@@ -47,9 +48,7 @@ def remember(registry: Registry) -> Names:
     if not registry.broken:  # what is broken may be mended without a new version
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}")
-            temporary.write_text(json.dumps(names), "utf-8")
-            temporary.replace(path)
+            write_atomic(path, json.dumps(names).encode())
     return names
 
 

@@ -13,7 +13,7 @@ from ganforge.cli.console import console, run_name
 from ganforge.cli.options import run_argument, runs_dir_option
 
 if TYPE_CHECKING:
-    from ganforge.diagnosis.rules import Evidence
+    from ganforge.diagnosis.evidence import Evidence
 
 EPILOG = """\b
 Examples:
@@ -33,8 +33,9 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
     """
     from rich.markup import escape
 
-    from ganforge.diagnosis.rules import command as to_try
-    from ganforge.diagnosis.rules import diagnose, gather, too_early
+    from ganforge.diagnosis.advice import command as to_try
+    from ganforge.diagnosis.evidence import gather
+    from ganforge.diagnosis.rules import diagnose
     from ganforge.runs import find_run
 
     path = find_run(run, Path(runs_dir))
@@ -52,7 +53,7 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
         out.print("  Try:")
         out.print(f"  {to_try(evidence, finding)}", markup=False, soft_wrap=True)
     if not findings:
-        if too_early(evidence):
+        if evidence.too_early:
             out.print(f"Too early to say: {len(evidence.lines)} lines are logged (--log-every logs more often).")
         else:
             out.print("[green]Nothing wrong that the numbers show.[/]")
@@ -64,9 +65,9 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
 
 
 def _healthy(evidence: Evidence) -> str:
-    from ganforge.metrics.balance import gap
+    from ganforge.metrics.balance import balance
 
-    numbers = gap(evidence.lines)
+    numbers = balance(evidence.lines)
     if "d_accuracy" not in numbers:
         return ""
     return (

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ganforge import __version__
-from ganforge.errors import GANForgeError, on_one_line
+from ganforge.errors import GANForgeError, on_one_line, reason
 
 COMMANDS = {
     "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
@@ -55,11 +55,8 @@ class LazyGroup(click.Group):
         try:
             command = point.load()
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
             package = point.dist.name if point.dist else "?"
-            raise GANForgeError(
-                f"the command '{name}' of {package} cannot be loaded: {type(error).__name__}: {reason}"
-            ) from error
+            raise GANForgeError(f"the command '{name}' of {package} cannot be loaded: {reason(error)}") from error
         if not isinstance(command, click.Command):
             raise GANForgeError(f"the command '{name}' is not a click command but {type(command).__name__}")
         return command
@@ -127,8 +124,7 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        text = (str(error).strip().splitlines() or [""])[0]
-        _say(f"{type(error).__name__}: {text} (--debug shows where)")
+        _say(f"{reason(error)} (--debug shows where)")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -16,7 +16,7 @@ from ganforge.cli.console import console, duration, pairs, run_name, say_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganforge.diagnosis.rules import Finding
+    from ganforge.diagnosis.evidence import Finding
     from ganforge.training.setup import Setup
     from ganforge.training.trainer import Outcome, Trainer
 

@@ -71,7 +71,7 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
 
 
 def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
-    from ganforge.errors import GANForgeError
+    from ganforge.errors import GANForgeError, reason
     from ganforge.files import require_file
     from ganforge.media.grids import make_grid, save_png
 
@@ -90,7 +90,7 @@ def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: i
             output.parent.mkdir(parents=True, exist_ok=True)
             save_png(make_grid(pictures, columns, rows), output)
     except OSError as error:
-        raise GANForgeError(f"{output} cannot be written: {error.strerror}") from None
+        raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None
     return output
 
 

@@ -11,7 +11,7 @@ from ganforge.cli.console import console, short
 from ganforge.cli.options import runs_dir_option
 
 if TYPE_CHECKING:
-    from ganforge.study.runner import Runner
+    from ganforge.study.runner import StudyRunner
 
 EPILOG = """\b
 Examples:
@@ -43,10 +43,10 @@ def command(
     """
     from ganforge.files import require_runs_dir
     from ganforge.study.plan import read_study
-    from ganforge.study.runner import Runner
+    from ganforge.study.runner import StudyRunner
 
     study = read_study(file, **({"data": data} if data else {}))
-    runner = Runner(study, Path(runs_dir), jobs, evaluate, samples)
+    runner = StudyRunner(study, Path(runs_dir), jobs, evaluate, samples)
     out = console()
     require_runs_dir(Path(runs_dir))
     said = runner.look_first()
@@ -76,7 +76,7 @@ def command(
     return 0 if finished else 1
 
 
-def _follow(runner: Runner, out: Any) -> bool:
+def _follow(runner: StudyRunner, out: Any) -> bool:
     """Run with a live table on a terminal, and a line for each change elsewhere."""
     if out.is_terminal:
         from rich.live import Live
@@ -96,7 +96,7 @@ def _follow(runner: Runner, out: Any) -> bool:
     return runner.run(say)
 
 
-def _table(runner: Runner) -> Any:
+def _table(runner: StudyRunner) -> Any:
     from rich import box
     from rich.markup import escape
     from rich.table import Table

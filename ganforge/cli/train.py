@@ -124,17 +124,12 @@ def _read(file: str | None) -> dict[str, Any]:
     """Return the settings of a TOML file, dashes in names as underscores."""
     if file is None:
         return {}
-    import tomllib
 
     from ganforge.errors import UsageError
+    from ganforge.files import read_toml
     from ganforge.training.config import TrainConfig
 
-    try:
-        values = tomllib.loads(Path(file).read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"--config {file} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {file} is not TOML: {error}") from None
+    values = read_toml(Path(file), f"--config {file}")
     values = {name.replace("-", "_"): value for name, value in values.items()}
     if "plugin" in values:
         values["plugins"] = values.pop("plugin")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import errno
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -18,10 +17,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import platformdirs
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, log
+from ganforge.files import beside, write_atomic
 
 ARRAY, ABOUT = "images.npy", "about.json"
-log = logging.getLogger("ganforge")
 
 
 def cache_root(cache_dir: Path | str | None = None) -> Path:
@@ -84,7 +83,7 @@ def building(root: Path, key: str) -> Iterator[None]:
         pass  # a disk without locks: at worst two make it, and one of the two stands
     try:
         if lock.is_locked:
-            for leftover in root.glob(f".{key[:24]}-*"):
+            for leftover in (*root.glob(f".{key[:24]}*.tmp"), *root.glob(f".{key[:24]}-*")):  # as 0.1 named them
                 shutil.rmtree(leftover, ignore_errors=True)
         yield
     finally:
@@ -98,7 +97,8 @@ def new_entry(root: Path, key: str) -> Iterator[Path]:
     When another process was quicker its entry stands and this one is discarded. Raises ``GANForgeError``
     when the disk is full.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f".{key[:24]}-", dir=root))
+    folder = beside(root / key)
+    folder.mkdir()
     try:
         yield folder
         try:
@@ -158,7 +158,4 @@ class ArrayWriter:
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
     """Write an entry's notes, a JSON-able dict with at least ``count``."""
-    with open(folder / ABOUT, "w", encoding="utf-8") as file:
-        json.dump(about, file)
-        file.flush()
-        os.fsync(file.fileno())
+    write_atomic(folder / ABOUT, json.dumps(about).encode())

@@ -10,6 +10,8 @@ from functools import cache
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from ganforge.errors import reason
+
 # Where Pillow itself raises; a picture beyond it is more likely an attack on memory than a photograph.
 MAX_PIXELS = 178_956_970
 # Larger pictures are decoded one at a time and made smaller before anything else: up to 1.5 GB each, never together.
@@ -55,7 +57,7 @@ def decode(content: bytes, image_size: int, channels: int, fit: str) -> np.ndarr
     except UnidentifiedImageError:
         raise Unreadable(_what(content)) from None
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
-        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
+        raise Unreadable(reason(error, kind=False)) from error
     return np.asarray(picture, dtype=np.uint8).reshape(image_size, image_size, channels)
 
 

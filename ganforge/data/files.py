@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from ganforge.data.decode import Unreadable
-from ganforge.errors import GANForgeError, closest
+from ganforge.errors import GANForgeError, closest, reason
 
 MAX_BYTES = 512 * 1024 * 1024
 DENIED = "not permitted to read"
@@ -71,7 +71,7 @@ def find_files(path: Path) -> Files:
     except PermissionError:
         raise GANForgeError(f"{DENIED} '{path}'") from None
     except (zipfile.BadZipFile, OSError) as error:
-        raise GANForgeError(f"'{path}' is a damaged zip: {error}") from None
+        raise GANForgeError(f"'{path}' is a damaged zip: {reason(error, kind=False)}") from None
     hint = " (damaged?)" if path.suffix.lower() == ".zip" else ""
     raise GANForgeError(f"'{path}' is neither a folder nor a zip{hint}; expected a folder or zip of images")
 
@@ -82,6 +82,10 @@ def _missing(path: Path) -> str:
     except OSError:
         near = ""
     return f"there is no folder or zip '{path}'.{near}"
+
+
+def _why(error: OSError) -> str:
+    return DENIED if isinstance(error, PermissionError) else reason(error, kind=False)
 
 
 def _ignored(name: str) -> bool:
@@ -129,7 +133,7 @@ class _Folder:
             except OSError as error:
                 if not prefix:
                     raise
-                self.denied.append((prefix, DENIED if isinstance(error, PermissionError) else str(error.strerror)))
+                self.denied.append((prefix, _why(error)))
                 continue
             for entry in entries:
                 name = prefix + entry.name
@@ -153,10 +157,8 @@ class _Folder:
             raise Unreadable(f"{file.size:,} bytes, more than {MAX_BYTES:,}")
         try:
             return (self.root / file.name).read_bytes()
-        except PermissionError:
-            raise TemporarilyUnreadable(DENIED) from None
         except OSError as error:
-            raise TemporarilyUnreadable(error.strerror or str(error)) from None
+            raise TemporarilyUnreadable(_why(error)) from None
 
     def close(self) -> None:
         """Nothing is open."""
@@ -189,7 +191,7 @@ class _Zip:
         try:
             return self._zip.read(info)  # zipfile stops at the declared size, so it cannot swell beyond it
         except Exception as error:  # a damaged entry fails in zlib, lzma, bz2 or zipfile, each in its own way
-            raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
+            raise Unreadable(reason(error, kind=False)) from error
 
     def close(self) -> None:
         self._zip.close()

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ganforge import hookimpl
-from ganforge.diagnosis.rules import LEAST, Evidence, Finding, diagnose, look_at
+from ganforge.diagnosis.evidence import LEAST, Evidence, Finding, look_at
+from ganforge.diagnosis.rules import diagnose
 from ganforge.errors import GANForgeError
 
 # Looked at every CHECK logged lines, once START of the run and FIRST lines are behind; sure after TIMES in a row.

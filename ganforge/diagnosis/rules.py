@@ -7,17 +7,20 @@ logged, at least ``LEAST`` lines of it, so that it says nothing before there is 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from ganforge.metrics.balance import column
-
-WINDOW, LEAST = 0.25, 12
+from ganforge.diagnosis.advice import (
+    adding,
+    faster_d,
+    learning_rate,
+    slower,
+    without,
+)
+from ganforge.diagnosis.evidence import LEAST, Evidence, Finding
+from ganforge.metrics.balance import swing
+from ganforge.metrics.columns import column
 
 # The thresholds, all in one place; docs/study.md says where they come from.
 SURE_REAL, SURE_FAKE, SURE_ACCURACY = 0.93, 0.07, 0.97  # D has won
@@ -33,49 +36,6 @@ COPIES, COPIES_OVER_REAL = 0.1, 3.0  # share of copies, and times that of the tr
 DISTINCT_LOSSES = ("bce", "hinge")  # those whose logits cross 0 where D changes its mind
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: its kind, what is seen, why, the numbers, and what to try."""
-
-    kind: str
-    title: str
-    why: str
-    numbers: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Evidence:
-    """All that the rules look at: ``run.json``, logged lines, and what the grids say (see ``look_at``)."""
-
-    manifest: dict[str, Any]
-    lines: Sequence[dict[str, Any]]
-    grids: Sequence[dict[str, float]] = ()
-    evaluation: dict[str, Any] | None = None
-
-    def recent(self, name: str) -> np.ndarray:
-        """Return the last part of a column, finite numbers only."""
-        values = column(self.lines[-max(LEAST, math.ceil(len(self.lines) * WINDOW)) :], name)
-        finite: np.ndarray = values[np.isfinite(values)]
-        return finite
-
-    def mean(self, name: str) -> float:
-        """Return the recent mean of a column, NaN where nothing was logged."""
-        values = self.recent(name)
-        return float(values.mean()) if len(values) else math.nan
-
-    @property
-    def loss(self) -> str:
-        return str(self.manifest["loss"]["name"])
-
-    def option(self, strategy: str, name: str) -> float:
-        """Return an option of an active strategy, 0 where it is not active."""
-        for active in self.manifest.get("strategies", []):
-            if active["name"] == strategy:
-                return float(active["options"].get(name) or 0.0)
-        return 0.0
-
-
 def diagnose(evidence: Evidence) -> list[Finding]:
     """Return what is wrong with a run, the gravest first; nothing wrong is an empty list."""
     found: list[Finding] = []
@@ -86,11 +46,6 @@ def diagnose(evidence: Evidence) -> list[Finding]:
             if finding.kind in FINAL:
                 break
     return found
-
-
-def too_early(evidence: Evidence) -> bool:
-    """Say whether too little was logged for the rules on losses to say anything."""
-    return len(evidence.lines) < LEAST
 
 
 # ------------------------------------------------------------------ the rules, gravest first
@@ -105,7 +60,7 @@ def _diverged(e: Evidence) -> Finding | None:
         "Training has diverged",
         "a loss is no number any more; every weight it touched is lost, and the pictures with them.",
         f"the first at step {bad[0]['step']:,}",
-        _slower(e, 0.25),
+        slower(e, 0.25),
     )
 
 
@@ -123,7 +78,7 @@ def _diverging(e: Evidence) -> Finding | None:
                 "A loss is running away",
                 "logits that grow without end overflow to NaN sooner or later; nothing holds the discriminator.",
                 f"{_label(name)} {now:.3g}, {before:.3g} before",
-                _with(e, "r1:weight=1") if not e.option("r1", "weight") else _slower(e, 0.25),
+                adding(e, "r1:weight=1") if not e.option("r1", "weight") else slower(e, 0.25),
             )
     return None
 
@@ -131,7 +86,7 @@ def _diverging(e: Evidence) -> Finding | None:
 def _discriminator_wins(e: Evidence) -> Finding | None:
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
     sure = (real > SURE_REAL and fake < SURE_FAKE) or e.loss == "hinge"
-    if too_early(e) or e.loss not in DISTINCT_LOSSES or not (sure and accuracy > SURE_ACCURACY):
+    if e.too_early or e.loss not in DISTINCT_LOSSES or not (sure and accuracy > SURE_ACCURACY):
         return None
     return Finding(
         "discriminator-wins",
@@ -139,13 +94,13 @@ def _discriminator_wins(e: Evidence) -> Finding | None:
         "it tells real from generated nearly always, so what it says about a fake hardly depends on how the fake "
         "looks, and the generator's gradient has nothing to follow.",
         f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}, generator loss {e.mean('g_loss'):.2f}",
-        _with(e, "noise-anneal:start=0.2") if not _noise(e) else _with(e, "unequal-lr:discriminator=0.5"),
+        adding(e, "noise-anneal:start=0.2") if not _noise(e) else adding(e, "unequal-lr:discriminator=0.5"),
     )
 
 
 def _generator_wins(e: Evidence) -> Finding | None:
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
-    if too_early(e) or e.loss not in DISTINCT_LOSSES:
+    if e.too_early or e.loss not in DISTINCT_LOSSES:
         return None
     if not (fake > real + FOOLED or fake > 1 - FOOLED) or _hindered(e):
         return None
@@ -154,14 +109,14 @@ def _generator_wins(e: Evidence) -> Finding | None:
         "The generator has won",
         "the discriminator takes fakes for real, and what it can no longer tell it cannot teach.",
         f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}",
-        _with(e, "unequal-lr:discriminator=2"),
+        adding(e, "unequal-lr:discriminator=2"),
     )
 
 
 def _hindered(e: Evidence) -> Finding | None:
     """A discriminator that guesses, or worse, because of what a strategy does to it."""
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
-    if too_early(e) or e.loss not in DISTINCT_LOSSES or not accuracy < BLIND_ACCURACY:
+    if e.too_early or e.loss not in DISTINCT_LOSSES or not accuracy < BLIND_ACCURACY:
         return None
     numbers = f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}"
     sigma, flip, weight = _noise(e), e.option("label-noise", "flip"), e.option("r1", "weight")
@@ -172,7 +127,7 @@ def _hindered(e: Evidence) -> Finding | None:
             "it sees hardly more than noise on either side and guesses; convolutions, seeing few pixels at a time, "
             "suffer sooner than dense layers.",
             f"noise {sigma:.2f}, {numbers}",
-            _without(e, "input-noise", "noise-anneal") | _with(e, f"noise-anneal:start={sigma / 3:.2g}"),
+            without(e, "input-noise", "noise-anneal") | adding(e, f"noise-anneal:start={sigma / 3:.2g}"),
         )
     if flip >= MANY_FLIPS:
         return Finding(
@@ -180,7 +135,7 @@ def _hindered(e: Evidence) -> Finding | None:
             "Too many wrong labels",
             "at one wrong label in two the labels say nothing about the pictures, and the discriminator guesses.",
             f"flipped {flip:.0%}, {numbers}",
-            _with(e, "label-noise:flip=0.05"),
+            adding(e, "label-noise:flip=0.05"),
         )
     if weight >= STRONG_R1:
         return Finding(
@@ -188,14 +143,14 @@ def _hindered(e: Evidence) -> Finding | None:
             "The gradient penalty keeps the discriminator flat",
             "a discriminator that may not change its mind between two pictures has nothing to tell the generator.",
             f"R1 weight {weight:g}, {numbers}",
-            _with(e, f"r1:weight={weight / 50:.2g}"),
+            adding(e, f"r1:weight={weight / 50:.2g}"),
         )
     return None
 
 
 def _blind(e: Evidence) -> Finding | None:
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
-    if too_early(e) or e.loss not in DISTINCT_LOSSES or _hindered(e):
+    if e.too_early or e.loss not in DISTINCT_LOSSES or _hindered(e):
         return None
     if not (abs(real - fake) < BLIND_GAP and accuracy < BLIND_ACCURACY):
         return None
@@ -204,7 +159,7 @@ def _blind(e: Evidence) -> Finding | None:
         "The discriminator guesses",
         "it is right no more often than a coin; unless the pictures are already perfect, it is too weak or too slow.",
         f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}",
-        _with(e, "stronger-discriminator") if "fcgan" in e.manifest["config"]["arch"] else _faster_d(e),
+        adding(e, "stronger-discriminator") if "fcgan" in e.manifest["config"]["arch"] else faster_d(e),
     )
 
 
@@ -212,9 +167,8 @@ def _oscillation(e: Evidence) -> Finding | None:
     values = e.recent("d_fake")
     if len(values) < 2 * LEAST or e.loss not in DISTINCT_LOSSES:
         return None
-    trend = np.convolve(np.pad(values, 8, mode="edge"), np.ones(17) / 17, mode="valid")
-    swing = float((values - trend).std())
-    if swing < SWING_FAKE:
+    deviation = swing(values)
+    if deviation < SWING_FAKE:
         return None
     low, high = np.percentile(values, [5, 95])
     return Finding(
@@ -222,8 +176,8 @@ def _oscillation(e: Evidence) -> Finding | None:
         "The two networks chase each other",
         "each undoes the other's last step: the generator leaps to what fools today's discriminator, which then "
         "learns to refuse just that.",
-        f"D(fake) swings from {low:.2f} to {high:.2f}, deviation {swing:.2f} about its mean",
-        _with(e, "r1:weight=1") if not e.option("r1", "weight") else _slower(e, 0.5),
+        f"D(fake) swings from {low:.2f} to {high:.2f}, deviation {deviation:.2f} about its mean",
+        adding(e, "r1:weight=1") if not e.option("r1", "weight") else slower(e, 0.5),
     )
 
 
@@ -249,7 +203,7 @@ def _collapse(e: Evidence) -> Finding | None:
         "The generator makes the same picture again and again" if one else "The generator repeats a few pictures",
         "one picture that fools today's discriminator is enough for its loss, which therefore looks calm.",
         f"pictures of one grid differ by {mean:.0%} of what training pictures do, from the nearest by {nearest:.0%}",
-        _with(e, "label-noise:smooth=0", "noise-anneal") if not e.manifest.get("strategies") else _slower(e, 0.5),
+        adding(e, "label-noise:smooth=0", "noise-anneal") if not e.manifest.get("strategies") else slower(e, 0.5),
     )
 
 
@@ -266,7 +220,7 @@ def _still(e: Evidence) -> Finding | None:
         "The pictures have stopped changing",
         "the generator's steps are too small to be seen; its learning rate is too low, or its gradient is gone.",
         f"from one grid to the next a pixel moves by {max(moves[-2:]):.2f} of 255",
-        {"learning_rate": _rate(e) * 10},
+        {"learning_rate": learning_rate(e) * 10},
     )
 
 
@@ -282,7 +236,7 @@ def _memorising(e: Evidence) -> Finding | None:
         "with few pictures the discriminator learns them by heart, and the surest way to please it is to copy them.",
         f"{copies['share']:.0%} of pictures are copies (of the training pictures themselves "
         f"{copies['real_share']:.0%}), {e.manifest['data']['count']:,} training pictures",
-        _with(e, "noise-anneal:start=0.2,end=0.05"),
+        adding(e, "noise-anneal:start=0.2,end=0.05"),
     )
 
 
@@ -315,114 +269,10 @@ KINDS = (
 )
 
 
-# ------------------------------------------------------------------ what they look at
-
-
-def gather(run: Path) -> Evidence:
-    """Return the evidence that a run directory holds."""
-    from ganforge.runs import list_snapshots, read_manifest, read_metrics
-    from ganforge.study.evaluate import read_evaluation
-
-    manifest = read_manifest(run)
-    grids = [(epoch, cells(path, manifest["image_shape"][0])) for epoch, path in list_snapshots(run)[-4:]]
-    return Evidence(manifest, read_metrics(run), look_at(grids), read_evaluation(run))
-
-
-def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
-    """Return the pictures of a saved grid, uint8 (N, side, side, C)."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        grid = np.asarray(picture)
-    grid = grid[..., None] if grid.ndim == 2 else grid
-    rows, columns = (grid.shape[0] - pad) // (side + pad), (grid.shape[1] - pad) // (side + pad)
-    body = grid[pad : pad + rows * (side + pad), pad : pad + columns * (side + pad)]
-    body = body.reshape(rows, side + pad, columns, side + pad, -1)[:, :side, :, :side]
-    return body.swapaxes(1, 2).reshape(rows * columns, side, side, -1)
-
-
-def look_at(grids: Sequence[tuple[int, np.ndarray]]) -> list[dict[str, float]]:
-    """Return of each (epoch, pictures): ``mean`` and ``nearest`` spread, and how far a pixel ``moved``."""
-    from ganforge.metrics.diversity import spread
-
-    result: list[dict[str, float]] = []
-    before = None
-    for epoch, pictures in grids:
-        seen = {"epoch": float(epoch), **spread(pictures)}
-        if before is not None and before.shape == pictures.shape:
-            seen["moved"] = float(np.abs(pictures.astype(np.int16) - before).mean())
-        result.append(seen)
-        before = pictures.astype(np.int16)
-    return result
-
-
-# ------------------------------------------------------------------ what to try
-
-
-def command(evidence: Evidence, finding: Finding) -> str:
-    """Return the exact command to try next: the run's own settings with what the finding changes."""
-    config = {**evidence.manifest["config"], **finding.settings}
-    parts = ["ganforge train", f"--arch {_quoted(config['arch'])}"]
-    parts += [f"--balance {_quoted(text)}" for text in config["balance"]]
-    if config["loss"] != "bce":
-        parts.append(f"--loss {_quoted(config['loss'])}")
-    if config["data"] != "critters":
-        parts.append(f"--data {_quoted(config['data'])}")
-    # What was filled in by default is not repeated, but for what makes the two runs comparable.
-    for name in ("image_size", "channels", "limit", "epochs", "batch_size", "learning_rate", "seed"):
-        if config.get(name) is not None and not (name == "channels" and config[name] == 3):
-            value = config[name]
-            parts.append(
-                f"--{name.replace('_', '-')} {value:g}"
-                if isinstance(value, float)
-                else f"--{name.replace('_', '-')} {value}"
-            )
-    parts += [f"--plugin {_quoted(text)}" for text in config.get("plugins", ())]
-    return " ".join(parts)
-
-
-def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[\w./:=,+~-]+", text) else "'" + text.replace("'", "'\\''") + "'"
-
-
-def _balance(e: Evidence) -> list[str]:
-    return [text for text in e.manifest["config"]["balance"] if text != "none"]
-
-
-def _name(spec: str) -> str:
-    return spec.partition(":")[0]
-
-
-def _with(e: Evidence, *specs: str) -> dict[str, Any]:
-    """Return the run's strategies with ``specs`` added, each in place of one of its name; or of what it replaces."""
-    names = {_name(spec) for spec in specs}
-    clash = {"input-noise", "noise-anneal"} if names & {"input-noise", "noise-anneal"} else set()
-    # The closed loop steers these itself.
-    clash |= {"auto"} if names & {"input-noise", "noise-anneal", "label-noise", "unequal-lr"} else set()
-    kept = [text for text in _balance(e) if _name(text) not in names | clash]
-    return {"balance": [*kept, *specs]}
-
-
-def _without(e: Evidence, *names: str) -> dict[str, Any]:
-    return {"balance": [text for text in _balance(e) if _name(text) not in names]}
-
-
 def _noise(e: Evidence) -> float:
     """Return the recent deviation of the noise on what D sees, whichever strategy adds it."""
     names = [name for name in (e.lines[-1] if e.lines else {}) if name.endswith("/sigma")]
     return max((value for name in names if math.isfinite(value := e.mean(name))), default=0.0)
-
-
-def _rate(e: Evidence) -> float:
-    return float(e.manifest["config"]["learning_rate"] or 2e-4)
-
-
-def _slower(e: Evidence, factor: float) -> dict[str, Any]:
-    return {"learning_rate": _rate(e) * factor}
-
-
-def _faster_d(e: Evidence) -> dict[str, Any]:
-    return _with(e, "unequal-lr:discriminator=2")
 
 
 def _label(name: str) -> str:

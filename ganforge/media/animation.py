@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ganforge.errors import GANForgeError, UsageError
-from ganforge.files import require_file
+from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.files import replacing, require_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,16 +55,12 @@ def make_animation(
         pictures = [_captioned(p, label, d) for p, label, d in zip(pictures, labels, done)]
     durations = [max(20, round(1000 / fps))] * len(pictures)
     durations[-1] += round(1000 * hold)
-    temporary = output.with_name(f".{output.stem}.{os.getpid()}.tmp{suffix}")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        _save(pictures, durations, temporary, suffix, fps)
-        os.replace(temporary, output)
+        with replacing(output) as file:
+            _save(pictures, durations, file, suffix, fps)
     except OSError as error:
-        raise GANForgeError(f"{output} cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):  # where a folder is not one, there is nothing to remove either
-            temporary.unlink(missing_ok=True)
+        raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None
 
 
 def require_animation(output: Path, fps: float = 8.0, scale: int = 1, hold: float = 2.0) -> None:
@@ -92,7 +86,7 @@ def _open(frames: Sequence[Path | np.ndarray]) -> list[Image.Image]:
             with Image.open(frame) as picture:
                 pictures.append(picture.convert("RGB"))
         except OSError as error:
-            raise GANForgeError(f"{frame} cannot be read: {error}") from None
+            raise GANForgeError(f"{frame} cannot be read: {reason(error, kind=False)}") from None
     return pictures
 
 
@@ -112,20 +106,20 @@ def _captioned(picture: Image.Image, text: str, done: float) -> Image.Image:
     return result
 
 
-def _save(pictures: list[Image.Image], durations: list[int], path: Path, suffix: str, fps: float) -> None:
+def _save(pictures: list[Image.Image], durations: list[int], file: BinaryIO, suffix: str, fps: float) -> None:
     rest: dict[str, Any] = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
     if suffix == ".mp4":
-        _save_mp4(pictures, durations, path, fps)
+        _save_mp4(pictures, durations, Path(file.name), fps)
     elif suffix == ".gif":
         indexed = _one_palette(pictures)
         rest["append_images"] = indexed[1:]
         # Named as well as carried: otherwise Pillow writes the same palette again with every frame.
         palette = bytes(indexed[0].getpalette() or ())
-        indexed[0].save(path, "gif", **rest, palette=palette, optimize=False, disposal=1)
+        indexed[0].save(file, "gif", **rest, palette=palette, optimize=False, disposal=1)
     elif suffix == ".webp":
-        pictures[0].save(path, "webp", **rest, lossless=True, method=2)
+        pictures[0].save(file, "webp", **rest, lossless=True, method=2)
     else:
-        pictures[0].save(path, "png", **rest)
+        pictures[0].save(file, "png", **rest)
 
 
 def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:

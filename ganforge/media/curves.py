@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ganforge.files import replacing
+from ganforge.metrics.columns import column
 
 # Blue and vermilion of Okabe & Ito's palette, which colour-blind readers tell apart.
 DISCRIMINATOR, GENERATOR, QUIET = "#0072B2", "#D55E00", "#8a8a92"
@@ -18,10 +20,10 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    x = _column(metrics, "epoch")
+    x = column(metrics, "epoch")
     label = "epoch"
     if np.isnan(x).all():
-        x, label = _column(metrics, "step"), "step"
+        x, label = column(metrics, "step"), "step"
     planned = [name for name in dict.fromkeys(k for line in metrics for k in line) if _changes(metrics, name)]
     figure = Figure(figsize=(8, 6.4 if planned else 5.2), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
@@ -33,7 +35,7 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
         metrics,
         {"d_loss": ("discriminator loss", DISCRIMINATOR), "g_loss": ("generator loss", GENERATOR)},
     )
-    losses = np.concatenate([_column(metrics, "d_loss"), _column(metrics, "g_loss")])
+    losses = np.concatenate([column(metrics, "d_loss"), column(metrics, "g_loss")])
     if np.isfinite(losses).any():
         low, high = np.nanpercentile(losses[np.isfinite(losses)], [0.2, 99.5])
         room = 0.06 * max(high - low, 0.1)
@@ -42,7 +44,7 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
     axes[1].axhline(0.5, color=QUIET, linewidth=1, linestyle="--", zorder=1)
     axes[1].set_ylim(0, 1)
     for i, name in enumerate(planned):
-        axes[2].plot(x, _column(metrics, name), linewidth=1.6, color=f"C{i + 2}", label=name)
+        axes[2].plot(x, column(metrics, name), linewidth=1.6, color=f"C{i + 2}", label=name)
     axes[-1].set_xlabel(label)
     for axis in axes:
         axis.grid(True, color="#ececf0", linewidth=0.8)
@@ -51,28 +53,20 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
             # Above the panel, so that no curve ever hides behind it.
             axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False, ncols=2, borderaxespad=0)
     axes[0].set_title(title, fontsize=11, loc="left")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _column(metrics: Sequence[dict[str, Any]], name: str) -> np.ndarray:
-    return np.array([np.nan if line.get(name) is None else line[name] for line in metrics], dtype=float)
+    with replacing(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _changes(metrics: Sequence[dict[str, Any]], name: str) -> bool:
     if "/" not in name or name.endswith("/penalty"):
         return False
-    values = _column(metrics, name)
+    values = column(metrics, name)
     return bool(np.nanmax(values, initial=-np.inf) > np.nanmin(values, initial=np.inf))
 
 
 def _lines(axis: Any, x: np.ndarray, metrics: Sequence[dict[str, Any]], names: dict[str, tuple[str, str]]) -> None:
     for name, (label, colour) in names.items():
-        y = _column(metrics, name)
+        y = column(metrics, name)
         if np.isnan(y).all():
             continue
         smooth = _smoothed(y)

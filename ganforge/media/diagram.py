@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
+
+from ganforge.files import replacing
 
 Layers = list[dict[str, Any]]
 MAIN = ("Dense", "Conv", "SeparableConv", "DepthwiseConv", "UpSampling", "Embedding")
@@ -52,12 +53,8 @@ def draw_architecture(networks: dict[str, Layers], path: Path, title: str = "") 
         _draw_row(axis, slabs, longest)
     if title:
         figure.suptitle(title, fontsize=12, x=0.02, ha="left")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _slabs(layers: Layers) -> list[dict[str, Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
+
+from ganforge.files import replacing
 
 BACKGROUND = 255
 
@@ -34,9 +35,18 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     """Save uint8 (H, W, 1 or 3) without loss, whole or not at all."""
     from PIL import Image
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, "png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "png")
+
+
+def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
+    """Return the pictures of a saved grid, uint8 (N, side, side, C)."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        grid = np.asarray(picture)
+    grid = grid[..., None] if grid.ndim == 2 else grid
+    rows, columns = (grid.shape[0] - pad) // (side + pad), (grid.shape[1] - pad) // (side + pad)
+    body = grid[pad : pad + rows * (side + pad), pad : pad + columns * (side + pad)]
+    body = body.reshape(rows, side + pad, columns, side + pad, -1)[:, :side, :, :side]
+    return body.swapaxes(1, 2).reshape(rows * columns, side, side, -1)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ganforge.metrics.columns import column
+
 BALANCED = (0.55, 0.9)
 
 
-def gap(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+def balance(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return statistics over the second half of the logged lines; what was not logged is left out.
 
     ``loss_gap``: mean of |g_loss - d_loss|, the distance between the two curves. ``d_gap``: mean of
@@ -36,11 +38,11 @@ def gap(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
     put("d_wins", (known > BALANCED[1]).astype(float))
     fake = values["d_fake"][np.isfinite(values["d_fake"])]
     if len(fake) >= 8:
-        trend = np.convolve(np.pad(fake, 8, mode="edge"), np.ones(17) / 17, mode="valid")
-        result["swing"] = float((fake - trend).std())
+        result["swing"] = swing(fake)
     return result
 
 
-def column(lines: Sequence[dict[str, Any]], name: str) -> np.ndarray:
-    """Return a column of the lines, float (N,), with NaN where there is none."""
-    return np.array([np.nan if line.get(name) is None else line[name] for line in lines], dtype=float)
+def swing(values: np.ndarray) -> float:
+    """Return the deviation of float (N,) about their running mean over 17, the ends repeated; N at least 1."""
+    trend = np.convolve(np.pad(values, 8, mode="edge"), np.ones(17) / 17, mode="valid")
+    return float((values - trend).std())

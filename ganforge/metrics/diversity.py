@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def spread(images: np.ndarray) -> dict[str, float]:
+def diversity(images: np.ndarray) -> dict[str, float]:
     """Return how far apart uint8 (N, H, W, C) are, root mean square over pixels in levels of 255; N at least 2.
 
     ``mean``: over all pairs; ``nearest``: the median distance to the nearest other one, which falls to 0 when a

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 
 
 def inception_scores(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[str, Any]:
@@ -49,10 +49,9 @@ def inception_scores(real: np.ndarray, fake: np.ndarray, weights: Path) -> dict[
     try:
         network = Features()
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise GANForgeError(
-            f"{weights} cannot be used: {reason}; expected a TorchScript file of a network from uint8 (B, 3, H, W) "
-            "to features (B, D)"
+            f"{weights} cannot be used: {reason(error, kind=False)}; expected a TorchScript file of a network from "
+            "uint8 (B, 3, H, W) to features (B, D)"
         ) from None
     fid = FrechetInceptionDistance(feature=network)
     # Double, since the root of a product of covariances loses digits.

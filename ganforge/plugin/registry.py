@@ -190,7 +190,7 @@ def _add_file(registry: Registry, file: Path) -> None:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise GANForgeError(f"--plugin {file} cannot be read: {error.strerror}") from None
+        raise GANForgeError(f"--plugin {file} cannot be read: {reason(error, kind=False)}") from None
     digest = hashlib.sha256(content).hexdigest()
     name = f"ganforge_plugin_{file.stem}_{digest[:8]}"
     try:

@@ -7,22 +7,22 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganforge import __version__
-from ganforge.diagnosis.rules import cells, diagnose, gather
-from ganforge.errors import GANForgeError
+from ganforge.diagnosis.evidence import gather
+from ganforge.diagnosis.rules import diagnose
+from ganforge.errors import GANForgeError, reason
 from ganforge.files import write_atomic
+from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots
 from ganforge.study.findings import findings
 from ganforge.study.summary import Summary, columns_of
 
-CURVES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
-POINTS, SHOWN, COLUMNS_OF_GRID = 300, 36, 6
+SHOWN, COLUMNS_OF_GRID = 36, 6
 
 
 def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: int = 12) -> None:
@@ -36,24 +36,7 @@ def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: i
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, html.encode())
     except OSError as error:
-        raise GANForgeError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def render(template: str, title: str, data: Any) -> str:
-    """Return a page with its style, scripts and data inside it."""
-    pages = resources.files("ganforge.report") / "page"
-    # "</" would end the script element from within a text.
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
-    parts = {
-        "{{title}}": title.replace("&", "&amp;").replace("<", "&lt;"),
-        "/*{{style}}*/": (pages / "style.css").read_text("utf-8"),
-        "/*{{chart}}*/": (pages / "chart.js").read_text("utf-8"),
-        "{{data}}": text,
-    }
-    html = (pages / template).read_text("utf-8")
-    for mark, part in parts.items():
-        html = html.replace(mark, part)
-    return html
+        raise GANForgeError(f"{path} cannot be written: {reason(error, kind=False)}") from None
 
 
 def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> dict[str, Any]:
@@ -95,31 +78,9 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
     }
 
 
-def curves(lines: Sequence[dict[str, Any]], points: int = POINTS) -> dict[str, list[float | None]]:
-    """Return the curves by name, means over at most ``points`` equal parts; the x-axis is ``epoch``."""
-    if not lines:
-        return {}
-    from ganforge.metrics.balance import column
-
-    parts = np.array_split(np.arange(len(lines)), min(points, len(lines)))
-    planned = sorted({k for k in lines[-1] if "/" in k and not k.endswith("/penalty")})
-    result: dict[str, list[float | None]] = {}
-    for name in ("epoch", *CURVES, *planned):
-        values = column(lines, name)
-        if np.isfinite(values).any():
-            means = [_mean(values[part]) for part in parts]
-            result[name] = [None if m is None else float(f"{m:.5g}") for m in means]
-    return result
-
-
-def _mean(values: np.ndarray) -> float | None:
-    values = values[np.isfinite(values)]
-    return float(values.mean()) if len(values) else None
-
-
 def _frames(run: Path, side: int, count: int) -> list[dict[str, Any]]:
     """Return some of the grids, the first and last among them, as pictures of 36 latents inside the page."""
-    from ganforge.media.grids import make_grid
+    from ganforge.media.grids import cells, make_grid
 
     snapshots = list_snapshots(run)
     chosen = np.unique(np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int))

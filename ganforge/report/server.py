@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ganforge.diagnosis.rules import diagnose, gather
-from ganforge.errors import GANForgeError
-from ganforge.report.report import curves, render
+from ganforge.diagnosis.evidence import gather
+from ganforge.diagnosis.rules import diagnose
+from ganforge.errors import GANForgeError, reason
+from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots, read_manifest, read_metrics, snapshot_path
 
 HOST = "127.0.0.1"
@@ -58,7 +59,9 @@ def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((HOST, port), Handler)
     except OSError as error:
-        raise GANForgeError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
+        raise GANForgeError(
+            f"port {port} cannot be used ({reason(error, kind=False)}); choose another with --port"
+        ) from None
 
 
 def page(run: Path) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.errors import GANForgeError
-from ganforge.files import sync, write_atomic, write_json
+from ganforge.errors import GANForgeError, reason
+from ganforge.files import beside, sweep, sync, write_atomic, write_json
 
 FORMAT = 1
 
@@ -41,11 +41,10 @@ def save_checkpoint(
 
     folder = run / "checkpoints"
     folder.mkdir(exist_ok=True)
-    for leftover in folder.glob(".tmp-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    temporary = folder / f".tmp-{os.getpid()}-{step}"
-    temporary.mkdir()
+    sweep(folder)
     path = folder / f"step_{step:08d}"
+    temporary = beside(path)
+    temporary.mkdir()
     try:
         weights = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
         write_atomic(temporary / "weights.safetensors", weights)
@@ -90,7 +89,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
         except (MemoryError, _Refused):
             raise
         except Exception as error:  # whatever a damaged file makes of its reader
-            skipped.append(f"{path.name}: {_reason(error)}")
+            skipped.append(f"{path.name}: {reason(error)}")
     why = f"; damaged: {', '.join(skipped)}" if skipped else ""
     raise GANForgeError(f"{run.name} has no checkpoint to go on from{why}; start again with ganforge train")
 
@@ -113,7 +112,7 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
     except FileNotFoundError as error:
         raise GANForgeError(f"{Path(error.filename).name} is missing") from None
     except OSError as error:
-        raise _Refused(f"{path} cannot be read: {error.strerror or error}") from None
+        raise _Refused(f"{path} cannot be read: {reason(error, kind=False)}") from None
     if not isinstance(about, dict) or type(about.get("format")) is not int:
         raise GANForgeError("state.json is damaged")
     if about["format"] > FORMAT:
@@ -127,11 +126,6 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
     for name in scalars:
         arrays[name] = arrays[name].reshape(())
     return Checkpoint(step, arrays, state, path, skipped)
-
-
-def _reason(error: Exception) -> str:
-    text = (str(error).splitlines() or [""])[0]
-    return text if isinstance(error, GANForgeError) else f"{type(error).__name__} {text}".strip()
 
 
 def _step(path: Path) -> int:

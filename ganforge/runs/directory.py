@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError, closest
+from ganforge.errors import GANForgeError, closest, reason
 from ganforge.runs.manifest import write_manifest
 
 
@@ -45,7 +45,8 @@ def create_run(runs_dir: Path, manifest: dict[str, Any] | None = None) -> Path:
                 number += 1
     except OSError as error:
         raise GANForgeError(
-            f"the runs directory {runs_dir} cannot be written ({error.strerror}); choose another with --runs-dir"
+            f"the runs directory {runs_dir} cannot be written ({reason(error, kind=False)}); choose another with "
+            "--runs-dir"
         ) from None
     finally:
         if new is not None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 from ganforge.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def lock_run(run: Path) -> BaseFileLock:
     except NotImplementedError:
         pass  # a disk without locks: training there without one is better than not at all
     except OSError as error:
-        raise GANForgeError(f"{run} cannot be written ({error.strerror or error}); training needs to") from None
+        raise GANForgeError(f"{run} cannot be written ({reason(error, kind=False)}); training needs to") from None
     return lock
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 from ganforge.files import write_atomic
 
 NAME = "metrics.jsonl"
@@ -65,7 +65,7 @@ def _parse(run: Path) -> tuple[list[dict[str, Any]], list[int]]:
     except FileNotFoundError:
         return [], []
     except OSError as error:
-        raise GANForgeError(f"{run / NAME} cannot be read: {error.strerror}") from None
+        raise GANForgeError(f"{run / NAME} cannot be read: {reason(error, kind=False)}") from None
     lines = text.split("\n")
     good, damaged = [], []
     for number, line in enumerate(lines, 1):

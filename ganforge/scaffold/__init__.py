@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.plugin.kinds import KINDS
 
 # What is checked of each kind: small options, so that it takes seconds.
@@ -63,7 +63,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
             (folder / target).parent.mkdir(parents=True, exist_ok=True)
             (folder / target).write_text(text, "utf-8")
     except OSError as error:
-        raise GANForgeError(f"'{folder}' cannot be written: {error.strerror}") from None
+        raise GANForgeError(f"'{folder}' cannot be written: {reason(error, kind=False)}") from None
     return folder
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.files import read_json, require_file, write_json
+from ganforge.files import require_file, write_json
 from ganforge.runs import read_metrics
+from ganforge.runs.evaluation import FORMAT, NAME
 
 if TYPE_CHECKING:
     from ganforge.api import Run
 
-NAME, FORMAT, SAMPLES = "evaluation.json", 1, 2048
+SAMPLES = 2048
 
 
 def evaluate(
@@ -39,10 +40,10 @@ def evaluate(
         GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
             first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
     """
-    from ganforge.metrics.balance import gap
+    from ganforge.metrics.balance import balance
     from ganforge.metrics.cost import cost
     from ganforge.metrics.critters import critter_coverage
-    from ganforge.metrics.diversity import spread
+    from ganforge.metrics.diversity import diversity
     from ganforge.metrics.features import NAME as FEATURES
     from ganforge.metrics.features import features
     from ganforge.metrics.kid import kid
@@ -51,7 +52,10 @@ def evaluate(
     from ganforge.metrics.swd import swd
     from ganforge.metrics.tone import tone
 
-    say = progress or (lambda what: None)
+    def say(what: str) -> None:
+        if progress:
+            progress(what)
+
     # What can be wrong is looked at first: the rest takes minutes.
     require_file(run.path / NAME)
     if inception is not None:
@@ -75,21 +79,21 @@ def evaluate(
         floor = None if other is None else kid(seen, features(other))[0]
         return {"value": value, "error": error, "floor": floor, "features": FEATURES}
 
-    def measure_spread() -> dict[str, Any]:
+    def measure_diversity() -> dict[str, Any]:
         few = min(len(real), 200)
-        mine, theirs = spread(sides.fake[:few]), spread(real[:few])
+        mine, theirs = diversity(sides.fake[:few]), diversity(real[:few])
         return {**mine, "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
 
     measures: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
         "swd": ("sliced Wasserstein distance", measure_swd),
         "tone": ("brightness, contrast and colour", measure_tone),
         "kid": ("kernel distance", measure_kid),
-        "spread": ("diversity", measure_spread),
+        "spread": ("diversity", measure_diversity),
         "memorising": ("memorising", lambda: memorising(fake, training)),
     }
     if manifest["config"]["data"].partition(":")[0] == "critters":
         measures["critters"] = ("modes of the critters", lambda: critter_coverage(fake))
-    measures["gap"] = ("balance", lambda: gap(read_metrics(run.path)))
+    measures["gap"] = ("balance", lambda: balance(read_metrics(run.path)))
     measures["cost"] = ("cost", lambda: cost(manifest))
     if inception is not None:
         measures["inception"] = ("FID", lambda: inception_scores_of(sides.all_real[: len(fake)], fake, inception))
@@ -141,15 +145,6 @@ def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> di
 
     require_inception(weights)
     return inception_scores(real, fake, weights)
-
-
-def read_evaluation(run: Path) -> dict[str, Any] | None:
-    """Return what ``evaluate`` stored, or None; a damaged or newer file counts as none."""
-    try:
-        value = read_json(run / NAME)
-    except GANForgeError:
-        return None
-    return value if isinstance(value, dict) and value.get("format") == FORMAT else None
 
 
 def training_images(run: Run) -> np.ndarray:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ganforge.errors import UsageError, closest
+from ganforge.files import read_toml
 from ganforge.training.config import TrainConfig
 
 SECTIONS = ("name", "description", "common", "run", "grid")
@@ -56,12 +56,7 @@ def read_study(path: Path, **overrides: Any) -> Study:
     Raises:
         UsageError: the file cannot be read, or a name or value will not do; says in which run.
     """
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"the study {path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the study {path} is not TOML: {error}") from None
+    values = read_toml(path, f"the study {path}")
     for name in values:
         if name not in SECTIONS:
             raise UsageError(

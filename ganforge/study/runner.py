@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
 from ganforge.files import read_json, write_json
 from ganforge.runs import read_manifest
-from ganforge.study.evaluate import SAMPLES, read_evaluation
+from ganforge.runs.evaluation import read_evaluation
+from ganforge.study.evaluate import SAMPLES
+from ganforge.study.executors import Executor, Worker
+from ganforge.study.executors.local import LocalExecutor
 from ganforge.study.plan import Entry, Study
-
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
 @dataclass
@@ -34,24 +32,32 @@ class Row:
     error: str = ""
 
 
-class Runner:
+class StudyRunner:
     """Runs a study's entries in ``runs_dir``, ``jobs`` at a time; ``rows`` says at any moment how it stands.
 
     Which run belongs to which entry stands in ``NAME.study.json`` beside the runs, with the settings it was made
     with: an entry whose settings changed gets a new run. ``evaluate``: measure each run when it is done.
+    ``executor`` says where they are trained, on this machine by default.
     """
 
     def __init__(
-        self, study: Study, runs_dir: Path, jobs: int = 1, evaluate: bool = True, samples: int = SAMPLES
+        self,
+        study: Study,
+        runs_dir: Path,
+        jobs: int = 1,
+        evaluate: bool = True,
+        samples: int = SAMPLES,
+        executor: Executor | None = None,
     ) -> None:
         self.study, self.runs_dir, self.jobs = study, runs_dir, jobs
         self.evaluate, self.samples = evaluate, samples
+        self.executor = executor or LocalExecutor(jobs)
         self.index = study_path(study.name, runs_dir)
         self.known = _read_index(self.index)
         self.rows = [Row(entry) for entry in study.entries]
         self._lock = threading.Lock()
         self._queue = list(self.rows)
-        self._children: set[subprocess.Popen[str]] = set()
+        self._workers: set[Worker] = set()
         self.stopping = False
         for row in self.rows:
             self._look(row)
@@ -80,7 +86,8 @@ class Runner:
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         self._save_index()
         self._queue = [row for row in self.rows if row.state not in ("done", "failed")]
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(self.jobs, len(self._queue)))]
+        places = range(min(self.jobs, len(self._queue)))
+        threads = [threading.Thread(target=self._work, args=(place,), daemon=True) for place in places]
         for thread in threads:
             thread.start()
         interrupted = False
@@ -91,10 +98,8 @@ class Runner:
                     if changed:
                         changed()
             except KeyboardInterrupt:
-                # The terminal told the children too; from here on they save and end.
-                if interrupted:
-                    for child in list(self._children):
-                        child.kill()
+                for worker in list(self._workers):
+                    worker.interrupt(again=interrupted)
                 interrupted = self.stopping = True
         if changed:
             changed()
@@ -125,18 +130,18 @@ class Runner:
         )
         row.state = "done" if finished and measured else "waiting"
 
-    def _work(self) -> None:
+    def _work(self, place: int) -> None:
         while not self.stopping:
             with self._lock:
                 if not self._queue:
                     return
                 row = self._queue.pop(0)
             try:
-                self._carry_out(row)
+                self._carry_out(row, place)
             except Exception as error:
-                row.state, row.error = "failed", f"{type(error).__name__}: {error}"
+                row.state, row.error = "failed", reason(error)
 
-    def _carry_out(self, row: Row) -> None:
+    def _carry_out(self, row: Row, place: int) -> None:
         row.state, row.error = "running", ""
         run = row.run if row.run and any((row.run / "checkpoints").glob("step_*")) else None
         task = {
@@ -146,25 +151,14 @@ class Runner:
             "evaluate": self.evaluate,
             "samples": self.samples,
         }
-        child = subprocess.Popen(
-            [sys.executable, "-m", "ganforge.study.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment(self.jobs),
-        )
-        self._children.add(child)
+        worker = self.executor.start(task, place)
+        self._workers.add(worker)
         try:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            child.stdin.write(json.dumps(task))
-            child.stdin.close()
-            for line in child.stdout:
-                self._hear(row, json.loads(line))
-            code = child.wait()
+            for said in worker.reports():
+                self._hear(row, said)
+            code = worker.wait()
         finally:
-            self._children.discard(child)
+            self._workers.discard(worker)
         if code == 0:
             row.state = "done"
         elif code in (130, -2):
@@ -187,13 +181,6 @@ class Runner:
     def _save_index(self) -> None:
         about = {"name": self.study.name, "description": self.study.description, "entries": self.known}
         write_json(self.index, {"format": 1, **about})
-
-
-def environment(jobs: int) -> dict[str, str]:
-    """Return the environment of a child: the cores shared out among ``jobs``, unless the person set a number."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // jobs))
-    return {**os.environ, **{name: os.environ.get(name, threads) for name in THREADS}}
 
 
 def study_path(name: str, runs_dir: Path) -> Path:

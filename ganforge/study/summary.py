@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError
-from ganforge.metrics.balance import gap
+from ganforge.errors import GANForgeError, UsageError
+from ganforge.files import read_toml
+from ganforge.metrics.balance import balance
 from ganforge.metrics.cost import cost
 from ganforge.runs import find_run, read_manifest, read_metrics
-from ganforge.study.evaluate import read_evaluation
+from ganforge.runs.evaluation import read_evaluation
 from ganforge.study.runner import study_runs
 
 
@@ -118,17 +119,16 @@ def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
 
 
 def _study_name(path: Path) -> str:
-    try:
-        return str(tomllib.loads(path.read_text("utf-8")).get("name", path.stem))
-    except (OSError, ValueError):
-        return path.stem
+    with suppress(UsageError):
+        return str(read_toml(path, str(path)).get("name", path.stem))
+    return path.stem
 
 
 def summarise(name: str, run: Path) -> Summary:
     """Read everything about a run. Raises ``GANForgeError`` when ``run.json`` is missing or damaged."""
     manifest, lines = read_manifest(run), read_metrics(run)
     try:
-        return Summary(name, run, manifest, lines, read_evaluation(run), gap(lines), cost(manifest))
+        return Summary(name, run, manifest, lines, read_evaluation(run), balance(lines), cost(manifest))
     except (KeyError, TypeError) as error:
         raise GANForgeError(f"{run / 'run.json'} is damaged: {error} is missing or wrong") from None
 

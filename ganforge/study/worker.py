@@ -45,7 +45,7 @@ class Reporter:
 
 def main() -> int:
     """Do what standard input asks for; the exit code is that of ``ganforge train``."""
-    from ganforge.errors import GANForgeError
+    from ganforge.errors import GANForgeError, reason
 
     task = json.load(sys.stdin)
     # What libraries print must not be taken for a report.
@@ -59,7 +59,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        reporter.tell(error=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        reporter.tell(error=reason(error))
         return 1
 
 

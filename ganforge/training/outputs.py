@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.backend import quietly
-from ganforge.files import sync, write_atomic
+from ganforge.files import replacing, write_atomic
 from ganforge.runs import read_metrics
 from ganforge.runs.progression import make_progression
 from ganforge.training.setup import Setup
@@ -46,11 +46,5 @@ def draw_curves(setup: Setup, run: Path) -> None:
 
 def save_generator(generator: Any, path: Path) -> None:
     """Save a plain Keras model, whole or not at all."""
-    temporary = path.with_name("." + path.stem + ".tmp.keras")
-    try:
-        with quietly():
-            generator.save(temporary)
-        sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file, quietly():
+        generator.save(file.name)

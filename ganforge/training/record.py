@@ -12,7 +12,7 @@ import numpy as np
 
 from ganforge import __version__
 from ganforge.engine.randomness import DRAWS
-from ganforge.metrics.diversity import spread
+from ganforge.metrics.diversity import diversity
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Entry
 from ganforge.plugin.trust import hashes
@@ -134,7 +134,7 @@ def _way(setup: Setup, scale: float) -> Stage:
 def _diversity(pictures: np.ndarray) -> dict[str, float]:
     """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
     order = np.random.default_rng(0).permutation(len(pictures))[:100]
-    return spread(np.asarray(pictures[np.sort(order)]))
+    return diversity(np.asarray(pictures[np.sort(order)]))
 
 
 def _entry(entry: Entry, options: Options) -> dict[str, Any]:

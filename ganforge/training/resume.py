@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.engine.randomness import DRAWS
-from ganforge.errors import GANForgeError, UsageError, log
+from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
@@ -96,7 +96,7 @@ def _take_back(setup: Setup, checkpoint: Checkpoint) -> None:
     try:
         setup.engine.set_state(checkpoint.arrays, checkpoint.state)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise GANForgeError(f"{checkpoint.path} cannot be taken back: {type(error).__name__}: {error}") from error
+        raise GANForgeError(f"{checkpoint.path} cannot be taken back: {reason(error)}") from error
 
 
 def _seconds(checkpoint: Checkpoint) -> float:

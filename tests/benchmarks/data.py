@@ -1,4 +1,4 @@
-"""Reading pictures: ``python -m tests.benchmarks.data [--folder PHOTOS]``.
+"""Reading pictures: ``python -m tests.benchmarks.data [--folder PHOTOS] [--json FILE]``.
 
 The first read of a folder against a single-process Pillow loop, in turn; the second start; batches a second and
 resident memory from 1,000 to 1,000,000 cached pictures (a sparse file stands in for them).
@@ -11,15 +11,19 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from ganforge.data.batches import Batches
 from ganforge.data.folder import load_folder
+from ganforge.files import require_file
+from tests.benchmarks.record import record
 
-SIZE = 64
+SIZE, COUNTS = 64, (1_000, 10_000, 100_000, 1_000_000)
 
 
 def make_photographs(folder: Path, count: int) -> None:
@@ -43,7 +47,8 @@ def plain_loop(folder: Path) -> np.ndarray:
     return np.stack(pictures)
 
 
-def first_and_second(folder: Path, rounds: int) -> None:
+def first_and_second(folder: Path, rounds: int) -> dict[str, Any]:
+    """Return medians of seconds over the rounds: the plain loop's, ours the first time and the second."""
     plain, ours, second = [], [], []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -55,10 +60,10 @@ def first_and_second(folder: Path, rounds: int) -> None:
                 load_folder(folder, image_size=SIZE, cache_dir=Path(cache))
                 times.append(time.perf_counter() - start)
     ratio = statistics.median(a / b for a, b in zip(plain, ours))
-    print(
-        f"{count} pictures: plain loop {statistics.median(plain):.2f} s, first read {statistics.median(ours):.2f} s "
-    )
-    print(f"({ratio:.2f} times as fast), second read {1000 * statistics.median(second):.0f} ms\n")
+    loop, first, again = (statistics.median(times) for times in (plain, ours, second))
+    print(f"{count} pictures: plain loop {loop:.2f} s, first read {first:.2f} s ")
+    print(f"({ratio:.2f} times as fast), second read {1000 * again:.0f} ms\n")
+    return {"pictures": count, "plain_seconds": loop, "first_seconds": first, "second_seconds": again, "ratio": ratio}
 
 
 def resident_mib() -> float:
@@ -66,9 +71,11 @@ def resident_mib() -> float:
     return int(re.search(r"VmRSS:\s+([0-9]+)", status)[1]) / 1024  # type: ignore[index]
 
 
-def memory_and_batches() -> None:
+def memory_and_batches(counts: Sequence[int] = COUNTS) -> list[dict[str, float]]:
+    """Return, for each number of cached pictures, the highest resident memory and pictures a second."""
+    results = []
     print("| cached pictures | resident memory | pictures/s |\n|---:|---:|---:|")
-    for count in (1_000, 10_000, 100_000, 1_000_000):
+    for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "sparse.npy"
             np.lib.format.open_memmap(path, "w+", np.uint8, (count, SIZE, SIZE, 3))
@@ -79,20 +86,27 @@ def memory_and_batches() -> None:
                     highest = max(highest, resident_mib())
             rate = steps * 64 / (time.perf_counter() - start)
             print(f"| {count:,} | {highest:,.0f} MiB | {rate:,.0f} |")
+            results.append({"pictures": count, "resident_mib": highest, "pictures_per_second": rate})
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--folder", type=Path, help="photographs; synthetic ones of 1600×1200 are made without")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     a = parser.parse_args()
+    if a.json:
+        require_file(a.json)
     if a.folder:
-        first_and_second(a.folder, a.rounds)
+        reading = first_and_second(a.folder, a.rounds)
     else:
         with tempfile.TemporaryDirectory() as folder:
             make_photographs(Path(folder), 200)
-            first_and_second(Path(folder), a.rounds)
-    memory_and_batches()
+            reading = first_and_second(Path(folder), a.rounds)
+    batches = memory_and_batches()
+    if a.json:
+        record(a.json, "data", {"rounds": a.rounds, "size": SIZE}, {"reading": reading, "batches": batches})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Images a second, side by side: ``python -m tests.benchmarks.speed [--case N] [--rounds N] [--seconds S]``.
+"""Images a second, side by side: ``python -m tests.benchmarks.speed [--case N] [--json FILE]``.
 
 Every contender is a process of its own, since a process has one Keras backend and one memory allocator. They train in
 turn, one at a time, for several rounds; figures are medians over the rounds, ratios are taken round by round, so that
@@ -13,8 +13,12 @@ import statistics
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
+from ganforge.files import require_file
 from tests.benchmarks.cases import BATCH, CASES, CONTENDERS, quiet_environment
+from tests.benchmarks.record import record
 
 
 class Worker:
@@ -73,21 +77,28 @@ def measure(case: int, rounds: int, seconds: float, names: list[str]) -> list[Wo
     return workers
 
 
-def table(case: int, workers: list[Worker]) -> str:
-    """Return a Markdown table: images a second, the ratio to the first contender, memory and the first step."""
+def summary(workers: list[Worker]) -> dict[str, dict[str, Any]]:
+    """Return each contender's medians over the rounds, and of its ratios to the first contender's same round."""
     base = workers[0].rates
-    lines = [
-        f"**{CASES[case].name}**",
-        "",
-        "| | img/s | ratio | peak memory | first step |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for worker in workers:
-        ratio = statistics.median(rate / first for rate, first in zip(worker.rates, base))
-        rate = statistics.median(worker.rates)
+    return {
+        worker.contender.name: {
+            "images_per_second": statistics.median(worker.rates),
+            "ratio": statistics.median(rate / first for rate, first in zip(worker.rates, base)),
+            "peak_mib": worker.peak,
+            "first_step_seconds": worker.started["first_step"],
+            "rounds": worker.rates,
+        }
+        for worker in workers
+    }
+
+
+def table(name: str, contenders: dict[str, dict[str, Any]]) -> str:
+    """Return a Markdown table: images a second, the ratio to the first contender, memory and the first step."""
+    lines = [f"**{name}**", "", "| | img/s | ratio | peak memory | first step |", "|---|---:|---:|---:|---:|"]
+    for contender, c in contenders.items():
         lines.append(
-            f"| {worker.contender.name} | {rate:,.0f} | {ratio:.2f} | {worker.peak:,.0f} MiB | "
-            f"{worker.started['first_step']:.1f} s |"
+            f"| {contender} | {c['images_per_second']:,.0f} | {c['ratio']:.2f} | {c['peak_mib']:,.0f} MiB | "
+            f"{c['first_step_seconds']:.1f} s |"
         )
     return "\n".join(lines)
 
@@ -98,9 +109,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--only", action="append", default=[], help="a contender's name (repeatable)")
-    arguments = parser.parse_args()
-    for case in arguments.case or range(len(CASES)):
-        print(table(case, measure(case, arguments.rounds, arguments.seconds, arguments.only)) + "\n", flush=True)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    a = parser.parse_args()
+    if a.json:
+        require_file(a.json)
+    results = {}
+    for case in a.case or range(len(CASES)):
+        name = CASES[case].name
+        results[name] = summary(measure(case, a.rounds, a.seconds, a.only))
+        print(table(name, results[name]) + "\n", flush=True)
+        if a.json:  # after each case: the next takes minutes
+            record(a.json, "speed", {"rounds": a.rounds, "seconds": a.seconds, "batch": BATCH}, results)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ SWD, KID, MEMORISING, SPREAD, GAP, COST, CRITTERS, SIDES, TONE = (
     f"ganforge/metrics/{name}.py"
     for name in ("swd", "kid", "memorising", "diversity", "balance", "cost", "critters", "sides", "tone")
 )
-FEATURES, DIAGNOSE = "ganforge/metrics/features.py", "ganforge/diagnosis/rules.py"
+FEATURES = "ganforge/metrics/features.py"
+DIAGNOSE, EVIDENCE = "ganforge/diagnosis/rules.py", "ganforge/diagnosis/evidence.py"
 T, D = "tests/test_metrics.py::", "tests/test_diagnose.py::"
 OWN_SWD = (T + "test_swd_equals_an_implementation_of_its_own",)
 ERROR = (T + "test_the_error_is_how_far_the_estimate_scatters",)
@@ -280,7 +281,7 @@ FAULTS = [
     Fault(
         "the-whole-run-is-recent",
         "factor",
-        DIAGNOSE,
+        EVIDENCE,
         "math.ceil(len(self.lines) * WINDOW)",
         "len(self.lines)",
         (D + "test_rules_look_at_the_last_quarter",),

@@ -8,7 +8,8 @@ CHECKPOINTS, DIRECTORY, MANIFEST = (f"ganforge/runs/{name}.py" for name in ("che
 METRICS, SNAPSHOTS, PROGRESSION = (f"ganforge/runs/{name}.py" for name in ("metrics", "snapshots", "progression"))
 LOCK, SCHEDULE = "ganforge/runs/lock.py", "ganforge/training/schedule.py"
 RECOVERY, RECORDER, RECORD = (f"ganforge/training/{name}.py" for name in ("recovery", "recorder", "record"))
-T, F = "tests/test_runs.py::", "tests/test_faults.py::"
+T, F, W = "tests/test_runs.py::", "tests/test_faults.py::", "tests/test_files.py::"
+FILES, EXECUTOR = "ganforge/files.py", "ganforge/study/executors/local.py"
 NEWEST = (T + "test_the_newest_whole_checkpoint_is_used_and_damaged_ones_are_named",)
 LINES = (T + "test_metrics_survive_a_torn_line_and_are_cut_to_a_step",)
 DUE = (F + "test_a_checkpoint_is_due_at_whichever_comes_first",)
@@ -16,6 +17,30 @@ FOUND = (T + "test_a_run_is_found_by_name_number_path_and_latest",)
 ROLLBACK = (F + "test_rollback_returns_with_a_smaller_learning_rate_and_says_so",)
 
 FAULTS = [
+    Fault(
+        "what-stands-at-a-temporary-name-is-opened",
+        "forgotten",
+        FILES,
+        " | os.O_EXCL",
+        "",
+        (W + "test_what_stands_at_the_temporary_name_is_neither_followed_nor_opened[file-a.bin]",),
+    ),
+    Fault(
+        "a-file-put-in-its-place-takes-the-name",
+        "condition",
+        FILES,
+        "if not os.path.samestat(",
+        "if False and os.path.samestat(",
+        (W + "test_a_file_put_in_its_place_meanwhile_does_not_take_the_name",),
+    ),
+    Fault(
+        "workers-share-a-gpu",
+        "order",
+        EXECUTOR,
+        "gpus[place % len(gpus)]",
+        "gpus[0]",
+        ("tests/test_study.py::test_each_worker_sees_one_gpu_in_turn",),
+    ),
     Fault("the-oldest-are-kept", "order", CHECKPOINTS, "<= step][-keep:]", "<= step][:keep]", NEWEST),
     Fault(
         "the-new-one-is-dropped",

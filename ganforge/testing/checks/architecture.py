@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.engine.keras_internals import all_layers
-from ganforge.errors import UsageError
+from ganforge.errors import UsageError, reason
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
@@ -50,7 +50,7 @@ def other_sizes(case: Any) -> None:
                 ) from None
         except Exception as error:
             raise Nonconformity(
-                f"at {size}x{size}, {channels} channel(s): {str(error).splitlines()[0]}",
+                f"at {size}x{size}, {channels} channel(s): {reason(error, kind=False)}",
                 "build it, or raise ganforge.UsageError naming the sizes that are possible",
             ) from None
 
@@ -147,7 +147,7 @@ def honours_options(case: Any) -> None:
                 continue
             except Exception as error:
                 raise Nonconformity(
-                    f"{name}={getattr(options, name)} passes validation and then fails: {str(error).splitlines()[0]}",
+                    f"{name}={getattr(options, name)} passes validation and then fails: {reason(error, kind=False)}",
                     f"give the option a bound, such as {name}: … = Field(…, ge=1)",
                 ) from None
     if unused:
@@ -231,7 +231,7 @@ def saves(case: Any) -> None:
             opened = keras.models.load_model(path, compile=False)
     except Exception as error:
         raise Nonconformity(
-            f"the generator cannot be saved and opened again: {str(error).strip().splitlines()[0]}",
+            f"the generator cannot be saved and opened again: {reason(error, kind=False)}",
             "mark own layers with @keras.saving.register_keras_serializable('package') and give them get_config()",
         ) from None
     worst = float(np.abs(outputs(opened, latents) - outputs(generator, latents)).max())

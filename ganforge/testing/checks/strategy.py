@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.testing.checks.common import below, candidates, changed
 from ganforge.testing.framework import Advice, Nonconformity, Skip, check
@@ -112,7 +112,7 @@ def state_survives_resume(case: Any) -> None:
         case.strategy().set_state({})
     except Exception as error:
         raise Nonconformity(
-            f"set_state({{}}) raises {type(error).__name__}: {error}",
+            f"set_state({{}}) raises {reason(error)}",
             "take a default for what is missing: state.get('rate', 1.0)",
         ) from None
     resumed.set_state(state)
@@ -198,8 +198,7 @@ def configures_valid_runs(case: Any) -> None:
         _configured(case, case.options)
     except (ValidationError, KeyError, TypeError) as error:
         raise Nonconformity(
-            f"configure_run fails or leaves options that do not validate: {type(error).__name__}: "
-            f"{str(error).splitlines()[0]}",
+            f"configure_run fails or leaves options that do not validate: {reason(error)}",
             "look whether the architecture has the option, and raise UsageError in one line if it has not",
         ) from None
 
@@ -400,7 +399,7 @@ def composes(case: Any) -> None:
             except Exception as error:
                 names = " and ".join(s.name for s in strategies)
                 raise Nonconformity(
-                    f"--balance {names} fails: {type(error).__name__}: {str(error).splitlines()[0]}",
+                    f"--balance {names} fails: {reason(error)}",
                     "take images and labels as other strategies left them; name in `conflicts` what it cannot stand "
                     "beside",
                 ) from None

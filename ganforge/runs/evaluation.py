@@ -1,0 +1,20 @@
+"""``evaluation.json``: what was measured of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import GANForgeError
+from ganforge.files import read_json
+
+NAME, FORMAT = "evaluation.json", 1
+
+
+def read_evaluation(run: Path) -> dict[str, Any] | None:
+    """Return what ``ganforge evaluate`` stored, or None; a damaged or newer file counts as none."""
+    try:
+        value = read_json(run / NAME)
+    except GANForgeError:
+        return None
+    return value if isinstance(value, dict) and value.get("format") == FORMAT else None
