@@ -376,6 +376,17 @@ def test_ctrl_c_twice_stops_at_once_and_keeps_the_last_checkpoint():
     assert run.resume().state == "finished"
 
 
+def test_ctrl_c_twice_names_the_run_to_go_on_from(ganforge_cli, tmp_path):
+    (tmp_path / "twice.py").write_text(
+        "import os, signal\nfrom ganforge import hookimpl\n\n@hookimpl\ndef step_ended(step):\n"
+        "    for _ in range(2 * (step.progress.step == 5)):\n        os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    code, _, err = ganforge_cli("train", *FLAGS, "--epochs", 3, "--plugin", "twice.py", "--quiet")
+    assert code == 130
+    assert one_line(err) == "ganforge: stopped at once; go on from the last checkpoint: ganforge resume run_1"
+    assert steps(Run("run_1"))[-1] == "step_00000004"
+
+
 @pytest.mark.slow
 def test_a_reader_that_leaves_does_not_end_the_training(tmp_path):
     process = start("train", *FLAGS, "--epochs", 3)

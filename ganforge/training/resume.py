@@ -38,7 +38,9 @@ def resume(
         epochs: epochs in all, to train further.
         balance: strategies instead of the run's.
         data: where the pictures are now.
+        backend: go on with another one, where this process has not begun with one yet.
         data_changed: ``ok`` accepts other pictures.
+        on_nan: ``stop`` or ``rollback``.
         plugins: files that a person gives.
         progress: called with (done, total) while pictures are decoded.
 
