@@ -74,7 +74,7 @@ def resume(
             log.warning("%s was ended before its first checkpoint; it begins again", run.name)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
-        _take_back(setup, checkpoint)
+        _take_back(setup, checkpoint, anew=balance is not None)
         return Trainer(setup, Start(checkpoint.step, _seconds(checkpoint), stages, recorder))
     except BaseException:
         lock.release()
@@ -94,9 +94,10 @@ def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpo
         log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
 
 
-def _take_back(setup: Setup, checkpoint: Checkpoint) -> None:
+def _take_back(setup: Setup, checkpoint: Checkpoint, anew: bool) -> None:
+    """Put the state back; ``anew``: what the strategies keep on the device begins again, as they were given anew."""
     try:
-        setup.engine.set_state(checkpoint.arrays, checkpoint.state)
+        setup.engine.set_state(checkpoint.arrays, checkpoint.state, anew)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise GANForgeError(f"{checkpoint.path} cannot be taken back: {reason(error)}") from error
 
