@@ -82,7 +82,7 @@ class Door:
 
         def discriminator(images: Any, real: bool = real) -> Any:
             seen = self.transform_images(images, real, context, stream)
-            logits = Verdict.of(self.discriminator.call_twice(context.inputs(seen))).logits
+            logits = Verdict.of(self.discriminator.run(context.inputs(seen), context, twice=True)).logits
             widths.append(int(logits.shape[1]))
             return logits
 
@@ -98,7 +98,7 @@ class Door:
         return discriminator, gradient
 
     def _judge(self, images: Any, context: Context) -> Verdict:
-        return Verdict.of(self.discriminator.call(context.inputs(images)))
+        return Verdict.of(self.discriminator.run(context.inputs(images), context))
 
 
 def result_of(strategy: str, returned: Any, measured: Metrics | None) -> Any:

@@ -143,7 +143,7 @@ class Engine:
             frequencies,
         )
         self.main = self.step.one_stage if one_stage else self.step.two_stage
-        self._compiled: dict[tuple[str, frozenset[str]], Callable[..., Any]] = {}
+        self._compiled: dict[tuple[str, frozenset[str], frozenset[str]], Callable[..., Any]] = {}
         self.generate: Callable[..., np.ndarray] = self.adapter.inference(generator)
 
     @contextmanager
@@ -163,17 +163,17 @@ class Engine:
         """
         for step, batch in batches.iterate(start, stop):
             plan = self.planner.plan(progress(step), self.signals)
-            vector, due = self.planner.vector(plan), self.due(step)
+            vector, parts = self.planner.vector(plan), (self.due(step), plan.resting)
             for k in range(1, plan.counts["discriminator_steps"]):
                 extra = batches.extra(step, k)
-                self.update("discriminator_only", due)(extra, vector, step_key(self.seed, step, 2 * k))
-            metrics = self.update(_main(plan), due)(batch, vector, step_key(self.seed, step, 0))
+                self.update("discriminator_only", *parts)(extra, vector, step_key(self.seed, step, 2 * k))
+            metrics = self.update(_main(plan), *parts)(batch, vector, step_key(self.seed, step, 0))
             for k in range(1, plan.counts["generator_steps"]):
                 key = step_key(self.seed, step, 2 * k + 1)
                 if self.step.objective.looks_at_real:
-                    self.update("generator_beside", due)(batch, vector, key)
+                    self.update("generator_beside", *parts)(batch, vector, key)
                 else:
-                    self.update("generator_only", due)(vector, key)
+                    self.update("generator_only", *parts)(vector, key)
             self.kept = {**self.kept, **metrics}  # what this step did not measure keeps its last value
             yield Step(progress(step), plan, self.kept)
 
@@ -181,9 +181,12 @@ class Engine:
         """Return the strategies whose lazy penalties are paid in a step."""
         return frozenset(name for name, every in self.every.items() if step % every == 0)
 
-    def update(self, name: str, due: frozenset[str] = frozenset()) -> Callable[..., dict[str, Any]]:
-        """Return a compiled update, made when it is first asked for: one for each set of penalties that is due."""
-        if (name, due) not in self._compiled:
+    def update(
+        self, name: str, due: frozenset[str] = frozenset(), resting: frozenset[str] = frozenset()
+    ) -> Callable[..., dict[str, Any]]:
+        """Return a compiled update, made when it is first asked for: one for each combination that occurs."""
+        parts = (name, due, resting)
+        if parts not in self._compiled:
             updates: dict[str, Callable[..., dict[str, Any]]] = {
                 "both": self.main,
                 "discriminator_main": self.step.discriminator_main,
@@ -192,9 +195,9 @@ class Engine:
                 "generator_only": self.step.generator_extra,
                 "generator_beside": self.step.generator_beside,
             }
-            called = "+".join([name, *sorted(due)]) if self.every else name
-            self._compiled[name, due] = self.adapter.compile(partial(updates[name], due=due), called)
-        return self._compiled[name, due]
+            called = "+".join([name, *sorted(due), *(f"{side} at rest" for side in sorted(resting))])
+            self._compiled[parts] = self.adapter.compile(partial(updates[name], due=due, resting=resting), called)
+        return self._compiled[parts]
 
     # ------------------------------------------------------------------ state
 
@@ -261,9 +264,9 @@ def _some_inputs(latent_dim: int, frequencies: np.ndarray | None, count: int = 8
 
 def _main(plan: Plan) -> str:
     """Return the update that a step is made of: a network that makes none in this step stays as it is."""
-    if plan.counts["generator_steps"] == 0:
-        return "discriminator_main"
-    return "both" if plan.counts["discriminator_steps"] else "generator_main"
+    if not plan.resting:
+        return "both"
+    return "discriminator_main" if "generator" in plan.resting else "generator_main"
 
 
 def _adam(learning_rate: float | tuple[float, float], beta_1: float) -> keras.optimizers.Optimizer:
