@@ -123,11 +123,11 @@ class Engine:
         door = Door(judged, hooks, self.judges_apart)
         options = loss_options if loss_options is not None else loss.options()
         objective = Objective(loss, options, door)
-        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy}
+        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy and s.options.every > 1}
         output = output_spec(discriminator, image_shape, *labels)
         require_features(loss, strategies, output)
         if one_stage:
-            require_one_stage(loss, hooks, judged, self.judges_apart, output)
+            require_one_stage(loss, strategies, judged, self.judges_apart, output)
         self.step = AdversarialStep(
             self.adapter,
             self.planner,
