@@ -16,8 +16,8 @@ class LabelNoise(Strategy):
 
     A label y becomes 1 - y with probability ``flip``, each picture's on its own; real labels are 1 - ``smooth``
     before that (one-sided: smoothing the fake side would reward what the generator already does). A loss without
-    soft labels, such as ``wasserstein``, takes flips, which exchange a picture's side, and refuses ``smooth``. One that
-    compares a real picture with a fake, such as ``relativistic``, takes the flip of the real label for the pair's.
+    soft labels, such as ``wasserstein``, takes flips, which exchange a picture's side, and refuses ``smooth``; one
+    that compares pairs, such as ``relativistic``, exchanges a pair's two logits where the real label is flipped.
 
     Helps: a discriminator that is too sure of itself; its logits stay bounded. Hurts: many flips teach it nothing,
     and D(real) can no longer reach 1.

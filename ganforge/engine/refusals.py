@@ -56,8 +56,8 @@ def require_one_stage(
     for strategy in strategies:
         if implementation(strategy, "generator_penalty"):
             raise UsageError(
-                f"{refused}'{strategy.name}' adds to the generator's loss alone; leave it out of --balance, or choose "
-                "--step two-stage"
+                f"{refused}'{strategy.name}' adds to the generator's loss alone; leave it out of --balance, or "
+                "choose --step two-stage"
             )
         # The generator's gradient is made from the discriminator's at a fake, whose loss alone it knows.
         penalty = implementation(strategy, "discriminator_penalty")
