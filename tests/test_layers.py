@@ -28,7 +28,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "plugin": ("errors", "files"),
     "balance": (FACE,),
     "losses": (FACE,),
-    "loggers": (FACE, "errors", "media"),
+    "optimizers": (FACE,),
+    "loggers": (FACE, "files", "media"),
     # the parts of a run, which know nothing of one another
     "engine": ("backend", "errors", "plugin"),
     "data": ("errors", "files", "plugin"),

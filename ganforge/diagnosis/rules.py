@@ -78,7 +78,7 @@ def _diverging(e: Evidence) -> Finding | None:
                 "A loss is running away",
                 "logits that grow without end overflow to NaN sooner or later; nothing holds the discriminator.",
                 f"{_label(name)} {now:.3g}, {before:.3g} before",
-                adding(e, "r1:weight=1") if not e.option("r1", "weight") else slower(e, 0.25),
+                adding(e, "r1:gamma=1") if not _gamma(e) else slower(e, 0.25),
             )
     return None
 
@@ -119,7 +119,7 @@ def _hindered(e: Evidence) -> Finding | None:
     if e.too_early or e.loss not in DISTINCT_LOSSES or not accuracy < BLIND_ACCURACY:
         return None
     numbers = f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}"
-    sigma, flip, weight = _noise(e), e.option("label-noise", "flip"), e.option("r1", "weight")
+    sigma, flip, gamma = _noise(e), e.option("label-noise", "flip"), _gamma(e)
     if sigma >= STRONG_NOISE:
         return Finding(
             "noise-too-strong",
@@ -137,15 +137,20 @@ def _hindered(e: Evidence) -> Finding | None:
             f"flipped {flip:.0%}, {numbers}",
             adding(e, "label-noise:flip=0.05"),
         )
-    if weight >= STRONG_R1:
+    if gamma >= STRONG_R1:
         return Finding(
             "penalty-too-strong",
             "The gradient penalty keeps the discriminator flat",
             "a discriminator that may not change its mind between two pictures has nothing to tell the generator.",
-            f"R1 weight {weight:g}, {numbers}",
-            adding(e, f"r1:weight={weight / 50:.2g}"),
+            f"gamma of R1 {gamma:g}, {numbers}",
+            adding(e, f"r1:gamma={gamma / 50:.2g}"),
         )
     return None
+
+
+def _gamma(e: Evidence) -> float:
+    """Return the gamma of R1, 0 where it is not active; before 0.2 it was called its weight."""
+    return e.option("r1", "gamma") or e.option("r1", "weight")
 
 
 def _blind(e: Evidence) -> Finding | None:
@@ -177,7 +182,7 @@ def _oscillation(e: Evidence) -> Finding | None:
         "each undoes the other's last step: the generator leaps to what fools today's discriminator, which then "
         "learns to refuse just that.",
         f"D(fake) swings from {low:.2f} to {high:.2f}, deviation {deviation:.2f} about its mean",
-        adding(e, "r1:weight=1") if not e.option("r1", "weight") else slower(e, 0.5),
+        adding(e, "r1:gamma=1") if not _gamma(e) else slower(e, 0.5),
     )
 
 

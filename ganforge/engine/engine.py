@@ -104,7 +104,7 @@ class Engine:
         image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
         self.state = DeviceState(
             strategies,
-            {
+            lambda: {
                 "image_shape": image_shape,
                 "batch_size": batch_size,
                 "generator_weights": _arrays(generator),
@@ -123,11 +123,11 @@ class Engine:
         door = Door(judged, hooks, self.judges_apart)
         options = loss_options if loss_options is not None else loss.options()
         objective = Objective(loss, options, door)
-        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy}
+        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy and s.options.every > 1}
         output = output_spec(discriminator, image_shape, *labels)
         require_features(loss, strategies, output)
         if one_stage:
-            require_one_stage(loss, hooks, judged, self.judges_apart, output)
+            require_one_stage(loss, strategies, judged, self.judges_apart, output)
         self.step = AdversarialStep(
             self.adapter,
             self.planner,
@@ -234,7 +234,6 @@ class Engine:
         # Layer paths may carry a process-wide counter, so a variable is known by owner and position.
         stored = {_position(name): array for name, array in arrays.items()}
         begun = {id(v) for variables in self.state.holders().values() for v in variables} if anew else set()
-        self.state.begin_anew()
         for name, variable in self.variables():
             if id(variable) in begun:
                 continue
@@ -245,6 +244,8 @@ class Engine:
                     f"the checkpoint does not fit these networks: {name} {got}, expected {tuple(variable.shape)}"
                 )
             variable.assign(array)
+        if anew:
+            self.state.begin_anew()
         self.adapter.sync_from_keras()
         self.signals = dict(rest.get("signals", {}))
         self.kept = dict(rest.get("kept", {}))

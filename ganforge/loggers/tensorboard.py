@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from ganforge import hookimpl
-from ganforge.errors import GANForgeError
+from ganforge import UsageError, hookimpl
 
 LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
 
@@ -15,12 +14,12 @@ class TensorBoard:
     """An observer that writes logged scalars and grids to ``tensorboard/`` in the run directory.
 
     Raises:
-        GANForgeError: the extra is not installed.
+        UsageError: the extra is not installed.
     """
 
     def __init__(self) -> None:
         if importlib.util.find_spec("tensorboard") is None:
-            raise GANForgeError("--log tensorboard needs the tensorboard extra: pip install 'ganforge[tensorboard]'")
+            raise UsageError("--log tensorboard needs the tensorboard extra: pip install 'ganforge[tensorboard]'")
         self.writer: Any = None
 
     @hookimpl

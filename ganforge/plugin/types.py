@@ -67,6 +67,7 @@ class RunConfig:
     loss: str
     loss_options: dict[str, Any]
     soft_labels: bool = True  # whether the loss can take labels between 0 and 1
+    compares: bool = False  # whether the generator's loss looks at real logits too
 
     def __setattr__(self, name: str, value: Any) -> None:
         begins = name in type(self).__dataclass_fields__ and name not in vars(self)

@@ -34,6 +34,7 @@ def configure(settings: Settings, choices: Choices) -> RunConfig:
         loss=choices.loss.name,
         loss_options=choices.loss.options.model_dump(),
         soft_labels=choices.loss.value.soft_labels,
+        compares=choices.loss.value.compares,
     )
     for strategy in choices.strategies:
         if hook := strategy_hooks(strategy).get("configure_run"):
