@@ -113,13 +113,15 @@ def _curves(metrics: list[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
 
+    from ganforge.metrics.columns import judged_in_pairs
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
     table.add_column("over the run")
     for name in ("first", "last"):
         table.add_column(name, justify="right")
     labels = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(real)", "d_fake": "D(fake)"}
-    if not any("d_real" in line for line in metrics):  # logits have no zero of their own
+    if judged_in_pairs(metrics):
         labels |= {"d_accuracy": "D right", "d_real_logit": "logit of real", "d_fake_logit": "logit of fake"}
     for key, label in labels.items():
         values = [line[key] for line in metrics if isinstance(line.get(key), (int, float))]
