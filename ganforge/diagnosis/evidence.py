@@ -46,6 +46,10 @@ class Evidence:
         values = self.recent(name)
         return float(values.mean()) if len(values) else math.nan
 
+    def logs(self, name: str) -> bool:
+        """Say whether a column is logged at all."""
+        return any(name in line for line in self.lines)
+
     @property
     def loss(self) -> str:
         return str(self.manifest["loss"]["name"])

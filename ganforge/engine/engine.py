@@ -17,11 +17,12 @@ from ganforge.engine.door import Door
 from ganforge.engine.ema import EMA
 from ganforge.engine.networks import output_shape, output_spec
 from ganforge.engine.objective import Objective
+from ganforge.engine.optimizing import adam
 from ganforge.engine.penalties import Penalties
 from ganforge.engine.plan import Plan, Planner, absent_scalars
 from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
-from ganforge.engine.refusals import require_features, require_one_stage
+from ganforge.engine.refusals import require_features, require_one_stage, require_optimizer
 from ganforge.engine.state import DeviceState
 from ganforge.engine.step import AdversarialStep
 from ganforge.errors import GANForgeError
@@ -91,12 +92,14 @@ class Engine:
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
-        self.optimizers = optimizers or (_adam(learning_rate, beta_1), _adam(learning_rate, beta_1))
+        rates = learning_rate if isinstance(learning_rate, tuple) else (learning_rate, learning_rate)
+        self.optimizers = optimizers or (adam(rates[0], beta_1), adam(rates[1], beta_1))
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
+            require_optimizer(optimizer, f"the optimizer of {model.name}")
             optimizer.build(model.trainable_variables)
         one_stage = step == "one-stage"
         absent = absent_scalars(self.optimizers, ema is not None)
-        self.planner = Planner(strategies, learning_rate, absent, one_stage)
+        self.planner = Planner(strategies, rates, absent, one_stage)
         self.signals: dict[str, float] = {}
         self.kept: dict[str, Any] = {}
         self.ema = _ema(generator, ema, _some_inputs(latent_dim, frequencies), batch_size)
@@ -177,6 +180,10 @@ class Engine:
             self.kept = {**self.kept, **metrics}  # what this step did not measure keeps its last value
             yield Step(progress(step), plan, self.kept)
 
+    def hear(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take what was measured once ``step`` steps were done: the strategies' next plans are told of it."""
+        self.signals = {**metrics, "step": step}
+
     def due(self, step: int) -> frozenset[str]:
         """Return the strategies whose lazy penalties are paid in a step."""
         return frozenset(name for name, every in self.every.items() if step % every == 0)
@@ -229,7 +236,7 @@ class Engine:
         """Take back what ``get_state`` returned; ``anew``: strategies' device state begins again.
 
         Raises:
-            GANForgeError: it was made by other networks.
+            GANForgeError: it was made by other networks or optimizers.
         """
         # Layer paths may carry a process-wide counter, so a variable is known by owner and position.
         stored = {_position(name): array for name, array in arrays.items()}
@@ -241,7 +248,8 @@ class Engine:
             if array is None or tuple(array.shape) != tuple(variable.shape):
                 got = "is missing" if array is None else f"has the shape {tuple(array.shape)}"
                 raise GANForgeError(
-                    f"the checkpoint does not fit these networks: {name} {got}, expected {tuple(variable.shape)}"
+                    f"the checkpoint does not fit these networks and optimizers: {name} {got}, expected "
+                    f"{tuple(variable.shape)}"
                 )
             variable.assign(array)
         if anew:
@@ -268,11 +276,6 @@ def _main(plan: Plan) -> str:
     if not plan.resting:
         return "both"
     return "discriminator_main" if "generator" in plan.resting else "generator_main"
-
-
-def _adam(learning_rate: float | tuple[float, float], beta_1: float) -> keras.optimizers.Optimizer:
-    first = learning_rate[0] if isinstance(learning_rate, tuple) else learning_rate
-    return keras.optimizers.Adam(first, beta_1=beta_1, beta_2=0.999, epsilon=1e-8)
 
 
 def _ema(generator: keras.Model, ema: float | None, batches: Sequence[Any], batch_size: int) -> EMA | None:

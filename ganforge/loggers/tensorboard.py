@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
-from ganforge import UsageError, hookimpl
+from ganforge import hookimpl
 
-LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
+LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit")
 
 
 class TensorBoard:
-    """An observer that writes logged scalars and grids to ``tensorboard/`` in the run directory.
-
-    Raises:
-        UsageError: the extra is not installed.
-    """
+    """An observer that writes logged scalars and grids to ``tensorboard/`` in the run directory."""
 
     def __init__(self) -> None:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise UsageError("--log tensorboard needs the tensorboard extra: pip install 'ganforge[tensorboard]'")
         self.writer: Any = None
 
     @hookimpl

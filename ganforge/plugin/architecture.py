@@ -8,6 +8,23 @@ from typing import Any
 
 from ganforge.plugin.options import Options
 
+Kinds = type | tuple[type, ...]
+# What ``defaults`` may set, and of what kind each is.
+NUMBERS: dict[str, Kinds] = {
+    "latent_dim": int,
+    "batch_size": int,
+    "learning_rate": (int, float),
+    "beta_1": (int, float),
+}
+DEFAULTS: dict[str, Kinds] = {
+    **NUMBERS,
+    "image_size": (int, str),
+    "loss": str,
+    "balance": (str, list, tuple),
+    "ema": (bool, int, float, str),
+    "optimizer": str,
+}
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -21,7 +38,8 @@ class Architecture:
         options: the ``Options`` subclass both receive.
         summary: one line for ``ganforge plugins``.
         defaults: recommended training settings, used where the person gives none. Known keys: ``latent_dim``,
-            ``learning_rate``, ``beta_1``, ``batch_size``.
+            ``learning_rate``, ``beta_1``, ``batch_size``; and since version 2 ``image_size``, ``loss``, ``balance``
+            (one ``NAME:key=value,…`` or a list of them), ``ema`` and ``optimizer``, written as their flags are.
         conditional: the networks take class labels as well. Then both functions get ``classes``, the number of
             classes, as a last argument, and the models map [(B, latent_dim), (B,) int32] to images and
             [(B, H, W, C), (B,) int32] to logits; labels are 0 … classes - 1. Since hook API version 1.
