@@ -94,7 +94,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         ("balance", "\n".join(named(s) for s in m["strategies"]) or "none"),
         ("loss", named(m["loss"])),
         ("data", f"{m['data']['description']}{skipped}"),
-        ("pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"),
+        _shape(shape),
         (
             "trained",
             f"{progress['epoch']} of {progress['epochs']} epochs, {progress['step']:,} steps of "
@@ -104,6 +104,12 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         ("seed", f"{config['seed']}, {config['precision']}, Adam {config['learning_rate']:g}"),
         ("versions", versions),
     ]
+
+
+def _shape(shape: list[int]) -> tuple[str, str]:
+    if len(shape) == 1:
+        return "vectors", f"of {shape[0]} number{'s' * (shape[0] > 1)}"
+    return "pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"
 
 
 def _curves(metrics: list[dict[str, Any]]) -> Any:

@@ -18,7 +18,7 @@ class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
     ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
-    pictures are square. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
+    pictures are square; vectors have none. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
     ``compile`` overrides what the backend does by default;
     ``ema`` is the decay of the mean of the generator's weights that pictures are drawn from.
     """
@@ -80,12 +80,13 @@ class TrainConfig(BaseModel):
 
 
 class Settings(TrainConfig):
-    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``)."""
+    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``).
+
+    Only vectors have neither an ``image_size`` nor ``channels``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    image_size: int
-    channels: Literal[1, 3]
     epochs: int
     batch_size: int
     latent_dim: int

@@ -42,13 +42,15 @@ class Choices:
     warnings: tuple[str, ...]
 
     @property
-    def image_size(self) -> int:
-        """The side of the pictures in pixels."""
+    def image_size(self) -> int | None:
+        """The side of the pictures in pixels; None for vectors, which have none."""
         return self.config.image_size or (self.source.value.image_size if self.source else IMAGE_SIZE)
 
     @property
-    def channels(self) -> int:
-        """1 (grey) or 3 (colour)."""
+    def channels(self) -> int | None:
+        """1 (grey) or 3 (colour); None for vectors."""
+        if self.image_size is None:
+            return None
         return self.config.channels or (self.source.value.channels if self.source else CHANNELS)
 
     @property
@@ -71,6 +73,8 @@ def resolve(config: TrainConfig) -> Choices:
     balance = [registry.choose("strategy", text) for text in config.balance if text.strip() != "none"]
     strategies = tuple(_made(choice) for choice in balance)
     _refuse_conflicts(strategies)
+    source = resolve_source(config.data, registry)
+    _refuse_sizes(config, source)
     observers: list[object] = [module for _, module in registry.observers]
     if config.log == "tensorboard":
         from ganforge.loggers.tensorboard import TensorBoard
@@ -83,7 +87,7 @@ def resolve(config: TrainConfig) -> Choices:
         loss=loss,
         strategies=strategies,
         strategy_entries=tuple(choice.entry for choice in balance),
-        source=resolve_source(config.data, registry),
+        source=source,
         observers=tuple(observers),
         warnings=tuple(registry.warnings()),
     )
@@ -133,6 +137,17 @@ def _made(choice: Choice) -> Strategy:
         raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
     check_strategy(strategy, f"strategy '{choice.name}'", choice.entry.api)
     return strategy
+
+
+def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:
+    """Refuse what only pictures have, where the data are vectors."""
+    if source is None or source.value.image_size is not None:
+        return
+    for name in ("image_size", "channels"):
+        if getattr(config, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not apply to --data {source.name}, whose data are no pictures"
+            )
 
 
 def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:
