@@ -150,7 +150,7 @@ class Run:
         return tuple(self.manifest["data"].get("classes", ()))
 
     def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> np.ndarray:
-        """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same seed gives the same ones.
+        """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same ones for one seed.
 
         ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn.
         """
@@ -159,7 +159,7 @@ class Run:
         return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
 
     def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> np.ndarray:
-        """Return a walk between latents, uint8 (frames, n, H, W, C) or float32 (frames, n, D), that ends where it began.
+        """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
 
         Four stations, spherical interpolation between them (White 2016).
         """

@@ -56,7 +56,7 @@ def load_images(
     source: Choice | None,
     *,
     image_size: int | None,
-    channels: int,
+    channels: int | None,
     fit: str = "crop",
     strict: bool = False,
     limit: int | None = None,

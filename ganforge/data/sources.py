@@ -43,7 +43,10 @@ class GaussianOptions(Options):
     kind: Literal["ring", "grid"] = Field("grid", description="how the modes lie")
     n: int | None = Field(None, ge=1, le=10_000, description="how many modes; ring 8, grid 25, unless given")
     sigma: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="standard deviation of a mode; ring 0.01, grid 0.05, unless given"
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="deviation of a mode; ring 0.01, grid 0.05, unless given",
     )
     radius: float | None = Field(None, gt=0, allow_inf_nan=False, description="of the ring; 1 unless given")
     spacing: float | None = Field(

@@ -67,14 +67,15 @@ def save_scatter(points: np.ndarray, behind: Backdrop, path: Path) -> None:
             extent=(left, right, bottom, top),
             origin="lower",
             cmap="Greys",
-            vmax=1.6 * max(density.max(), 1e-12),
+            vmax=1.15 * max(density.max(), 1e-12),
             interpolation="nearest",
             aspect="auto",
         )
         inside = np.clip(shown, behind.low, behind.high)
         beyond = (inside != shown).any(1)
-        axes.scatter(*inside[~beyond].T, s=5, color=INK, alpha=0.55, linewidths=0)
-        axes.scatter(*inside[beyond].T, s=16, color=INK, alpha=0.55, linewidths=0.7, marker="x", clip_on=False)
+        axes.scatter(inside[~beyond, 0], inside[~beyond, 1], s=5, color=INK, alpha=0.55, linewidths=0)
+        edge = inside[beyond]
+        axes.scatter(edge[:, 0], edge[:, 1], s=16, color=INK, alpha=0.55, linewidths=0.7, marker="x", clip_on=False)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     axes.tick_params(labelsize=8, colors="#6a6a72")

@@ -28,7 +28,10 @@ class Progress:
 
 
 class Batch(NamedTuple):
-    """Real pictures of one update: uint8 (B, H, W, C) or float32 (B, D), and int32 (B,) class labels where the networks take them."""
+    """Real pictures of one update: uint8 (B, H, W, C), and int32 (B,) class labels where the networks take them.
+
+    Data that are vectors are float32 (B, D).
+    """
 
     images: Any
     labels: Any = None

@@ -18,8 +18,8 @@ class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
     ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
-    pictures are square; vectors have none. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
-    ``compile`` overrides what the backend does by default;
+    pictures are square; vectors have none. ``step`` is how the two networks learn (see
+    ``ganforge.engine.engine.Engine``); ``compile`` overrides what the backend does by default;
     ``ema`` is the decay of the mean of the generator's weights that pictures are drawn from.
     """
 

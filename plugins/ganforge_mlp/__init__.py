@@ -1,7 +1,7 @@
 """MLP: dense layers both ways for data that are not pictures, (D,) numbers on any scale; pictures are flattened.
 
-The generator ends without tanh, so that its numbers have no bounds: toy mixtures such as ``--data gaussians`` lie where
-they lie (Srivastava et al. 2017, "VEEGAN", and Lin et al. 2018, "PacGAN", use such networks there).
+The generator ends without tanh, so that its numbers have no bounds: toy mixtures such as ``--data gaussians`` lie
+where they lie (Srivastava et al. 2017, "VEEGAN", and Lin et al. 2018, "PacGAN", use such networks there).
 """
 
 import math
@@ -26,7 +26,8 @@ def _hidden(x, options):
     # He's initialisation keeps the size of what rectifiers pass on (He et al. 2015, "Delving Deep into Rectifiers").
     for _ in range(options.layers):
         x = layers.Dense(options.width, kernel_initializer="he_normal")(x)
-        x = layers.LeakyReLU(0.2)(x) if options.activation == "leaky_relu" else layers.Activation(options.activation)(x)
+        leaky = options.activation == "leaky_relu"
+        x = (layers.LeakyReLU(0.2) if leaky else layers.Activation(options.activation))(x)
     return x
 
 
