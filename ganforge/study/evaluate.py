@@ -61,12 +61,12 @@ def evaluate(
 
     # What can be wrong is looked at first: the rest takes minutes.
     require_file(run.path / NAME)
-    if inception is not None:
-        require_inception(inception)
     manifest = run.manifest
     vectors = len(manifest["image_shape"]) == 1
-    if vectors and inception is not None:
-        raise UsageError(f"--inception is for pictures; {run.id} makes vectors")
+    if inception is not None:
+        if vectors:
+            raise UsageError(f"--inception is for pictures; {run.id} makes vectors")
+        require_inception(inception)
     say("vectors" if vectors else "pictures")
     training = training_images(run)
     fake = run.sample(samples, seed=seed)
