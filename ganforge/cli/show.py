@@ -97,7 +97,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         *optimizer_rows(config, records_of(m)),
         *average_rows(config),
         ("data", f"{m['data']['description']}{skipped}"),
-        ("pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"),
+        _shape(shape),
         (
             "trained",
             f"{progress['epoch']} of {progress['epochs']} epochs, {progress['step']:,} steps of "
@@ -107,6 +107,12 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         ("seed", f"{config['seed']}, {config['precision']}, {learning_rates(config, records_of(m))}"),
         ("versions", versions),
     ]
+
+
+def _shape(shape: list[int]) -> tuple[str, str]:
+    if len(shape) == 1:
+        return "vectors", f"of {shape[0]} number{'s' * (shape[0] > 1)}"
+    return "pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"
 
 
 def _curves(metrics: list[dict[str, Any]]) -> Any:

@@ -34,9 +34,11 @@ class TensorBoard:
 
     @hookimpl
     def snapshot_taken(self, snapshot: Any) -> None:
-        from ganforge.media.grids import make_grid
+        import numpy as np
+        from PIL import Image
 
-        grid = make_grid(snapshot.images, 10)
+        with Image.open(snapshot.path) as picture:
+            grid = np.asarray(picture.convert("RGB"))
         self.writer.add_image("grid", grid, snapshot.epoch * self.steps_per_epoch, dataformats="HWC")
 
     @hookimpl

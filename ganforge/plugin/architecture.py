@@ -33,7 +33,7 @@ class Architecture:
     Args:
         name: what ``--arch`` calls it.
         generator: ``(image_shape, latent_dim, options) -> keras.Model`` mapping (B, latent_dim) standard-normal
-            latents to (B, H, W, C) images in [-1, 1].
+            latents to (B, H, W, C) images in [-1, 1]; or to (B, D), where the data are vectors and not pictures.
         discriminator: ``(image_shape, options) -> keras.Model`` mapping (B, H, W, C) in [-1, 1] to (B, 1) logits.
         options: the ``Options`` subclass both receive.
         summary: one line for ``ganforge plugins``.
@@ -46,6 +46,8 @@ class Architecture:
         batch_statistics: a picture's logit depends on the pictures beside it in the batch (batch normalization,
             minibatch standard deviation): real and fake are then judged apart. It is measured when a run starts;
             say it where a measurement may not see it.
+        bounded: the generator's output stays in [-1, 1]. False where it ends without tanh: pictures are clipped when
+            they are drawn, never in training, and vectors may lie anywhere. Since hook API version 2.
     """
 
     name: str
@@ -56,3 +58,4 @@ class Architecture:
     defaults: dict[str, Any] = field(default_factory=dict)
     conditional: bool = False
     batch_statistics: bool = False
+    bounded: bool = True

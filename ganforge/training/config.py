@@ -22,7 +22,8 @@ class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
     ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
-    ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, pictures are square.
+    ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, pictures are square;
+    vectors have none.
     ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the
     backend does by default. ``ema`` is of the mean of the generator's weights that pictures are drawn from: its
     decay, or its half-life in pictures, such as ``500kimg``; 0 or ``none`` for none.
@@ -89,14 +90,15 @@ class TrainConfig(BaseModel):
 
 
 class Settings(TrainConfig):
-    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``)."""
+    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``).
+
+    Only vectors have neither an ``image_size`` nor ``channels``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     balance: tuple[str, ...]
     loss: str
-    image_size: int
-    channels: Literal[1, 3]
     epochs: int
     batch_size: int
     latent_dim: int

@@ -55,7 +55,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
             "skipped": [list(item) for item in images.skipped],
             "spread": _diversity(images.array),
         },
-        "image_shape": [settings.image_size, settings.image_size, int(settings.channels)],
+        "image_shape": list(setup.image_shape),
         "steps_per_epoch": setup.steps_per_epoch,
         "networks": setup.networks,
         "parameters": setup.parameters,

@@ -52,14 +52,19 @@ class Choices:
     warnings: tuple[str, ...]
 
     @property
-    def image_size(self) -> int:
-        """The side of the pictures in pixels."""
-        asked = self.config.image_size or self.architecture.value.defaults.get("image_size")
+    def image_size(self) -> int | None:
+        """The side of the pictures in pixels; None for vectors, which have none."""
+        asked = self.config.image_size
+        if self.source and self.source.value.image_size is None:
+            return asked
+        asked = asked or self.architecture.value.defaults.get("image_size")
         return asked or (self.source.value.image_size if self.source else IMAGE_SIZE)
 
     @property
-    def channels(self) -> int:
-        """1 (grey) or 3 (colour)."""
+    def channels(self) -> int | None:
+        """1 (grey) or 3 (colour); None for vectors."""
+        if self.image_size is None:
+            return None
         return self.config.channels or (self.source.value.channels if self.source else CHANNELS)
 
     @property
@@ -90,6 +95,8 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
     _refuse_conflicts(strategies)
     own = config.discriminator_optimizer or config.optimizer
     chosen = [registry.choose("optimizer", text) if text else None for text in (config.optimizer, own)]
+    source = resolve_source(config.data, registry)
+    _refuse_sizes(config, source)
     return Choices(
         config=config,
         backend=backend,
@@ -99,7 +106,7 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
         strategy_entries=tuple(choice.entry for choice in balance),
         optimizers=(chosen[0], chosen[1]),
         given=frozenset(given),
-        source=resolve_source(config.data, registry),
+        source=source,
         observers=tuple(module for _, module in registry.observers),
         loggers=_loggers(config.log, registry),
         warnings=tuple(registry.warnings()),
@@ -197,6 +204,17 @@ def _made(choice: Choice) -> Strategy:
         raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
     check_strategy(strategy, f"strategy '{choice.name}'", choice.entry.api)
     return strategy
+
+
+def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:
+    """Refuse what only pictures have, where the data are vectors."""
+    if source is None or source.value.image_size is not None:
+        return
+    for name in ("image_size", "channels"):
+        if getattr(config, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not apply to --data {source.name}, whose data are no pictures"
+            )
 
 
 def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ganforge.data.batches import Batches
 from ganforge.data.load import load_images
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError, UsageError, log
 from ganforge.files import require_runs_dir
 from ganforge.plugin.averaging import parse_ema
 from ganforge.plugin.dataset import Images
@@ -68,7 +68,7 @@ class Setup:
             images.array, choices.batch_size, choices.config.seed, steps_per_epoch=steps_per_epoch, labels=labels
         )
         settings = fill_in(choices, batches.steps_per_epoch)
-        run = configure(settings, choices)
+        run = configure(settings, choices, image_shape(images))
         owner = f"loss '{choices.loss.name}'"
         loss = replace(choices.loss, options=make_options(owner, choices.loss.value.options, run.loss_options))
         optimizers = make_optimizers(choices, settings, run.learning_rate)
@@ -88,6 +88,11 @@ class Setup:
     def classes(self) -> tuple[str, ...]:
         """The classes' names, for an architecture that takes labels; else none."""
         return self.images.classes if self.choices.architecture.value.conditional else ()
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of the pictures, or (D,) of vectors."""
+        return image_shape(self.images)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -142,7 +147,27 @@ def load(choices: Choices, progress: Decoded | None = None) -> Images:
     )
     if not len(images.array):
         raise GANForgeError(f"there is not one image in {config.data}")
+    _warn_of_bounds(choices, images)
     return images
+
+
+def image_shape(images: Images) -> tuple[int, ...]:
+    """Return (H, W, C) of pictures, or (D,) of vectors."""
+    return tuple(int(n) for n in images.array.shape[1:])
+
+
+def _warn_of_bounds(choices: Choices, images: Images) -> None:
+    """Say so where a generator cannot reach all of the data: vectors are not scaled to what tanh gives."""
+    if images.array.ndim != 2 or not choices.architecture.value.bounded:
+        return
+    low, high = float(images.array.min()), float(images.array.max())
+    if low < -1 or high > 1:
+        log.warning(
+            "%s makes numbers in [-1, 1], and the data reach from %.3g to %.3g; --arch mlp has no bounds",
+            choices.architecture.name,
+            low,
+            high,
+        )
 
 
 def _labels(choices: Choices, images: Images) -> np.ndarray | None:
