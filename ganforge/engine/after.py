@@ -28,13 +28,10 @@ class After:
         for name, hooks in self.hooks:
             given = context.given(name, f"{name}/state")
             if update := hooks.get("update_state"):
-                if name not in state:
-                    raise GANForgeError(
-                        f"strategy '{name}' has update_state and no state; write initial_state(self, image_shape, "
-                        "batch_size), which returns the first"
-                    )
                 returned = update(**{**given, "metrics": metrics})
-                new = returned if self.state.is_state(name, returned) else result_of(name, returned, measured)
+                new = returned
+                if not self.state.is_state(name, returned):
+                    new = result_of(name, "update_state", returned, measured)
                 self.state.write(name, new, "update_state")
                 state[name] = new
             if after := hooks.get("after_step"):
@@ -43,7 +40,7 @@ class After:
                     "discriminator_weights": [ops.convert_to_tensor(v) for v in self.discriminator.weights],
                 }
                 returned = after(**{**given, **weights, "state": state.get(name)})
-                self._keep(name, result_of(name, returned, measured))
+                self._keep(name, result_of(name, "after_step", returned, measured))
         return {**metrics, **measured}
 
     def _keep(self, name: str, returned: Any) -> None:

@@ -21,7 +21,7 @@ from ganforge.engine.penalties import Penalties
 from ganforge.engine.plan import Plan, Planner, absent_scalars
 from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
-from ganforge.engine.refusals import require_features, require_one_stage
+from ganforge.engine.refusals import periods, require_features, require_one_stage
 from ganforge.engine.state import DeviceState
 from ganforge.engine.step import AdversarialStep
 from ganforge.errors import GANForgeError
@@ -123,7 +123,7 @@ class Engine:
         door = Door(judged, hooks, self.judges_apart)
         options = loss_options if loss_options is not None else loss.options()
         objective = Objective(loss, options, door)
-        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy}
+        self.every = periods(strategies)
         output = output_spec(discriminator, image_shape, *labels)
         require_features(loss, strategies, output)
         if one_stage:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.calling import call_by_name, reads_state
 from ganforge.plugin.strategy import Strategy
 
 
@@ -23,7 +23,7 @@ class DeviceState:
             numpy arrays.
 
     Raises:
-        GANForgeError: a strategy's ``initial_state`` failed, or returned what is no number.
+        GANForgeError: a strategy's ``initial_state`` failed, is missing, or returned what is no number.
     """
 
     def __init__(self, strategies: Sequence[Strategy], given: dict[str, Any]) -> None:
@@ -31,10 +31,15 @@ class DeviceState:
         self._begin: dict[str, list[np.ndarray]] = {}
         self._variables: dict[str, list[keras.Variable]] = {}
         for strategy in strategies:
-            name = strategy.name
+            name, readers = strategy.name, reads_state(strategy)
+            if not readers:
+                continue
             structure = _initial(strategy, given)
             if structure is None:
-                continue
+                raise GANForgeError(
+                    f"strategy '{name}': {readers[0]} takes a state, and initial_state(self, image_shape, batch_size) "
+                    "is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
+                )
             self._structures[name] = structure
             self._begin[name] = [_array(name, value) for value in keras.tree.flatten(structure)]
             self._variables[name] = [
@@ -106,7 +111,13 @@ def _array(strategy: str, value: Any) -> np.ndarray:
     except Exception:
         array = np.asarray(None)
     if array.dtype.kind not in "fiub":
-        raise GANForgeError(f"strategy '{strategy}': initial_state has {type(value).__name__}; expected numbers")
+        raise GANForgeError(
+            f"strategy '{strategy}': initial_state returned {_what(value)} among its numbers; expected numbers alone"
+        )
     if array.dtype == np.float64:
         return array.astype("float32")
     return array.astype("int32") if array.dtype == np.int64 else array
+
+
+def _what(value: Any) -> str:
+    return repr(value)[:40] if isinstance(value, (str, bytes)) else type(value).__name__
