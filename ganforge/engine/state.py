@@ -35,11 +35,13 @@ class DeviceState:
             if not readers:
                 continue
             structure = _initial(strategy, given)
-            if structure is None:
+            if structure is None and "update_state" in readers:
                 raise GANForgeError(
-                    f"strategy '{name}': {readers[0]} takes a state, and initial_state(self, image_shape, batch_size) "
-                    "is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
+                    f"strategy '{name}' has update_state and no state: initial_state(self, image_shape, batch_size) is "
+                    "missing or returns nothing; expected the first state, such as {'mean': 0.0}"
                 )
+            if structure is None:
+                continue
             self._structures[name] = structure
             self._begin[name] = [_array(name, value) for value in keras.tree.flatten(structure)]
             self._variables[name] = [
@@ -111,9 +113,7 @@ def _array(strategy: str, value: Any) -> np.ndarray:
     except Exception:
         array = np.asarray(None)
     if array.dtype.kind not in "fiub":
-        raise GANForgeError(
-            f"strategy '{strategy}': initial_state returned {_what(value)} among its numbers; expected numbers alone"
-        )
+        raise GANForgeError(f"strategy '{strategy}': initial_state has {_what(value)}; expected numbers")
     if array.dtype == np.float64:
         return array.astype("float32")
     return array.astype("int32") if array.dtype == np.int64 else array

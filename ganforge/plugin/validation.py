@@ -100,12 +100,12 @@ def _check_state(strategy: Any, what: str, version: int) -> None:
     if begin is not None and is_marked(strategy, "initial_state", begin):
         raise GANForgeError(f"{what}: initial_state is an ordinary method; leave out the @hookimpl above it")
     readers = reads_state(strategy)
-    if begin is None and readers:
+    if begin is None and "update_state" in readers:
         own = [name for name, _ in _callables(strategy)]
         likely = next((f" Did you mean it by '{name}'?" for name in own if near(name, ["initial_state"])), "")
         raise GANForgeError(
-            f"{what}: {readers[0]} takes a state, which nothing begins; expected a method initial_state(self, "
-            f"image_shape, batch_size) that returns the first one.{likely}"
+            f"{what} has update_state and no state; expected a method initial_state(self, image_shape, batch_size) "
+            f"that returns the first one.{likely}"
         )
     if begin is None and version >= 2:
         for name, _ in _callables(strategy):
@@ -115,8 +115,10 @@ def _check_state(strategy: Any, what: str, version: int) -> None:
                     f"your own needs a name less alike, such as _{name}"
                 )
     if begin is not None and (readers or version >= 2):
+        given = inspect.signature(begin).parameters
         for argument in parameters(begin):
-            if argument not in ("self", *INITIAL_STATE):
+            needed = given[argument].default is inspect.Parameter.empty and given[argument].kind.value < 4
+            if needed and argument not in ("self", *INITIAL_STATE):
                 raise GANForgeError(
                     f"{what}: initial_state takes '{argument}'; expected some of {', '.join(INITIAL_STATE)}."
                     f"{closest(argument, INITIAL_STATE)}"
