@@ -60,11 +60,20 @@ class After:
 
 
 def _assign(name: str, side: str, weights: Sequence[keras.Variable], values: Sequence[Any]) -> None:
-    shapes = [tuple(value.shape) for value in values]
-    if shapes != [tuple(v.shape) for v in weights]:
+    many = isinstance(values, (list, tuple))
+    shapes = [tuple(getattr(value, "shape", ())) for value in values] if many else []
+    expected = [tuple(v.shape) for v in weights]
+    if not many or len(shapes) != len(expected):
+        got = f"{len(shapes)} tensors" if many else type(values).__name__
         raise GANForgeError(
-            f"strategy '{name}': after_step returned {len(shapes)} weights of the {side}, of other shapes or another "
-            f"number than its {len(weights)}; expected one for each, in their order"
+            f"strategy '{name}': after_step returned {got} for the {side}'s weights; expected a list of "
+            f"{len(expected)}, one for each in their order, or None"
         )
+    for variable, one, other in zip(weights, shapes, expected):
+        if one != other:
+            raise GANForgeError(
+                f"strategy '{name}': after_step returned the shape {one} for the {side}'s {variable.path}; expected "
+                f"{other}"
+            )
     for variable, value in zip(weights, values):
         variable.assign(ops.stop_gradient(ops.cast(value, variable.dtype)))

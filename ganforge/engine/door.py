@@ -121,7 +121,7 @@ def result_of(owner: str, hook: str, returned: Any, measured: Metrics | None, ki
         scalar = as_scalar(value)
         if scalar is None:
             raise GANForgeError(
-                f"{kind} '{owner}': {hook} measures '{name}', {described(value)}; expected a scalar, such as "
+                f"{kind} '{owner}': {hook} measures '{name}' with {described(value)}; expected a scalar, such as "
                 "ops.mean(…)"
             )
         if measured is not None:
@@ -143,4 +143,4 @@ def as_scalar(value: Any) -> Any:
 def described(value: Any) -> str:
     """Return what a value is, for a message: a tensor's shape, or a kind."""
     shape = getattr(value, "shape", None)
-    return type(value).__name__ if shape is None else f"of the shape {tuple(shape)}"
+    return type(value).__name__ if shape is None else f"the shape {tuple(shape)}"

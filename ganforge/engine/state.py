@@ -37,8 +37,8 @@ class DeviceState:
             structure = _initial(strategy, given)
             if structure is None and "update_state" in readers:
                 raise GANForgeError(
-                    f"strategy '{name}' has update_state and no state: initial_state(self, image_shape, batch_size) is "
-                    "missing or returns nothing; expected the first state, such as {'mean': 0.0}"
+                    f"strategy '{name}' has update_state and no state: initial_state(self, image_shape, batch_size) "
+                    "is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
                 )
             if structure is None:
                 continue

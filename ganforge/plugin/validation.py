@@ -28,6 +28,8 @@ from ganforge.plugin.hookspecs import (
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
 from ganforge.plugin.options import Options
 
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 def check_version(module: types.ModuleType) -> int:
     """Return the version of the hooks that a plugin was written for, its ``ganforge_api``; 1 where it says nothing.
@@ -86,8 +88,8 @@ def check_strategy(strategy: Any, what: str, version: int = HOOK_API_VERSION) ->
     """
     known = hooks_of(version)
     hooks = [name for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS) if name in known]
-    _check(strategy, what, hooks, known, "the module that registers it")
     _check_state(strategy, what, version)
+    _check(strategy, what, hooks, known, "the module that registers it")
     if version >= 2 and strategy.lazy and "every" not in strategy.Options.model_fields:
         raise GANForgeError(
             f"{what} is lazy and has no option 'every'; expected one, such as every: int = Field(4, ge=1)"
@@ -117,7 +119,7 @@ def _check_state(strategy: Any, what: str, version: int) -> None:
     if begin is not None and (readers or version >= 2):
         given = inspect.signature(begin).parameters
         for argument in parameters(begin):
-            needed = given[argument].default is inspect.Parameter.empty and given[argument].kind.value < 4
+            needed = given[argument].default is inspect.Parameter.empty and given[argument].kind not in VARIADIC
             if needed and argument not in ("self", *INITIAL_STATE):
                 raise GANForgeError(
                     f"{what}: initial_state takes '{argument}'; expected some of {', '.join(INITIAL_STATE)}."
