@@ -1,7 +1,7 @@
 """A plugin as it stood for GANForge 0.1, one of each kind there was: left as it is, and loaded by later versions.
 
-Names that later became hooks (``update_state``, ``after_step``, ``generator_penalty``, ``register_optimizers``), or came
-to mean something (``initial_state``, ``lazy``), are its own helpers here.
+Names that later became hooks (``update_state``, ``after_step``, ``generator_penalty``, ``register_optimizers``), or
+came to mean something (``initial_state``, ``lazy``), are its own helpers here.
 """
 
 from __future__ import annotations
