@@ -22,7 +22,7 @@ from ganforge.engine.penalties import Penalties
 from ganforge.engine.plan import Plan, Planner, absent_scalars
 from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
-from ganforge.engine.refusals import require_features, require_one_stage, require_optimizer
+from ganforge.engine.refusals import periods, require_features, require_one_stage, require_optimizer
 from ganforge.engine.state import DeviceState
 from ganforge.engine.step import AdversarialStep
 from ganforge.errors import GANForgeError
@@ -126,7 +126,8 @@ class Engine:
         door = Door(judged, hooks, self.judges_apart)
         options = loss_options if loss_options is not None else loss.options()
         objective = Objective(loss, options, door)
-        self.every = {s.name: int(s.options.every) for s in strategies if s.lazy and s.options.every > 1}
+        # Every step is no other step: then nothing is lazy.
+        self.every = {name: every for name, every in periods(strategies).items() if every > 1}
         output = output_spec(discriminator, image_shape, *labels)
         require_features(loss, strategies, output)
         if one_stage:

@@ -28,6 +28,22 @@ def require_optimizer(optimizer: Any, owner: str) -> None:
         )
 
 
+def periods(strategies: Sequence[Strategy]) -> dict[str, int]:
+    """Return in how many steps each lazy strategy's penalties are paid once.
+
+    Raises:
+        GANForgeError: not a whole number from 1.
+    """
+    found = {s.name: s.options.every for s in strategies if s.lazy and hasattr(s.options, "every")}
+    for name, every in found.items():
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise GANForgeError(
+                f"strategy '{name}' is lazy with every={every!r}; expected a whole number from 1, as "
+                "every: int = Field(4, ge=1) has it"
+            )
+    return found
+
+
 def require_features(loss: Loss, strategies: Sequence[Strategy], output: Any) -> None:
     """Refuse what asks for features of a discriminator that returns none."""
     if isinstance(output, Mapping) and output.get(FEATURES) is not None:

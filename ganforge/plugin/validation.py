@@ -17,10 +17,11 @@ from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.plugin.alike import most_like, near
 from ganforge.plugin.architecture import DEFAULTS, NUMBERS, Architecture
 from ganforge.plugin.averaging import parse_ema
-from ganforge.plugin.calling import implementation, is_marked, parameters
+from ganforge.plugin.calling import implementation, is_marked, parameters, reads_state
 from ganforge.plugin.hookspecs import (
     HOOK_API_VERSION,
     HOOKS,
+    INITIAL_STATE,
     OBSERVER_HOOKS,
     OLDEST_HOOK_API_VERSION,
     STRATEGY_HOOKS,
@@ -28,6 +29,8 @@ from ganforge.plugin.hookspecs import (
 )
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
 from ganforge.plugin.options import Options, parse_spec
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def check_version(module: types.ModuleType) -> int:
@@ -114,16 +117,48 @@ def check_strategy(strategy: Any, what: str, version: int = HOOK_API_VERSION) ->
     ``version`` is that of the hooks it was written for: names that came later are its own.
 
     Raises:
-        GANForgeError: one is not, or takes what the hook does not give; or it is lazy without an option ``every``.
+        GANForgeError: one is not, or takes what the hook does not give; its device state is nowhere begun; or it is
+            lazy without an option ``every``.
     """
     known = hooks_of(version)
     hooks = [name for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS) if name in known]
+    _check_state(strategy, what, version)
     _check(strategy, what, hooks, known, "the module that registers it")
-    options = strategy.Options.model_fields
-    if strategy.lazy and "every" not in options:
+    if version >= 2 and strategy.lazy and "every" not in strategy.Options.model_fields:
         raise GANForgeError(
             f"{what} is lazy and has no option 'every'; expected one, such as every: int = Field(4, ge=1)"
         )
+
+
+def _check_state(strategy: Any, what: str, version: int) -> None:
+    """Check what a strategy keeps on the device: begun where a hook takes it, by a method that can be called."""
+    begin = getattr(strategy, "initial_state", None)
+    if begin is not None and is_marked(strategy, "initial_state", begin):
+        raise GANForgeError(f"{what}: initial_state is an ordinary method; leave out the @hookimpl above it")
+    readers = reads_state(strategy)
+    if begin is None and "update_state" in readers:
+        own = [name for name, _ in _callables(strategy)]
+        likely = next((f" Did you mean it by '{name}'?" for name in own if near(name, ["initial_state"])), "")
+        raise GANForgeError(
+            f"{what} has update_state and no state; expected a method initial_state(self, image_shape, batch_size) "
+            f"that returns the first one.{likely}"
+        )
+    if begin is None and version >= 2:
+        for name, _ in _callables(strategy):
+            if near(name, ["initial_state"]):
+                raise GANForgeError(
+                    f"{what} has a method '{name}', which nothing calls. Did you mean 'initial_state'? A method of "
+                    f"your own needs a name less alike, such as _{name}"
+                )
+    if begin is not None and (readers or version >= 2):
+        given = inspect.signature(begin).parameters
+        for argument in parameters(begin):
+            needed = given[argument].default is inspect.Parameter.empty and given[argument].kind not in VARIADIC
+            if needed and argument not in ("self", *INITIAL_STATE):
+                raise GANForgeError(
+                    f"{what}: initial_state takes '{argument}'; expected some of {', '.join(INITIAL_STATE)}."
+                    f"{closest(argument, INITIAL_STATE)}"
+                )
 
 
 def check_marked(module: types.ModuleType) -> None:
