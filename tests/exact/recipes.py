@@ -122,12 +122,15 @@ def scenes():
             ],
             Recipe(
                 "relativistic",
+                # Not Adam: the discriminator's last bias has no slope here, and Adam makes a step of its rounding.
+                [Rule("sgd", momentum=0.4), Rule("sgd", momentum=0.4)],
                 r1=lambda step: 0.7 - 0.5 * step / 9,
                 every=2,
                 r2=0.5,
                 lecam=(0.3, 0.9),
                 ema=half_life,
             ),
+            optimizer="sgd:momentum=0.4",
             ema=24.0,
         ),
         "features, jacobian, lookahead, optimistic": Scene(
