@@ -30,7 +30,12 @@ STRATEGIES = [
 ]
 LOSSES = ["bce", "least-squares", "hinge", "wasserstein", "relativistic"]
 # Refused with one stage, and why.
-REFUSED = {"hinge": "no slope", "relativistic": "looks at real pictures too", "lecam": "at the fakes' logits"}
+REFUSED = {
+    "hinge": "no slope",
+    "relativistic": "looks at real pictures too",
+    "lecam": "at the fakes' logits",
+    "generator-steps": "plans generator_steps=2",
+}
 MEASURED = {"r1": {"r1/penalty"}, "r2": {"r2/penalty"}, "lecam": {f"lecam/{x}" for x in ("penalty", "real", "fake")}}
 
 

@@ -135,7 +135,7 @@ def of_the_few(name, loss):
 
 def several_at_once():
     names = ["label-noise", "input-noise", "r1", "unequal-lr", "generator-steps"]
-    later = ["label-noise", "lr-decay", "r2", "lecam", "lookahead"]
+    later = ["label-noise", "input-noise", "r2", "unequal-lr", "lookahead"]
     return {
         "bce": against_numpy("bce", names),
         "hinge, compiled": against_numpy("hinge", names, compile=None),
