@@ -1,7 +1,8 @@
-"""Write the table of strategies and losses in strategies.md: ``python docs/generate_matrix.py``.
+"""Write the tables of strategies, losses and optimizers in strategies.md: ``python docs/generate_matrix.py``.
 
 What is refused is found by asking for it; a row stands for a strategy whose step ``tests/test_numbers.py`` holds to
-NumPy's. A test fails when the table is not what this script writes, or when a strategy or a loss is not in it.
+NumPy's, and an optimizer for one that ``tests/test_recipes.py`` holds to its formulas. A test fails when a table is
+not what this script writes, or when a strategy, a loss or an optimizer is not in it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,32 @@ BEGIN, END = "<!-- written by generate_matrix.py -->\n", "<!-- end -->"
 
 # (strategy, loss, step), any of them None for all: what to know about the pairs that are taken.
 NOTES = [
-    (("label-noise", "wasserstein", None), "Flips only: `smooth` above 0 is refused, `smooth=0` is taken."),
+    *(
+        (("label-noise", loss, None), "Flips only: `smooth` above 0 is refused, `smooth=0` is taken.")
+        for loss in ("wasserstein", "relativistic")
+    ),
+    (
+        ("label-noise", "relativistic", None),
+        "A flipped real label exchanges a pair's two logits; the fake's own label is not looked at.",
+    ),
+    (
+        ("auto", "relativistic", None),
+        "A flipped real label exchanges a pair's two logits; the fake's own label is not looked at.",
+    ),
     (("label-noise", "hinge", None), "A soft label mixes hinge's two sides, and the margin stays at one."),
     (("auto", "least-squares", None), "D is right about a picture on its side of 0.5, midway between the targets."),
-    (("auto", "wasserstein", None), "D is right about a pair whose real picture has the higher logit."),
+    *(
+        (("auto", loss, None), "D is right about a pair whose real picture has the higher logit.")
+        for loss in ("wasserstein", "relativistic")
+    ),
+    *(
+        (("lecam", loss, None), "Logits of this loss have no zero of their own, and the penalty gives them one.")
+        for loss in ("wasserstein", "relativistic")
+    ),
+    (
+        ("r2", "wasserstein", None),
+        "Two penalties that pull apart: R2 towards slope 0 at fakes, the loss's own towards 1 between.",
+    ),
     (
         ("r1", "wasserstein", None),
         "Two penalties that pull apart: R1 towards slope 0 at real pictures, the loss's own towards 1 between.",
@@ -26,10 +49,6 @@ NOTES = [
     *(
         ((name, "wasserstein", None), "The gradient penalty is taken at points between real and fake plus noise.")
         for name in ("auto", "noise-anneal", "input-noise")
-    ),
-    (
-        ("generator-steps", None, "one-stage"),
-        "The step's own update is the one-stage one; further updates are D's or G's alone, as in two stages.",
     ),
     *(
         ((name, None, "one-stage"), "A flipped fake turns D's gradient at it around, and G's share of it back again.")
@@ -41,8 +60,29 @@ NOTES = [
     ),
 ]
 # Options that make a pair possible which the defaults do not.
-INSTEAD = {("label-noise", "wasserstein"): {"smooth": 0.0}}
+INSTEAD = {("label-noise", loss): {"smooth": 0.0} for loss in ("wasserstein", "relativistic")}
 STEPS = ("two-stage", "one-stage")
+
+
+def optimizers() -> str:
+    """Return the table of optimizers: what a strategy may plan of each, found by asking, with each loss and step."""
+    from ganforge.engine.plan import BETAS, absent_scalars
+    from tests.exact.recipes import scenes
+    from tests.exact.small import REGISTRY
+
+    entries = REGISTRY.of("optimizer")
+    if undecided := {entry.name for entry in entries} ^ {
+        scene.optimizer.partition(":")[0] for scene in scenes().values()
+    }:
+        raise SystemExit(f"optimizer {', '.join(undecided)}: expected in scenes() of tests/exact/recipes.py")
+    lines = ["| | update | rate planned | betas planned |", "|---|---|---|---|"]
+    for entry in entries:
+        built = entry.value.build(entry.options())
+        absent = absent_scalars((built, built), True)
+        betas = [beta for beta in BETAS[:2] if beta not in absent]
+        names = " and ".join(f"`{name.removeprefix('generator_')}`" for name in betas) or "refused"
+        lines.append(f"| `{entry.name}` | right | right | {names} |")
+    return "\n".join(lines) + "\n"
 
 
 def table() -> str:
@@ -81,17 +121,18 @@ def covers(pattern: tuple, pair: tuple) -> bool:
 def taken(name: str, loss: str, step: str) -> bool:
     """Say whether a run with this strategy, loss and step starts."""
     from ganforge import UsageError
-    from ganforge.plugin.types import RunConfig
+    from ganforge.plugin.types import Progress, RunConfig
     from tests.exact.pairs import CONFIG
     from tests.exact.small import REGISTRY, Small, strategy
 
     strategies = [strategy(name, **INSTEAD.get((name, loss), {}))] if name != "none" else []
-    soft = REGISTRY.get("loss", loss).value.soft_labels
+    known = REGISTRY.get("loss", loss).value
+    about = {"loss": loss, "loss_options": {}, "soft_labels": known.soft_labels, "compares": known.compares}
     try:
         for one in strategies:
             if hook := getattr(one, "configure_run", None):
-                hook(config=RunConfig(*CONFIG, loss=loss, loss_options={}, soft_labels=soft))
-        Small(loss, strategies, step=step)
+                hook(config=RunConfig(*CONFIG, **about))
+        Small(loss, strategies, step=step).engine.planner.plan(Progress(0, 10, 0, 1), {})
     except UsageError:
         return False
     return True
@@ -100,7 +141,8 @@ def taken(name: str, loss: str, step: str) -> bool:
 def page() -> str:
     """Return the whole page with the table as it should be."""
     text = PAGE.read_text("utf-8")
-    return re.sub(f"({BEGIN}).*?({END})", lambda m: m[1] + "\n" + table() + "\n" + m[2], text, flags=re.DOTALL)
+    tables = iter((table(), optimizers()))
+    return re.sub(f"({BEGIN}).*?({END})", lambda m: f"{m[1]}\n{next(tables)}\n{m[2]}", text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

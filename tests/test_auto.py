@@ -69,6 +69,18 @@ def test_readings_that_are_alike_count_each_by_the_step_they_were_measured_at():
     assert late.plan_step(Progress(44, 100_000, 0, 1), {**alike, "step": 20})["help"] == pytest.approx(0.35)
 
 
+def test_it_steers_by_pairs_where_the_loss_compares():
+    """Such a loss has no D(real) or D(fake) among its signals."""
+    auto, helps = Auto(), []
+    for step in range(200):
+        signals = {"d_accuracy": 1.0, "step": step // 10 * 10} if step >= 10 else {}
+        helps.append(auto.plan_step(Progress(step, 100_000, 0, 1), signals)["help"])
+    assert helps[109] == pytest.approx(0.25 + 10 * 0.05)
+    again = Auto()
+    again.set_state(auto.get_state())
+    assert again.plan_step(Progress(200, 100_000, 0, 1), {"d_accuracy": 1.0, "step": 190})["help"] == helps[-1]
+
+
 def test_a_state_saved_before_readings_had_steps_goes_on():
     seen = {"d_accuracy": 1.0, "d_real": 0.9, "d_fake": 0.1}
     auto = Auto()

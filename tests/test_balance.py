@@ -10,14 +10,18 @@ import pytest
 from ganforge.balance.auto import Auto
 from ganforge.balance.generator_steps import GeneratorSteps
 from ganforge.balance.label_noise import LabelNoise
+from ganforge.balance.lecam import LeCam
+from ganforge.balance.lr_decay import LRDecay
 from ganforge.balance.noise_anneal import NoiseAnneal
 from ganforge.balance.r1 import R1
+from ganforge.balance.r2 import R2
 from ganforge.balance.schedules import anneal
 from ganforge.balance.stronger_discriminator import StrongerDiscriminator
 from ganforge.balance.unequal_lr import UnequalLR
 from ganforge.engine.plan import Planner
 from ganforge.engine.randomness import fixed_latents, step_key
 from ganforge.errors import UsageError
+from ganforge.plugin.options import make_options
 from ganforge.plugin.types import Progress, RunConfig
 
 FRACTIONS = [0.0, 0.05, 0.2, 0.25, 1 / 3, 0.5, 0.7, 0.875, 0.95, 0.999]
@@ -27,8 +31,8 @@ def at(fraction, steps=100_001):
     return Progress(round(fraction * (steps - 1)), steps, 0, 1)
 
 
-def config(loss="bce", soft_labels=True, **discriminator):
-    return RunConfig("dcgan", (64, 64, 3), 100, 64, 1, 5e-4, {}, discriminator, loss, {}, soft_labels)
+def config(loss="bce", soft_labels=True, compares=False, **discriminator):
+    return RunConfig("dcgan", (64, 64, 3), 100, 64, 1, 5e-4, {}, discriminator, loss, {}, soft_labels, compares)
 
 
 # ------------------------------------------------------------------ schedules
@@ -74,6 +78,55 @@ def test_label_noise_fades_linearly_and_only_when_asked():
     assert LabelNoise(options).plan_step(at(1.0)) == {"flip": 0.0, "smooth": 0.0}
     options = LabelNoise.Options(flip=0.2, smooth=0.1)
     assert LabelNoise(options).plan_step(at(0.25)) == {"flip": 0.2, "smooth": 0.1}
+
+
+@pytest.mark.parametrize("penalty", [R1, R2])
+def test_gamma_goes_to_its_end_in_a_straight_line_and_stays_where_none_is_given(penalty):
+    plan = penalty(penalty.Options(gamma=4.0, end=1.0)).plan_step
+    assert [plan(at(f))["gamma"] for f in (0.0, 0.25, 1.0)] == pytest.approx([4.0, 3.25, 1.0])
+    assert [penalty(penalty.Options(gamma=4.0)).plan_step(at(f)) for f in (0.0, 1.0)] == [{"gamma": 4.0}] * 2
+    assert penalty().plan_step(at(0.5)) == {"gamma": 1.0}
+    assert penalty(penalty.Options(gamma=4.0, end=0.0)).plan_step(at(1.0)) == {"gamma": 0.0}
+
+
+def test_weight_is_gamma_by_its_older_name():
+    older, newer = (make_options("r1", R1.Options, {name: "0.7"}) for name in ("weight", "gamma"))
+    assert older == newer
+    # What run.json keeps of it, and takes back.
+    assert older.model_dump() == {"gamma": 0.7, "end": 0.7, "every": 1}
+    assert R1.Options(**older.model_dump()) == older
+    assert R1.Options(weight=0.7, end=0.1).end == 0.1
+    with pytest.raises(UsageError, match=r"r1: expected gamma or weight, .* not both$"):
+        make_options("r1", R1.Options, {"gamma": "2", "weight": "3"})
+    with pytest.raises(UsageError, match="-1"):
+        make_options("r1", R1.Options, {"weight": "-1"})
+    with pytest.raises(UsageError, match="no option 'weight'"):
+        make_options("r2", R2.Options, {"weight": "3"})
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_rates_warm_up_hold_and_fall(schedule):
+    steps, end, warmup, hold = 1000, 0.1, 0.1, 0.4
+    decay = LRDecay(LRDecay.Options(schedule=schedule, end=end, warmup=warmup, hold=hold))
+    for step in range(steps):
+        t = max(0.0, step / (steps - 1) - hold) / (1 - hold)
+        left = 1 - t if schedule == "linear" else math.cos(math.pi * t / 2) ** 2
+        expected = min(1.0, (step + 1) / 100) * (end + (1 - end) * left)
+        rate = pytest.approx(expected)
+        assert decay.plan_step(Progress(step, steps, 0, 1)) == {"generator_lr": rate, "discriminator_lr": rate}
+    # A warm-up never asks for no learning at all.
+    assert decay.plan_step(Progress(0, steps, 0, 1))["generator_lr"] == pytest.approx(0.01)
+    with pytest.raises(UsageError, match=r"warmup=0.6 ends after hold=0.5"):
+        make_options("lr-decay", LRDecay.Options, {"warmup": "0.6"})
+
+
+def test_lecam_begins_after_its_warm_up():
+    plan = LeCam(LeCam.Options(weight=0.3, decay=0.9, warmup=0.1)).plan_step
+    assert plan(at(0.1)) == {"weight": 0.0, "decay": 0.0}
+    assert plan(at(0.101)) == {"weight": 0.3, "decay": 0.9}
+    at_once = LeCam(LeCam.Options(warmup=0.0)).plan_step
+    assert at_once(Progress(0, 10, 0, 1))["weight"] == 0.0, "nothing to go by yet"
+    assert at_once(Progress(1, 10, 0, 1)) == {"weight": 0.3, "decay": 0.99}
 
 
 # ------------------------------------------------------------------ shared scalars
@@ -135,19 +188,24 @@ def test_smoothing_is_refused_where_a_loss_has_no_soft_labels():
         LabelNoise().configure_run(config("wasserstein", soft_labels=False))
     LabelNoise(LabelNoise.Options(smooth=0)).configure_run(config("wasserstein", soft_labels=False))
     LabelNoise().configure_run(config("bce"))
+    # A loss that compares has pairs to flip and none to smooth, whatever it says of its labels.
+    with pytest.raises(UsageError, match=r"'pairs'.*label-noise:flip=0.05,smooth=0$"):
+        LabelNoise().configure_run(config("pairs", compares=True))
+    LabelNoise(LabelNoise.Options(smooth=0)).configure_run(config("pairs", compares=True))
 
 
+@pytest.mark.parametrize("loss", ["wasserstein", "relativistic"])
 @pytest.mark.parametrize("fade", ["", ",fade=true"])
-def test_smoothing_a_critic_is_one_line_before_anything_is_written(tmp_path, fade):
+def test_smoothing_a_critic_is_one_line_before_anything_is_written(tmp_path, fade, loss):
     from ganforge import train
 
     tiny = {"data": "critters:count=32", "image_size": 16, "batch_size": 16, "epochs": 1, "runs_dir": tmp_path}
     small = "fcgan:hidden=8,discriminator_hidden=8"
     with pytest.raises(UsageError, match="cannot smooth labels") as refusal:
-        train(small, loss="wasserstein", balance=f"label-noise:smooth=0.2{fade}", **tiny)
+        train(small, loss=loss, balance=f"label-noise:smooth=0.2{fade}", **tiny)
     assert "\n" not in str(refusal.value)
     assert not list(tmp_path.glob("run_*"))
-    train(small, loss="wasserstein", balance="label-noise:smooth=0", **tiny)
+    train(small, loss=loss, balance="label-noise:smooth=0", **tiny)
 
 
 # ------------------------------------------------------------------ auto

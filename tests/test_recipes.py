@@ -1,4 +1,4 @@
-"""Compositions of strategies, losses and optimizers, several steps, against float64 written from the formulas."""
+"""Compositions of strategies, losses and optimizers, several steps long, against their formulas in float64."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ def roles(s: Settings) -> tuple[list[str], list[str]]:
     noise = ["real", "fake"] + ([] if s.one_stage else ["again"]) if s.sigma else []
     if s.sigma and s.loss == "relativistic":
         noise.append("again_real")
-    if s.sigma and (s.gamma or s.loss == "wasserstein"):
+    if s.sigma and (s.gamma or s.gamma_at_fakes or s.loss == "wasserstein"):
         noise.append("penalty")
     uniform = (["flip_real", "flip_fake"] if s.flip else []) + (["t"] if s.loss == "wasserstein" else [])
     return noise, uniform

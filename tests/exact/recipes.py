@@ -53,12 +53,26 @@ class Jacobian(Strategy):
         return 0.3 * (ops.mean(ops.sum(ops.square(slopes), axis=1)) + ops.mean(discriminator(fake)))
 
 
+def rates(step):
+    return {"generator_lr": 1.0 + 0.3 * step, "discriminator_lr": 1.0 - 0.2 * step}
+
+
 def betas(step):
-    return {"generator_beta_1": 0.3 + 0.1 * step, "discriminator_beta_2": 0.9 + 0.02 * step}
+    return {**rates(step), "generator_beta_1": 0.3 + 0.1 * step, "discriminator_beta_2": 0.9 + 0.02 * step}
+
+
+class Rates(Strategy):
+    """Learning rates that change from step to step."""
+
+    name = "rates"
+
+    @hookimpl
+    def plan_step(self, progress):
+        return rates(progress.step)
 
 
 class Betas(Strategy):
-    """Decay rates of the optimizers that change from step to step."""
+    """Decay rates of the optimizers that do too."""
 
     name = "betas"
 
@@ -111,7 +125,7 @@ def scenes():
     def half_life(done):
         return 0.5 ** (1 / max(min(24 / BATCH, 0.05 * done), 1e-3))
 
-    adams = {name: Recipe(rules=[Rule(name), Rule(name)], betas=betas) for name in ("adam", "optimistic-adam")}
+    adams = {name: Recipe(rules=[Rule(name), Rule(name)], plan=betas) for name in ("adam", "optimistic-adam")}
     return {
         "relativistic, r1, r2, lecam": Scene(
             "relativistic",
@@ -122,12 +136,15 @@ def scenes():
             ],
             Recipe(
                 "relativistic",
+                # Not Adam: the discriminator's last bias has no slope here, and Adam makes a step of its rounding.
+                [Rule("sgd", momentum=0.4), Rule("sgd", momentum=0.4)],
                 r1=lambda step: 0.7 - 0.5 * step / 9,
                 every=2,
                 r2=0.5,
                 lecam=(0.3, 0.9),
                 ema=half_life,
             ),
+            optimizer="sgd:momentum=0.4",
             ema=24.0,
         ),
         "features, jacobian, lookahead, optimistic": Scene(
@@ -137,7 +154,7 @@ def scenes():
                 "features",
                 [Rule("optimistic-adam"), Rule("optimistic-adam")],
                 jacobian=0.3,
-                betas=betas,
+                plan=betas,
                 lookahead=(2, 0.3),
                 ema=lambda done: min(0.8, (1 + done) / (10 + done)),
             ),
@@ -150,21 +167,21 @@ def scenes():
         "adamw": Scene(
             "bce",
             [Betas],
-            Recipe(rules=[Rule(decay=0.4), Rule(decay=0.4)], betas=betas),
+            Recipe(rules=[Rule(decay=0.4), Rule(decay=0.4)], plan=betas),
             "adamw:weight_decay=0.4",
             steps=3,
         ),
         "rmsprop": Scene(
             "bce",
-            [],
-            Recipe(rules=[Rule("rmsprop", beta_2=0.8, momentum=0.4, epsilon=1e-7) for _ in range(2)]),
+            [Rates],
+            Recipe(rules=[Rule("rmsprop", beta_2=0.8, momentum=0.4, epsilon=1e-7) for _ in range(2)], plan=rates),
             "rmsprop:rho=0.8,momentum=0.4",
             steps=3,
         ),
         "sgd": Scene(
             "bce",
-            [],
-            Recipe(rules=[Rule("sgd", momentum=0.4, nesterov=True) for _ in range(2)]),
+            [Rates],
+            Recipe(rules=[Rule("sgd", momentum=0.4, nesterov=True) for _ in range(2)], plan=rates),
             "sgd:momentum=0.4,nesterov=true",
             steps=3,
         ),

@@ -87,7 +87,7 @@ class Recipe:
     lecam: tuple[float, float] | None = None
     jacobian: float = 0.0
     lookahead: tuple[int, float] | None = None
-    betas: Callable[[int], dict[str, float]] | None = None
+    plan: Callable[[int], dict[str, float]] | None = None  # shared scalars of a step: rates multiply, betas are set
     ema: Callable[[int], float] | None = None  # decay after so many updates
 
 
@@ -101,16 +101,16 @@ class Training:
 
     def step(self, x: Tensor, z: Tensor, y: Tensor | None, rate: float) -> dict[str, float]:
         """One step on real pictures, latents, and normal numbers of a picture's shape; returns its metrics."""
-        self._set_betas()
+        rates = self._follow_plan(rate)
         fakes = generate(self.g, z).detach()
         d = [w.clone().requires_grad_() for w in self.d]
         loss, total = self._of_discriminator(d, x, fakes)
         self.metrics["d_loss"] = float(loss.detach())
-        self.d = self.recipe.rules[1].step(self.d, list(torch.autograd.grad(total, d)), rate)
+        self.d = self.recipe.rules[1].step(self.d, list(torch.autograd.grad(total, d)), rates[1])
         g = [w.clone().requires_grad_() for w in self.g]
         loss, total = self._of_generator(g, x, z, y)
         self.metrics["g_loss"] = float(loss.detach())
-        self.g = self.recipe.rules[0].step(self.g, list(torch.autograd.grad(total, g)), rate)
+        self.g = self.recipe.rules[0].step(self.g, list(torch.autograd.grad(total, g)), rates[0])
         self._look_back()
         if self.recipe.ema:
             decay = self.recipe.ema(self.done)
@@ -168,10 +168,16 @@ class Training:
             total = total + penalty
         return loss, total
 
-    def _set_betas(self) -> None:
-        for name, value in (self.recipe.betas(self.done) if self.recipe.betas else {}).items():
-            side, _, beta = name.partition("_")
-            setattr(self.recipe.rules[side == "discriminator"], beta, value)
+    def _follow_plan(self, rate: float) -> list[float]:
+        """Set the rules' decay rates, and return the learning rates of G and D."""
+        rates = [rate, rate]
+        for name, value in (self.recipe.plan(self.done) if self.recipe.plan else {}).items():
+            side, _, what = name.partition("_")
+            if what == "lr":
+                rates[side == "discriminator"] *= value
+            else:
+                setattr(self.recipe.rules[side == "discriminator"], what, value)
+        return rates
 
     def _look_back(self) -> None:
         if self.recipe.lookahead and (self.done + 1) % self.recipe.lookahead[0] == 0:

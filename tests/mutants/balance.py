@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.fault import Fault
 
-AUTO, STEPS, NOISE, LABELS, ANNEAL, R1, SCHEDULES, STRONGER, UNEQUAL = (
+AUTO, STEPS, NOISE, LABELS, ANNEAL, R1, R2, GAMMA, LECAM, LOOKAHEAD, DECAY, SCHEDULES, STRONGER, UNEQUAL = (
     f"ganforge/balance/{name}.py"
     for name in (
         "auto",
@@ -13,12 +13,18 @@ AUTO, STEPS, NOISE, LABELS, ANNEAL, R1, SCHEDULES, STRONGER, UNEQUAL = (
         "label_noise",
         "noise_anneal",
         "r1",
+        "r2",
+        "gradient_penalty",
+        "lecam",
+        "lookahead",
+        "lr_decay",
         "schedules",
         "stronger_discriminator",
         "unequal_lr",
     )
 )
-H, B = "tests/test_exact_step.py::", "tests/test_balance.py::"
+H, B, R = "tests/test_exact_step.py::", "tests/test_balance.py::", "tests/test_recipes.py::"
+FEATURES = "test_steps_are_what_their_formulas_say[features, jacobian, lookahead, optimistic]"
 
 
 def step(loss: str, strategy: str = "none") -> tuple[str]:
@@ -33,24 +39,115 @@ WIDER = (B + "test_a_stronger_discriminator_is_wider_and_deeper_by_the_numbers",
 
 FAULTS = [
     # ------------------------------------------------------------------ r1
-    Fault("gamma-for-half-of-it", "factor", R1, 'controls["weight"] / 2.0', 'controls["weight"]', step("bce", "r1")),
+    Fault("gamma-for-half-of-it", "factor", GAMMA, "ops.mean(squares) / 2.0", "ops.mean(squares)", step("bce", "r1")),
     Fault(
         "r1-at-fakes",
         "tensor",
         R1,
         "def discriminator_penalty(self, discriminator: Any, real: Any, controls: Any, gradient: Any) -> Any:\n"
-        "        squares = ops.sum(ops.square(gradient(discriminator, real)), axis=(1, 2, 3))",
+        '        return controls["gamma"] * half_square(gradient(discriminator, real))',
         "def discriminator_penalty(self, discriminator: Any, fake: Any, controls: Any, gradient: Any) -> Any:\n"
-        "        squares = ops.sum(ops.square(gradient(discriminator, fake)), axis=(1, 2, 3))",
+        '        return controls["gamma"] * half_square(gradient(discriminator, fake))',
         step("bce", "r1"),
     ),
     Fault(
         "r1-of-mean-squares",
         "factor",
-        R1,
-        "ops.sum(ops.square(gradient",
-        "ops.mean(ops.square(gradient",
+        GAMMA,
+        "ops.sum(ops.square(slopes)",
+        "ops.mean(ops.square(slopes)",
         step("bce", "r1"),
+    ),
+    Fault(
+        "r2-at-reals",
+        "tensor",
+        R2,
+        "def discriminator_penalty(self, discriminator: Any, fake: Any, controls: Any, gradient: Any) -> Any:",
+        "def discriminator_penalty(self, discriminator: Any, real: Any, controls: Any, gradient: Any) -> Any:\n"
+        "        fake = real\n",
+        step("relativistic", "r2"),
+    ),
+    Fault(
+        "gamma-from-its-end",
+        "tensor",
+        GAMMA,
+        "self.options.gamma, self.options.end",
+        "self.options.end, self.options.gamma",
+        (B + "test_gamma_goes_to_its_end_in_a_straight_line_and_stays_where_none_is_given",),
+    ),
+    Fault("r1-that-is-never-lazy", "forgotten", GAMMA, "lazy = True", "lazy = False", step("bce", "r1")),
+    # ------------------------------------------------------------------ lecam, lookahead, lr-decay
+    Fault(
+        "held-to-its-own-side",
+        "tensor",
+        LECAM,
+        'ops.square(real_logits - state["fake"])',
+        'ops.square(real_logits - state["real"])',
+        step("relativistic", "lecam"),
+    ),
+    Fault(
+        "means-that-forget",
+        "factor",
+        LECAM,
+        'kept * state["real"] + (1.0 - kept)',
+        '(1.0 - kept) * state["real"] + kept',
+        step("relativistic", "lecam"),
+    ),
+    Fault(
+        "held-to-nothing-from-the-start",
+        "forgotten",
+        LECAM,
+        'controls["weight"] * state["begun"] * off',
+        'controls["weight"] * off',
+        (R + "test_steps_are_what_their_formulas_say[relativistic, r1, r2, lecam]", step("relativistic", "lecam")[0]),
+    ),
+    Fault(
+        "lecam-without-its-warm-up",
+        "off by one",
+        LECAM,
+        "progress.fraction > self.options.warmup",
+        "progress.fraction >= self.options.warmup",
+        (B + "test_lecam_begins_after_its_warm_up",),
+    ),
+    Fault(
+        "the-other-part-of-the-way-back",
+        "factor",
+        LOOKAHEAD,
+        "before + self.options.alpha * (now - before)",
+        "now + self.options.alpha * (before - now)",
+        step("bce", "lookahead"),
+    ),
+    Fault(
+        "a-look-back-a-step-too-late",
+        "off by one",
+        LOOKAHEAD,
+        "ops.equal(steps, 0)",
+        "ops.equal(steps, 1)",
+        (R + FEATURES,),
+    ),
+    Fault(
+        "slow-weights-that-stay",
+        "forgotten",
+        LOOKAHEAD,
+        "[ops.where(looks_back, new, before) for new, before in zip(moved, slow)]",
+        "[before for new, before in zip(moved, slow)]",
+        (R + FEATURES,),
+    ),
+    Fault(
+        "a-warm-up-of-rates-that-fall",
+        "factor",
+        DECAY,
+        "(progress.step + 1) / (o.warmup * progress.steps)",
+        "(progress.step + 1) / progress.steps",
+        (B + "test_rates_warm_up_hold_and_fall",),
+    ),
+    Fault(
+        "rates-that-fall-at-once",
+        "forgotten",
+        DECAY,
+        "o.end, o.schedule, o.hold)",
+        "o.end, o.schedule)",
+        (B + "test_rates_warm_up_hold_and_fall",),
     ),
     # ------------------------------------------------------------------ noise and labels
     Fault(
