@@ -96,8 +96,10 @@ def test_points_are_a_function_of_the_seed():
     ],
 )
 def test_a_mixture_that_cannot_be_is_refused(options, said):
+    from ganforge.plugin.options import make_options
+
     with pytest.raises(UsageError, match=said):
-        mixture(GaussianOptions(**options))
+        make_options("data source 'gaussians'", GaussianOptions, options)
 
 
 # ------------------------------------------------------------------ modes

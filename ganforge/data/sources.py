@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ganforge.plugin.dataset import DatasetSource
 from ganforge.plugin.hookspecs import hookimpl
@@ -53,6 +54,15 @@ class GaussianOptions(Options):
         None, gt=0, allow_inf_nan=False, description="of the grid, from mode to mode; 2 unless given"
     )
     count: int = Field(25_600, ge=2, description="how many points to draw")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> GaussianOptions:
+        foreign, own = ("spacing", "radius") if self.kind == "ring" else ("radius", "spacing")
+        if getattr(self, foreign) is not None:
+            raise ValueError(f"kind={self.kind} has no {foreign}; expected {own}")
+        if self.kind == "grid" and self.n is not None and (side := math.isqrt(self.n)) ** 2 != self.n:
+            raise ValueError(f"n={self.n} is no square; a grid has n={side**2} or n={(side + 1) ** 2} modes")
+        return self
 
 
 def _gaussians(options: GaussianOptions, limit: int | None, seed: int) -> Images:
