@@ -12,8 +12,7 @@ from PIL import Image
 from support import BACKENDS, one_line, python
 
 import ganforge
-from ganforge.data.gaussians import load_gaussians, mixture
-from ganforge.data.sources import GaussianOptions
+from ganforge.data.gaussians import GaussianOptions, load_gaussians, mixture
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.metrics.modes import mode_coverage
 

@@ -9,20 +9,50 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from pydantic import Field, model_validator
 
 from ganforge.plugin.dataset import Images
+from ganforge.plugin.options import Options
 
 if TYPE_CHECKING:
-    from ganforge.data.sources import GaussianOptions
+    import numpy as np
 
 COUNTS, SIGMAS = {"ring": 8, "grid": 25}, {"ring": 0.01, "grid": 0.05}
 
 
+class GaussianOptions(Options):
+    """Options of ``--data gaussians``; what is not given is that of the literature."""
+
+    kind: Literal["ring", "grid"] = Field("grid", description="how the modes lie")
+    n: int | None = Field(None, ge=1, le=10_000, description="how many modes; ring 8, grid 25, unless given")
+    sigma: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="deviation of a mode; ring 0.01, grid 0.05, unless given",
+    )
+    radius: float | None = Field(None, gt=0, allow_inf_nan=False, description="of the ring; 1 unless given")
+    spacing: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="of the grid, from mode to mode; 2 unless given"
+    )
+    count: int = Field(25_600, ge=2, description="how many points to draw")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> GaussianOptions:
+        foreign, own = ("spacing", "radius") if self.kind == "ring" else ("radius", "spacing")
+        if getattr(self, foreign) is not None:
+            raise ValueError(f"kind={self.kind} has no {foreign}; expected {own}")
+        if self.kind == "grid" and self.n is not None and (side := math.isqrt(self.n)) ** 2 != self.n:
+            raise ValueError(f"n={self.n} is no square; a grid has n={side**2} or n={(side + 1) ** 2} modes")
+        return self
+
+
 def mixture(options: GaussianOptions) -> tuple[np.ndarray, float]:
     """Return the modes' means, float64 (n, 2), and the standard deviation of each in both directions."""
+    import numpy as np  # when it is drawn: listing plugins needs none
+
     n, sigma = options.n or COUNTS[options.kind], float(options.sigma or SIGMAS[options.kind])
     if options.kind == "ring":
         angles = 2 * math.pi * np.arange(n) / n
@@ -37,6 +67,8 @@ def load_gaussians(options: GaussianOptions, limit: int | None = None, seed: int
 
     A function of the options and ``seed``; not scaled.
     """
+    import numpy as np
+
     means, sigma = mixture(options)
     count = options.count if limit is None else min(options.count, limit)
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x6A055])))

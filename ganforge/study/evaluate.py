@@ -161,8 +161,7 @@ def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> di
 
 def known_mixture(run: Run) -> tuple[np.ndarray, float]:
     """Return the means and the deviation of the mixture that a run on ``--data gaussians`` was trained on."""
-    from ganforge.data.gaussians import mixture
-    from ganforge.data.sources import GaussianOptions
+    from ganforge.data.gaussians import GaussianOptions, mixture
     from ganforge.plugin.registry import load_plugins
 
     config = run.config

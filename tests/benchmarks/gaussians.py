@@ -1,7 +1,7 @@
 """Modes covered of 25 Gaussians on a grid: ``python -m tests.benchmarks.gaussians [--seeds 20] [--json FILE]``.
 
 Every run is a whole ``ganforge.train``, measured on 2,500 new points by ``ganforge.metrics.modes``. A run holds where
-it covers all modes and 95 % of its points are of high quality, of which 98.9 % is what the mixture's own points reach.
+it covers all modes and 95 % of its points are of high quality; of the mixture's own points 98.9 % are.
 ``--json`` is written after each run, and what it holds already is not run again.
 
 The mixture and the rule for modes are those of Lin et al. 2018, "PacGAN", whose code takes 400 epochs of 100,000
@@ -32,8 +32,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 def measure(recipe: str, kind: str, seed: int, steps: int) -> dict[str, Any]:
     """Train one run and return its seed, seconds (of wall clock and of this process) and modes."""
     import ganforge
-    from ganforge.data.gaussians import mixture
-    from ganforge.data.sources import GaussianOptions
+    from ganforge.data.gaussians import GaussianOptions, mixture
     from ganforge.metrics.modes import mode_coverage
 
     options = GaussianOptions(kind=kind)
