@@ -291,7 +291,7 @@ def test_a_step_on_every_backend(backend, tmp_path):
 
 
 def test_pictures_of_an_unbounded_generator_are_clipped_when_drawn(tmp_path):
-    settings = {"data": "critters:count=32", "image_size": 8, "batch_size": 16, "epochs": 1}
+    settings = {"data": "critters:count=32", "image_size": 8, "batch_size": 16, "latent_dim": 16, "epochs": 1}
     made = ganforge.train("mlp:width=8", **settings, runs_dir=str(tmp_path))
     raw = np.asarray(made.generator()(np.full((4, 16), 9.0, np.float32)).detach())
     assert np.abs(raw).max() > 1
