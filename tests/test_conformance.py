@@ -37,6 +37,8 @@ SOUND = [
     ),
     *(Subject("loss", name) for name in ("bce", "least-squares", "hinge", "wasserstein")),
     Subject("dataset", "critters:count=32"),
+    Subject("dataset", "gaussians:count=32"),
+    Subject("architecture", "mlp:width=8"),
     Subject("architecture", "resnet:width=2,discriminator_width=2"),
     Subject("architecture", "lightweight:width=2,discriminator_width=2"),
     Subject("strategy", "diffaugment"),

@@ -12,8 +12,7 @@ from PIL import Image
 from support import BACKENDS, one_line, python
 
 import ganforge
-from ganforge.data.gaussians import load_gaussians, mixture
-from ganforge.data.sources import GaussianOptions
+from ganforge.data.gaussians import GaussianOptions, load_gaussians, mixture
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.metrics.modes import mode_coverage
 
@@ -96,8 +95,10 @@ def test_points_are_a_function_of_the_seed():
     ],
 )
 def test_a_mixture_that_cannot_be_is_refused(options, said):
+    from ganforge.plugin.options import make_options
+
     with pytest.raises(UsageError, match=said):
-        mixture(GaussianOptions(**options))
+        make_options("data source 'gaussians'", GaussianOptions, options)
 
 
 # ------------------------------------------------------------------ modes
@@ -290,7 +291,7 @@ def test_a_step_on_every_backend(backend, tmp_path):
 
 
 def test_pictures_of_an_unbounded_generator_are_clipped_when_drawn(tmp_path):
-    settings = {"data": "critters:count=32", "image_size": 8, "batch_size": 16, "epochs": 1}
+    settings = {"data": "critters:count=32", "image_size": 8, "batch_size": 16, "latent_dim": 16, "epochs": 1}
     made = ganforge.train("mlp:width=8", **settings, runs_dir=str(tmp_path))
     raw = np.asarray(made.generator()(np.full((4, 16), 9.0, np.float32)).detach())
     assert np.abs(raw).max() > 1

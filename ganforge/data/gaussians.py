@@ -9,46 +9,66 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from pydantic import Field, model_validator
 
-from ganforge.errors import UsageError
 from ganforge.plugin.dataset import Images
+from ganforge.plugin.options import Options
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COUNTS, SIGMAS = {"ring": 8, "grid": 25}, {"ring": 0.01, "grid": 0.05}
 
 
-def mixture(options: Any) -> tuple[np.ndarray, float]:
-    """Return the modes' means, float64 (n, 2), and the standard deviation of each in both directions.
+class GaussianOptions(Options):
+    """Options of ``--data gaussians``; what is not given is that of the literature."""
 
-    Raises:
-        UsageError: a grid whose ``n`` is no square, or an option that the other kind has.
-    """
-    kind, foreign = options.kind, "spacing" if options.kind == "ring" else "radius"
-    if getattr(options, foreign) is not None:
-        raise UsageError(f"gaussians: kind={kind} has no {foreign}; expected {_own(kind)}")
-    n = options.n or COUNTS[kind]
-    sigma = float(options.sigma or SIGMAS[kind])
-    if kind == "ring":
+    kind: Literal["ring", "grid"] = Field("grid", description="how the modes lie")
+    n: int | None = Field(None, ge=1, le=10_000, description="how many modes; ring 8, grid 25, unless given")
+    sigma: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="deviation of a mode; ring 0.01, grid 0.05, unless given",
+    )
+    radius: float | None = Field(None, gt=0, allow_inf_nan=False, description="of the ring; 1 unless given")
+    spacing: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="of the grid, from mode to mode; 2 unless given"
+    )
+    count: int = Field(25_600, ge=2, description="how many points to draw")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> GaussianOptions:
+        foreign, own = ("spacing", "radius") if self.kind == "ring" else ("radius", "spacing")
+        if getattr(self, foreign) is not None:
+            raise ValueError(f"kind={self.kind} has no {foreign}; expected {own}")
+        if self.kind == "grid" and self.n is not None and (side := math.isqrt(self.n)) ** 2 != self.n:
+            raise ValueError(f"n={self.n} is no square; a grid has n={side**2} or n={(side + 1) ** 2} modes")
+        return self
+
+
+def mixture(options: GaussianOptions) -> tuple[np.ndarray, float]:
+    """Return the modes' means, float64 (n, 2), and the standard deviation of each in both directions."""
+    import numpy as np  # when it is drawn: listing plugins needs none
+
+    n, sigma = options.n or COUNTS[options.kind], float(options.sigma or SIGMAS[options.kind])
+    if options.kind == "ring":
         angles = 2 * math.pi * np.arange(n) / n
         return (options.radius or 1.0) * np.stack([np.cos(angles), np.sin(angles)], 1), sigma
     side = math.isqrt(n)
-    if side**2 != n:
-        raise UsageError(f"gaussians: n={n} is no square; a grid has n={side**2} or n={(side + 1) ** 2} modes")
     line = (options.spacing or 2.0) * (np.arange(side) - (side - 1) / 2)
     return np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(n, 2), sigma
 
 
-def _own(kind: str) -> str:
-    return "radius" if kind == "ring" else "spacing"
-
-
-def load_gaussians(options: Any, limit: int | None = None, seed: int = 0) -> Images:
+def load_gaussians(options: GaussianOptions, limit: int | None = None, seed: int = 0) -> Images:
     """Return ``options.count`` points (fewer with ``limit``), float32 (N, 2), labelled with their modes.
 
     A function of the options and ``seed``; not scaled.
     """
+    import numpy as np
+
     means, sigma = mixture(options)
     count = options.count if limit is None else min(options.count, limit)
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x6A055])))

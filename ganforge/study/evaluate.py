@@ -161,11 +161,13 @@ def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> di
 
 def known_mixture(run: Run) -> tuple[np.ndarray, float]:
     """Return the means and the deviation of the mixture that a run on ``--data gaussians`` was trained on."""
-    from ganforge.data.gaussians import mixture
+    from ganforge.data.gaussians import GaussianOptions, mixture
     from ganforge.plugin.registry import load_plugins
 
     config = run.config
-    return mixture(load_plugins(config.plugins).choose("dataset", config.data).options)
+    options = load_plugins(config.plugins).choose("dataset", config.data).options
+    assert isinstance(options, GaussianOptions)
+    return mixture(options)
 
 
 def training_images(run: Run) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -182,20 +183,20 @@ class Batches:
         return Batch(pictures, _labels(BATCH) if self.labelled else None)
 
 
-def small_networks() -> tuple[Any, Any]:
-    """Return dense networks for pictures of 8 x 8: quick to compile."""
+def small_networks(shape: tuple[int, ...] = (SIDE, SIDE, 3)) -> tuple[Any, Any]:
+    """Return dense networks for pictures of 8 x 8, or other data: quick to compile."""
     with seeded(3), dtype_policy("float32"):
         generator = keras.Sequential(
             [
                 layers.Input((LATENT,)),
                 layers.Dense(16, activation="relu"),
-                layers.Dense(SIDE * SIDE * 3, activation="tanh", dtype="float32"),
-                layers.Reshape((SIDE, SIDE, 3)),
+                layers.Dense(math.prod(shape), activation="tanh", dtype="float32"),
+                layers.Reshape(shape),
             ]
         )
         discriminator = keras.Sequential(
             [
-                layers.Input((SIDE, SIDE, 3)),
+                layers.Input(shape),
                 layers.Flatten(),
                 layers.Dense(16),
                 layers.LeakyReLU(0.2),
@@ -206,11 +207,15 @@ def small_networks() -> tuple[Any, Any]:
 
 
 def small_engine(
-    registry: Registry, strategies: Sequence[Strategy] = (), loss: Any = None, loss_options: Any = None
+    registry: Registry,
+    strategies: Sequence[Strategy] = (),
+    loss: Any = None,
+    loss_options: Any = None,
+    shape: tuple[int, ...] = (SIDE, SIDE, 3),
 ) -> Engine:
     """Return an engine of small networks."""
     return Engine(
-        *small_networks(),
+        *small_networks(shape),
         loss or registry.get("loss", "bce").value,
         loss_options=loss_options,
         strategies=strategies,

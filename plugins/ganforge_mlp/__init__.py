@@ -8,7 +8,7 @@ import math
 from typing import Literal
 
 import keras
-from keras import layers
+from keras import initializers, layers
 from pydantic import Field
 
 from ganforge import Architecture, Options, hookimpl
@@ -20,12 +20,17 @@ class MLPOptions(Options):
     activation: Literal["leaky_relu", "relu", "elu", "gelu", "silu", "tanh"] = Field(
         "leaky_relu", description="after each hidden layer"
     )
+    bias: float = Field(
+        2.0, ge=0, description="deviation of the biases of D's first layer at the start; others a quarter"
+    )
 
 
-def _hidden(x, options):
+def _hidden(x, options, first):
     # He's initialisation keeps the size of what rectifiers pass on (He et al. 2015, "Delving Deep into Rectifiers").
-    for _ in range(options.layers):
-        x = layers.Dense(options.width, kernel_initializer="he_normal")(x)
+    # With biases of 0 every first unit would bend at the origin alone, and D would tell modes far from it apart late.
+    for n in range(options.layers):
+        bias = initializers.RandomNormal(0.0, options.bias * (1 if first and n == 0 else 0.25))
+        x = layers.Dense(options.width, kernel_initializer="he_normal", bias_initializer=bias)(x)
         leaky = options.activation == "leaky_relu"
         x = (layers.LeakyReLU(0.2) if leaky else layers.Activation(options.activation))(x)
     return x
@@ -34,7 +39,7 @@ def _hidden(x, options):
 def generator(image_shape, latent_dim, options):
     """(B, latent_dim) -> (B, *image_shape), without bounds."""
     inputs = keras.Input((latent_dim,))
-    x = layers.Dense(math.prod(image_shape), dtype="float32")(_hidden(inputs, options))
+    x = layers.Dense(math.prod(image_shape), dtype="float32")(_hidden(inputs, options, first=False))
     if len(image_shape) > 1:
         x = layers.Reshape(image_shape, dtype="float32")(x)
     return keras.Model(inputs, x, name="generator")
@@ -44,7 +49,9 @@ def discriminator(image_shape, options):
     """(B, *image_shape) -> (B, 1) logits. Without batch statistics, so that a verdict is one sample's own."""
     inputs = keras.Input(image_shape)
     x = layers.Flatten()(inputs) if len(image_shape) > 1 else inputs
-    return keras.Model(inputs, layers.Dense(1, dtype="float32")(_hidden(x, options)), name="discriminator")
+    return keras.Model(
+        inputs, layers.Dense(1, dtype="float32")(_hidden(x, options, first=True)), name="discriminator"
+    )
 
 
 @hookimpl
@@ -56,7 +63,7 @@ def register_architectures(register):
             discriminator=discriminator,
             options=MLPOptions,
             summary="Dense layers for data that are not pictures; the generator has no bounds",
-            defaults={"latent_dim": 16, "learning_rate": 1e-3, "beta_1": 0.0, "batch_size": 256},
+            defaults={"latent_dim": 2, "learning_rate": 2e-3, "beta_1": 0.0, "batch_size": 256},
             bounded=False,
         )
     )

@@ -28,7 +28,7 @@ def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: A
 
 @check("dataset")
 def gives_pictures(case: Any) -> None:
-    """uint8 (N, side, side, channels), for several sizes."""
+    """uint8 (N, side, side, channels), for several sizes; or vectors, float32 (N, D)."""
     from ganforge.plugin.dataset import Images
 
     case.hopeless = True
@@ -36,17 +36,28 @@ def gives_pictures(case: Any) -> None:
         images = load(case, size, channels)
         if not isinstance(images, Images):
             raise Nonconformity(f"load returned {type(images).__name__}", "return ganforge.Images(array=…, …)")
+        if images.array.ndim == 2:
+            _hold_to_vectors(images.array)
+            continue
         expected = (len(images), size, size, channels)
         if images.array.dtype != np.uint8 or tuple(images.array.shape) != expected:
             raise Nonconformity(
                 f"asked for {size}x{size} with {channels} channel(s), array is {images.array.dtype} "
                 f"{tuple(images.array.shape)}",
-                "give uint8 of the shape (N, image_size, image_size, channels)",
+                "give uint8 of the shape (N, image_size, image_size, channels), or vectors, float32 (N, D)",
             )
         if len(images) < 2:
             raise Nonconformity(f"there are {len(images)} pictures", "give at least 2")
     case.hopeless = False
     case.facts["pictures"] = len(load(case))
+
+
+def _hold_to_vectors(array: np.ndarray) -> None:
+    if len(array) < 2 or array.dtype != np.float32 or not array.shape[1] or not np.isfinite(array).all():
+        raise Nonconformity(
+            f"the vectors are {array.dtype} {array.shape}, or not finite",
+            "give at least 2, float32 of the shape (N, D), each number finite",
+        )
 
 
 @check("dataset")
@@ -60,7 +71,7 @@ def heeds_the_limit(case: Any) -> None:
 def uses_the_whole_range(case: Any) -> None:
     """Values of 0…255, and pictures that differ."""
     array = np.asarray(load(case).array)
-    if array.max() <= 1:
+    if array.ndim == 4 and array.max() <= 1:
         raise Nonconformity(
             "no value is above 1, as if pictures were floats in [0, 1]", "multiply by 255 before making uint8 of them"
         )
@@ -126,8 +137,8 @@ def trains(case: Any) -> None:
     from ganforge.plugin.types import Progress
     from ganforge.testing.cases import BATCH, SIDE, small_engine
 
-    batches = Batches(load(case, SIDE).array, BATCH, seed=0)
-
-    lines = [step.read() for step in small_engine(case.registry).steps(batches, lambda s: Progress(s, 5, 0, 1), 0, 5)]
+    array = load(case, SIDE).array
+    batches, engine = Batches(array, BATCH, seed=0), small_engine(case.registry, shape=array.shape[1:])
+    lines = [step.read() for step in engine.steps(batches, lambda s: Progress(s, 5, 0, 1), 0, 5)]
     if not np.isfinite([list(line.values()) for line in lines]).all():
         raise Nonconformity("the losses are not finite", "look at the pictures: ganforge train --data … --dry-run")
