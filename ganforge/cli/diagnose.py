@@ -60,8 +60,8 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
             out.print(_healthy(evidence), markup=False)
     if left_out := not_looked_at(evidence):
         out.print(
-            f"Not looked at: {', '.join(left_out)}. With the loss '{evidence.loss}' logits have no zero of their own, "
-            "so that there is no D(real).",
+            f"Not looked at: {', '.join(left_out)}. With the loss '{evidence.loss}' logits have no zero of their "
+            "own, so that there is no D(real).",
             markup=False,
         )
     if evidence.evaluation is None:
