@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def train(
     arch: str = "dcgan",
-    balance: str | Sequence[str] = (),
+    balance: str | Sequence[str] | None = None,
     *,
     observers: Sequence[object] = (),
     **settings: Any,
@@ -26,9 +26,10 @@ def train(
 
     Args:
         arch: ``NAME`` or ``NAME:key=value,…``, as on the command line.
-        balance: strategies, in the order they compose.
+        balance: strategies, in the order they compose; ``none`` for none where the architecture recommends some.
         observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
-        settings: any field of ``ganforge.training.config.TrainConfig``: ``data``, ``epochs``, ``seed``, …
+        settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,
+            ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, …
 
     Raises:
         UsageError: a name, option or value will not do, or an observer would never be called.

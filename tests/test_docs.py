@@ -136,7 +136,13 @@ def test_every_whole_example_loads_as_a_plugin(tmp_path):
     registry = load_plugins(files)
     brought = {entry.name for kind in registry.entries for entry in registry.of(kind) if entry.sha256}
     architectures = {"tiny", "tiny-conditional"}
-    assert brought == architectures | {"my-input-noise", "slow-when-winning", "gradient-norm", "absolute", "discs"}
+    assert brought == architectures | {
+        "my-input-noise",
+        "slow-when-winning",
+        "gradient-norm",
+        "absolute",
+        "discs",
+    } | {"nadam", "printer"}
     assert [plugin for plugin, _ in registry.observers if plugin.startswith(str(tmp_path))]
 
 

@@ -31,7 +31,7 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
     planned = [name for name in dict.fromkeys(k for line in metrics for k in line) if _changes(metrics, name)]
     pairs = judged_in_pairs(metrics)
     heights = [3, 2, *([1.4] if pairs else []), *([1.2] if planned else [])]
-    figure = Figure(figsize=(8, 1.1 + 0.82 * sum(heights) + 0.15 * bool(planned)), dpi=160, layout="constrained")
+    figure = Figure(figsize=(8, 5.2 + 1.2 * bool(planned) + 1.2 * pairs), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _lines(
