@@ -19,6 +19,8 @@ KNOWN_DEFAULTS: dict[str, type[int] | type[float]] = {
     "beta_1": float,
     "batch_size": int,
 }
+# By name, as on the command line; of ``ema`` and ``image_size`` a number as well.
+NAMED_DEFAULTS = {"loss": "loss", "balance": "strategy", "optimizer": "optimizer", "ema": None, "image_size": None}
 SIZES = ((8, 3), (16, 3), (28, 1), (32, 3), (48, 3), (64, 1))
 BOUNDED = ("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "relu", "softplus")
 
@@ -172,10 +174,15 @@ def honours_options(case: Any) -> None:
 def known_defaults(case: Any) -> None:
     """``defaults`` names settings that exist."""
     for name, value in case.value.defaults.items():
+        if name in NAMED_DEFAULTS:
+            kind = NAMED_DEFAULTS[name]
+            for text in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ():
+                if kind is not None and text != "none":
+                    case.registry.choose(kind, text)
+            continue
         if name not in KNOWN_DEFAULTS:
-            raise Nonconformity(
-                f"defaults has '{name}', which nothing reads", f"known are {', '.join(KNOWN_DEFAULTS)}"
-            )
+            known = ", ".join((*KNOWN_DEFAULTS, *NAMED_DEFAULTS))
+            raise Nonconformity(f"defaults has '{name}', which nothing reads", f"known are {known}")
         if not isinstance(value, (int, KNOWN_DEFAULTS[name])) or isinstance(value, bool) or value < 0:
             raise Nonconformity(f"defaults has {name}={value!r}", f"give a positive {KNOWN_DEFAULTS[name].__name__}")
 
@@ -326,13 +333,10 @@ def works_in_bfloat16(case: Any) -> None:
         case.build(case.size, precision="mixed_bfloat16"), ((case.latent_dim,), (case.size, case.size, 3))
     ):
         output = model.compute_output_spec(_spec(case, takes))
-        if "float32" not in str((output[LOGITS] if isinstance(output, Mapping) else output).dtype):
+        if "float32" not in str((output["logits"] if isinstance(output, Mapping) else output).dtype):
             raise Advice(
                 f"give the {model.name}'s last layer dtype='float32', so that it is exact in mixed precision"
             )
-
-
-LOGITS = "logits"
 
 
 def _spec(case: Any, takes: tuple[int, ...]) -> Any:
