@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ganforge import __version__
 from ganforge.files import write_atomic
+from ganforge.plugin.hookspecs import HOOK_API_VERSION
 
 if TYPE_CHECKING:
     from ganforge.plugin.registry import Registry
@@ -60,7 +61,7 @@ def _file() -> Path:
         (p.name, p.value, *((p.dist.name, p.dist.version) if p.dist else ()), _changed(p.value))
         for p in importlib.metadata.entry_points(group="ganforge")
     )
-    key = [__version__, sys.prefix, os.environ.get("GANFORGE_DISABLE_PLUGINS", ""), points]
+    key = [__version__, HOOK_API_VERSION, sys.prefix, os.environ.get("GANFORGE_DISABLE_PLUGINS", ""), points]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     root = os.environ.get("GANFORGE_CACHE_DIR") or platformdirs.user_cache_dir("ganforge", appauthor=False)
     return Path(root) / "names" / f"{digest}.json"

@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   ganforge new-plugin tiny
   ganforge new-plugin slow-start --strategy
+  ganforge new-plugin lion --kind optimizer
 """
 
 
@@ -22,16 +23,22 @@ Examples:
 @click.option("--strategy", "kind", flag_value="strategy", help="A balancing strategy with a schedule and a state.")
 @click.option("--loss", "kind", flag_value="loss", help="An adversarial loss.")
 @click.option("--dataset", "kind", flag_value="dataset", help="A source of pictures.")
+@click.option("--optimizer", "kind", flag_value="optimizer", help="A way to move weights.")
+@click.option("--logger", "kind", flag_value="logger", help="A place that a run's numbers go to.")
+@click.option("--kind", "chosen", metavar="KIND", help="The same by name: --kind optimizer.")
 @click.option(
     "--directory", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to write it. [default: .]"
 )
-def command(name: str, kind: str, directory: Path) -> None:
+def command(name: str, kind: str, chosen: str | None, directory: Path) -> None:
     """Write a small plugin package, ganforge-NAME, that installs, passes its tests and trains at once."""
     from rich.markup import escape
 
+    from ganforge.errors import UsageError, closest
     from ganforge.scaffold import CHECKED, trial, write_plugin
 
-    kind = kind if isinstance(kind, str) else "architecture"
+    kind = chosen or (kind if isinstance(kind, str) else "architecture")
+    if kind not in CHECKED:
+        raise UsageError(f"invalid --kind {kind}: expected {', '.join(CHECKED)}.{closest(kind, CHECKED)}")
     folder = write_plugin(name, kind, directory)
     name = folder.name.removeprefix("ganforge-")
     out = console()

@@ -64,6 +64,8 @@ def _text(entry: Entry) -> str:
     parts = [inspect.getdoc(entry.value) if KINDS[entry.kind].by_class else entry.value.summary]
     if entry.kind == "architecture":
         parts.append(inspect.getdoc(inspect.getmodule(entry.value.generator)))
+    elif entry.kind in ("optimizer", "logger"):
+        parts.append(inspect.getdoc(entry.value.build if entry.kind == "optimizer" else entry.value.make))
     elif entry.kind == "loss":
         parts += [inspect.getdoc(entry.value.discriminator), inspect.getdoc(entry.value.generator)]
     paragraphs = [paragraph for part in parts if part for paragraph in part.split("\n\n")]

@@ -15,7 +15,10 @@ from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.plugin.kinds import KINDS
 
 # What is checked of each kind: small options, so that it takes seconds.
-CHECKED = {"architecture": "{name}:width=8", "strategy": "{name}", "loss": "{name}", "dataset": "{name}:count=64"}
+CHECKED = {
+    **{"architecture": "{name}:width=8", "strategy": "{name}", "loss": "{name}", "dataset": "{name}:count=64"},
+    **{"optimizer": "{name}", "logger": "{name}"},
+}
 
 
 def trial(name: str, kind: str) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,16 @@ from keras import layers
 from ganforge.engine.engine import Engine
 from ganforge.engine.networks import build_networks, dtype_policy, seeded
 from ganforge.engine.randomness import Random, fixed_latents, step_key
+from ganforge.engine.verdict import LOGITS
 from ganforge.errors import UsageError
+from ganforge.plugin.calling import call_by_name, parameters
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.types import Batch, Progress
+from ganforge.testing.probes import plans
+
+Features = tuple[str, ...] | None
 
 STEPS = 20
 BATCH, LATENT, SIDE = 4, 8, 8
@@ -77,8 +83,47 @@ class Case:
     def training(self) -> Trained:
         """Twenty steps with the plugin under check on small networks, and the same twenty again."""
         if self.entry.kind == "loss":
-            return train(small_engine(self.registry, loss=self.value, loss_options=self.options))
-        return train(small_engine(self.registry, [self.strategy()]))
+            return train(self.small(loss=self.value, loss_options=self.options))
+        if self.entry.kind == "optimizer":
+            return train(small_engine(self.registry, optimizers=(self.optimizer(), self.optimizer())))
+        return train(self.small([self.strategy()]))
+
+    def optimizer(self, options: Options | None = None) -> Any:
+        """Return what the optimizer under check builds."""
+        return call_by_name(self.value.build)(options=options or self.options)
+
+    def small(self, strategies: Sequence[Strategy] = (), **more: Any) -> Engine:
+        """Return an engine of small networks that have what the plugin under check asks for."""
+        return small_engine(self.registry, strategies, features=self.features, **more)
+
+    @cached_property
+    def features(self) -> Features:
+        """The features of a discriminator that it asks for: those that a loss names, or one tensor."""
+        askers = [self.value.discriminator, self.value.generator] if self.entry.kind == "loss" else []
+        hook = getattr(self.value, "discriminator_penalty", None) or getattr(self.value, "penalty", None)
+        named = [name for f in (*askers, hook) if callable(f) for name in parameters(f)]
+        if not {"real_features", "fake_features"} & set(named):
+            return None
+        seen = AnyFeature()
+        if self.entry.kind == "loss":
+            with suppress(Exception):  # what takes a tensor fails on a dict
+                call_by_name(askers[0])(
+                    **dict.fromkeys(
+                        ("real_logits", "fake_logits", "real_labels", "fake_labels"), keras.ops.ones((2, 1))
+                    ),
+                    real_features=seen,
+                    fake_features=seen,
+                    options=self.options,
+                )
+        return tuple(seen)
+
+
+class AnyFeature(dict[str, Any]):
+    """Features that have whatever is asked of them, and remember it."""
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = keras.ops.ones((2, 3))
+        return self[name]
 
 
 class ArchitectureCase(Case):
@@ -164,6 +209,7 @@ class Trained:
     resumed: list[dict[str, float]]
     unmoved: list[str]
     traces: dict[str, int]
+    drifted: list[str]
 
 
 class Batches:
@@ -183,8 +229,11 @@ class Batches:
         return Batch(pictures, _labels(BATCH) if self.labelled else None)
 
 
-def small_networks(shape: tuple[int, ...] = (SIDE, SIDE, 3)) -> tuple[Any, Any]:
-    """Return dense networks for pictures of 8 x 8, or other data: quick to compile."""
+def small_networks(shape: tuple[int, ...] = (SIDE, SIDE, 3), features: Features = None) -> tuple[Any, Any]:
+    """Return dense networks for pictures of 8 x 8, or other data: quick to compile.
+
+    ``features``: None for logits alone, names for a dict of features, an empty tuple for one tensor.
+    """
     with seeded(3), dtype_policy("float32"):
         generator = keras.Sequential(
             [
@@ -194,15 +243,13 @@ def small_networks(shape: tuple[int, ...] = (SIDE, SIDE, 3)) -> tuple[Any, Any]:
                 layers.Reshape(shape),
             ]
         )
-        discriminator = keras.Sequential(
-            [
-                layers.Input(shape),
-                layers.Flatten(),
-                layers.Dense(16),
-                layers.LeakyReLU(0.2),
-                layers.Dense(1, dtype="float32"),
-            ]
-        )
+        inputs = layers.Input(shape)
+        hidden = layers.LeakyReLU(0.2)(layers.Dense(16)(layers.Flatten()(inputs)))
+        logits = layers.Dense(1, dtype="float32")(hidden)
+        outputs: Any = logits
+        if features is not None:
+            outputs = {"logits": logits, "features": dict.fromkeys(features, hidden) if features else hidden}
+        discriminator = keras.Model(inputs, outputs)
     return generator, discriminator
 
 
@@ -212,17 +259,18 @@ def small_engine(
     loss: Any = None,
     loss_options: Any = None,
     shape: tuple[int, ...] = (SIDE, SIDE, 3),
+    features: Features = None,
+    **more: Any,
 ) -> Engine:
-    """Return an engine of small networks."""
+    """Return an engine of small networks; it keeps a running mean where a strategy plans one's decay."""
+    if any("ema_decay" in plans([strategy], stop=1, empty=True)[0] for strategy in strategies):
+        more = {"ema": 0.9, **more}
     return Engine(
-        *small_networks(shape),
+        *small_networks(shape, features),
         loss or registry.get("loss", "bce").value,
         loss_options=loss_options,
         strategies=strategies,
-        batch_size=BATCH,
-        latent_dim=LATENT,
-        learning_rate=1e-3,
-        seed=1,
+        **{"batch_size": BATCH, "latent_dim": LATENT, "learning_rate": 1e-3, "seed": 1, **more},
     )
 
 
@@ -238,11 +286,11 @@ def run(engine: Engine, start: int, stop: int, side: int = SIDE, total: int = ST
 
 def train(engine: Engine, side: int = SIDE) -> Trained:
     """Train twenty steps; then the same again from the start, and again from the state kept in the middle."""
-    begun = _kept(engine)
+    begun = kept_all(engine)
     first = run(engine, 0, STEPS // 2, side)
-    middle = _kept(engine)
+    middle = kept_all(engine)
     lines = first + run(engine, STEPS // 2, STEPS, side)
-    ended = _kept(engine)
+    ended = kept_all(engine)
     unmoved = [
         variable.path
         for name, variable in engine.variables()
@@ -252,10 +300,30 @@ def train(engine: Engine, side: int = SIDE) -> Trained:
     again = run(engine, 0, STEPS // 2, side)
     engine.set_state(*middle)
     resumed = run(engine, STEPS // 2, STEPS, side)
-    return Trained(lines, again, resumed, unmoved, dict(engine.adapter.traces))
+    last = kept_all(engine)[0]
+    drifted = [name for name, array in ended[0].items() if not np.array_equal(array, last[name], equal_nan=True)]
+    return Trained(lines, again, resumed, unmoved, dict(engine.adapter.traces), drifted)
 
 
-def _kept(engine: Engine) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def kept(engine: Engine) -> dict[str, np.ndarray]:
+    """Return every variable of an engine: weights, statistics, optimizers, states.
+
+    Two engines of the same networks have the same names: layers, which a process numbers, are left out.
+    """
+    arrays = kept_all(engine)[0].items()
+    ours = ("generator/", "discriminator/")
+    names = {name: f"/{name.rpartition('/')[2]}" if name.startswith(ours) else "" for name, _ in arrays}
+    return {"/".join(name.split("/")[:2]) + names[name]: array for name, array in arrays}
+
+
+def one_update(engine: Engine, name: str, step: int = 0, side: int = SIDE) -> None:
+    """Make one update of an engine on a batch, outside the loop."""
+    plan = engine.planner.plan(Progress(step, STEPS, 0, 1), {})
+    batch = Batches(side, is_labelled(engine.generator)).extra(step, 0)
+    engine.update(name, engine.due(step))(batch, engine.planner.vector(plan), step_key(engine.seed, step, 0))
+
+
+def kept_all(engine: Engine) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays, rest = engine.get_state()
     return {name: np.array(array) for name, array in arrays.items()}, json.loads(json.dumps(rest))
 
@@ -285,6 +353,8 @@ def outputs(model: Any, inputs: np.ndarray) -> np.ndarray:
     if is_labelled(model):
         given = [given, keras.ops.convert_to_tensor(_labels(len(inputs)))]
     result = model(given, training=False)
+    if isinstance(result, Mapping):
+        result = result[LOGITS]
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.stop_gradient(result), "float32")))
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.plugin.calling import strategy_hooks
-from ganforge.plugin.hookspecs import TRACED_HOOKS
+from ganforge.plugin.calling import implementation, reads_state, strategy_hooks
+from ganforge.plugin.hookspecs import SINCE_2, TRACED_HOOKS
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.testing.framework import Nonconformity
 
@@ -32,6 +32,9 @@ def signals(step: int) -> dict[str, float]:
         "d_real": accuracy,
         "d_fake": 1.0 - accuracy,
         "d_accuracy": accuracy,
+        "d_real_sign": 2.0 * accuracy - 1.0,
+        "d_real_logit": 4.0 * accuracy - 2.0,
+        "d_fake_logit": 2.0 - 4.0 * accuracy,
     }
 
 
@@ -57,9 +60,40 @@ def behaviour(case: Any, options: Any) -> str | None:
             *(plans([case.strategy(options)], stop=10 * STEPS, d_accuracy=a) for a in (0.5, 1.0)),
         ]
         made, done = configured(case, options), traced(case, options)
+        trained = trajectory(case, options) if speaks_version_2(case.value) else []
     except UsageError:
         return None
-    return json.dumps([planned, made, {name: np.round(value, 6).tolist() for name, value in done.items()}])
+    return json.dumps([planned, made, {name: np.round(value, 6).tolist() for name, value in done.items()}, trained])
+
+
+def speaks_version_2(strategy: Any) -> bool:
+    """Say whether a strategy does what only training shows: hooks of version 2, a device state, lazy penalties."""
+    hooks = (implementation(strategy, hook) for hook in TRACED_HOOKS if hook in SINCE_2)
+    return strategy.lazy or any(hooks) or bool(reads_state(strategy))
+
+
+def trajectory(case: Any, options: Any, steps: int = 12) -> list[dict[str, float]]:
+    """Return the metrics of a few steps of small networks."""
+    from ganforge.testing.cases import run
+
+    return run(case.small([case.strategy(options)]), 0, steps, total=steps)
+
+
+def first_state(strategy: Any) -> Any:
+    """Return the device state that a strategy begins with on small networks, as tensors; None without one."""
+    import keras
+
+    from ganforge.engine.state import DeviceState
+    from ganforge.testing.cases import BATCH, SIDE, small_networks
+
+    generator, discriminator = small_networks()
+    given = {
+        "image_shape": (SIDE, SIDE, 3),
+        "batch_size": BATCH,
+        "generator_weights": [keras.ops.convert_to_numpy(v.value) for v in generator.trainable_variables],
+        "discriminator_weights": [keras.ops.convert_to_numpy(v.value) for v in discriminator.trainable_variables],
+    }
+    return DeviceState([strategy], given).read().get(strategy.name)
 
 
 def configured(case: Any, options: Any) -> list[Any]:
@@ -87,6 +121,7 @@ def traced(case: Any, options: Any, strategy: Any = None) -> dict[str, np.ndarra
     """Return what the traced hooks give for fixed pictures, labels, controls and random numbers."""
     import keras
 
+    from ganforge.engine.door import result_of
     from ganforge.testing.cases import BATCH, SIDE, random_numbers, some_pictures, tensors
 
     strategy = strategy or case.strategy(options)
@@ -100,7 +135,8 @@ def traced(case: Any, options: Any, strategy: Any = None) -> dict[str, np.ndarra
         for name, argument in (("discriminator_images", images), ("discriminator_labels", labels)):
             if hook := hooks.get(name):
                 given = {name.removeprefix("discriminator_"): argument, **common}
-                result = hook(**given, random=random_numbers(case.idle_engine))
+                returned = hook(**given, random=random_numbers(case.idle_engine), state=first_state(strategy))
+                result = result_of(strategy.name, name, returned, None)
                 _require_same_form(name, result, argument)
                 done[f"{name}, real={real}"] = np.asarray(keras.ops.convert_to_numpy(result))
     return done

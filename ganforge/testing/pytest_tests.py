@@ -34,6 +34,16 @@ def dataset_tests(*specs: str, plugins: Sequence[str] = ()) -> Callable[..., Non
     return _tests("dataset", specs, plugins)
 
 
+def optimizer_tests(*specs: str, plugins: Sequence[str] = ()) -> Callable[..., None]:
+    """Return a test function that holds optimizers to the contract; arguments as ``architecture_tests``."""
+    return _tests("optimizer", specs, plugins)
+
+
+def logger_tests(*specs: str, plugins: Sequence[str] = ()) -> Callable[..., None]:
+    """Return a test function that holds loggers to the contract; arguments as ``architecture_tests``."""
+    return _tests("logger", specs, plugins)
+
+
 def _tests(kind: str, specs: Sequence[str], plugins: Sequence[str]) -> Callable[..., None]:
     import pytest
 

@@ -7,7 +7,10 @@ from ganforge.testing.checks import (  # noqa: F401
     architecture,
     common,
     dataset,
+    logger,
     loss,
+    optimizer,
     strategy,
+    traced,
     training,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ BOUNDED = ("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "relu", "s
 
 @check("architecture", everywhere=True)
 def builds(case: Any) -> None:
-    """(B, latent_dim) gives (B, H, W, C), and (B, H, W, C) gives (B, 1)."""
+    """(B, latent_dim) gives (B, H, W, C), and that logits (B, 1) or (B, …).
+
+    A dict of ``logits`` and ``features`` will do as well.
+    """
     case.hopeless = True
     generator, discriminator = case.networks
     case.hopeless = False
@@ -60,10 +64,14 @@ def images_in_range(case: Any) -> None:
         refill(generator, seed, scale=3.0)
         pictures = outputs(generator, some_latents(8, case.latent_dim, seed))
         lowest, highest = min(lowest, float(pictures.min())), max(highest, float(pictures.max()))
+    if not getattr(case.value, "bounded", True):
+        if not math.isfinite(lowest + highest):
+            raise Nonconformity("the generator's pictures are not finite", "look for a division that reaches 0")
+        return
     if lowest < -1.001 or highest > 1.001:
         raise Nonconformity(
             f"the generator's pictures reach from {lowest:.3g} to {highest:.3g}; expected [-1, 1]",
-            "end the generator with activation='tanh', or say Architecture(bounded=False)",
+            "end the generator with activation='tanh', or say Architecture(…, bounded=False)",
         )
     if lowest > -0.01:
         raise Nonconformity(
@@ -107,6 +115,7 @@ def classes_matter(case: Any) -> None:
 @check("architecture")
 def logits(case: Any) -> None:
     """The discriminator gives logits, not probabilities."""
+    from ganforge.engine.networks import output_spec
     from ganforge.testing.cases import outputs, refill, some_pictures
 
     _, discriminator = case.build(case.size)
@@ -115,7 +124,11 @@ def logits(case: Any) -> None:
         refill(discriminator, seed, scale=3.0)
         verdicts = outputs(discriminator, some_pictures(16, case.size, seed=seed))
         lowest, highest = min(lowest, float(verdicts.min())), max(highest, float(verdicts.max()))
-    activation = getattr(getattr(discriminator.layers[-1], "activation", None), "__name__", "")
+    # Beside features, the last layer need not be the logits'.
+    labels = [()] if case.value.conditional else []
+    output = output_spec(discriminator, (case.size, case.size, 3), *labels)
+    last = None if isinstance(output, Mapping) else discriminator.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
     if lowest >= 0 or activation in BOUNDED:
         what = f"end with {activation}" if activation in BOUNDED else f"lie between {lowest:.3g} and {highest:.3g}"
         raise Nonconformity(
@@ -313,7 +326,8 @@ def works_in_bfloat16(case: Any) -> None:
     for model, takes in zip(
         case.build(case.size, precision="mixed_bfloat16"), ((case.latent_dim,), (case.size, case.size, 3))
     ):
-        if "float32" not in str(model.compute_output_spec(_spec(case, takes)).dtype):
+        output = model.compute_output_spec(_spec(case, takes))
+        if "float32" not in str((output["logits"] if isinstance(output, Mapping) else output).dtype):
             raise Advice(
                 f"give the {model.name}'s last layer dtype='float32', so that it is exact in mixed precision"
             )

@@ -7,33 +7,37 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.errors import UsageError
+from ganforge.errors import UsageError, reason
 from ganforge.plugin.calling import call_by_name
 from ganforge.testing.checks.common import below, candidates, changed
-from ganforge.testing.framework import Advice, Nonconformity, check
+from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 from ganforge.testing.probes import require_finite, require_one_compilation
 
 BATCH = 4
 
 
-def values(case: Any, real: Any, fake: Any, labels: tuple[float, float] = (1.0, 0.0), options: Any = None) -> Any:
-    """Return D's and G's loss for given logits, the discriminator told ``labels``, as tensors."""
+def values(
+    case: Any, real: Any, fake: Any, labels: tuple[float, float] = (1.0, 0.0), options: Any = None, logits: int = 1
+) -> Any:
+    """Return D's and G's loss for given logits (B, ``logits``), the discriminator told ``labels``, as tensors."""
     from keras import ops
 
     def column(value: Any) -> Any:
         return ops.convert_to_tensor(np.broadcast_to(np.float32(value).reshape(-1, 1), (BATCH, 1)).copy())
 
-    options = options or case.options
+    given: dict[str, Any] = {
+        "real_logits": ops.repeat(column(real), logits, axis=1),
+        "fake_logits": ops.repeat(column(fake), logits, axis=1),
+        "options": options or case.options,
+    }
+    if case.features is not None:
+        for side, shift in (("real_features", 0.5), ("fake_features", -0.5)):
+            tensor = ops.convert_to_tensor(np.linspace(-1, 1, 3 * BATCH, dtype=np.float32).reshape(BATCH, 3) + shift)
+            given[side] = dict.fromkeys(case.features, tensor) if case.features else tensor
     of_discriminator = call_by_name(case.value.discriminator)(
-        real_logits=column(real),
-        fake_logits=column(fake),
-        real_labels=column(labels[0]),
-        fake_labels=column(labels[1]),
-        options=options,
+        **given, real_labels=column(labels[0]), fake_labels=column(labels[1])
     )
-    return of_discriminator, call_by_name(case.value.generator)(
-        fake_logits=column(fake), labels=column(1.0), options=options
-    )
+    return of_discriminator, call_by_name(case.value.generator)(**given, labels=column(1.0))
 
 
 def numbers(case: Any, *arguments: Any, **keywords: Any) -> tuple[float, float]:
@@ -93,13 +97,13 @@ def heeds_labels(case: Any) -> None:
 @check("loss")
 def honours_options(case: Any) -> None:
     """Each option changes a loss; absurd values are refused."""
-    from ganforge.testing.cases import run, small_engine
+    from ganforge.testing.cases import run
 
     def picture(options: Any) -> Any:
         if not case.value.penalty:
             return numbers(case, *LOGITS, options=options)
         # A penalty needs networks: two steps on small ones.
-        engine = small_engine(case.registry, loss=case.value, loss_options=options)
+        engine = case.small(loss=case.value, loss_options=options)
         return run(engine, 0, 2, total=2)
 
     plain = picture(case.options)
@@ -117,6 +121,53 @@ def honours_options(case: Any) -> None:
                     f"{name}={getattr(options, name)} passes validation and makes a loss that is not finite",
                     f"give the option a bound, such as {name}: … = Field(…, gt=0)",
                 )
+
+
+@check("loss")
+def takes_several_logits(case: Any) -> None:
+    """Logits may be (B, K): a loss is their mean over K."""
+    one = numbers(case, *LOGITS)
+    change = "discriminators of patches train with it after ops.mean(…) over all axes; labels stay (B, 1)"
+    try:
+        several = values(case, *LOGITS, logits=3)
+    except Exception as error:
+        raise Advice(f"from logits (B, 3) it fails ({reason(error)}); {change}") from None
+    if any(tuple(value.shape) != () for value in several):
+        raise Advice(f"from logits (B, 3) a loss has the shape {tuple(several[0].shape)}; {change}")
+    if any(abs(float(a) - b) > 1e-4 * max(1.0, abs(b)) for a, b in zip(several, one)):
+        raise Advice(f"three times the same logit give another loss than one; {change}")
+
+
+@check("loss")
+def compares_with_real(case: Any) -> None:
+    """``real_logits`` in G's loss count, and move no D."""
+    from ganforge.engine.engine import Engine
+    from ganforge.testing.cases import BATCH as ROWS
+    from ganforge.testing.cases import LATENT, kept, one_update, small_networks
+
+    loss = case.value
+    if not loss.compares:
+        raise Skip("its generator's loss looks at fakes alone")
+    if numbers(case, LOGITS[0], LOGITS[1])[1] == numbers(case, LOGITS[0] + 1.0, LOGITS[1])[1]:
+        raise Nonconformity(
+            "the generator's loss takes real_logits and does not depend on them",
+            "use them, or leave the argument out: it costs a pass of the discriminator",
+        )
+    engine = case.small(loss=loss, loss_options=case.options)
+    before = kept(engine)
+    one_update(engine, "generator_beside")
+    after = kept(engine)
+    moved = [name for name in before if not np.array_equal(before[name], after[name])]
+    if any(name.startswith("discriminator") for name in moved) or not any(n.startswith("generator/") for n in moved):
+        raise Nonconformity(
+            "an update of the generator moved the discriminator, or no weight of the generator",
+            "compute with keras.ops from the arguments alone",
+        )
+    try:
+        Engine(*small_networks(case.features), loss, batch_size=ROWS, latent_dim=LATENT, step="one-stage")
+    except UsageError:
+        return
+    raise Nonconformity("--step one-stage is not refused", "name real_logits in the generator's loss itself")
 
 
 @check("loss", everywhere=True)

@@ -17,6 +17,7 @@ from ganforge.testing.probes import (
     STEPS,
     behaviour,
     configured,
+    first_state,
     is_traced,
     own_scalars,
     plans,
@@ -201,6 +202,7 @@ def lets_gradients_through(case: Any) -> None:
     """Gradients flow through ``discriminator_images`` to G."""
     import keras
 
+    from ganforge.engine.door import result_of
     from ganforge.testing.cases import BATCH, SIDE, random_numbers, some_pictures, tensors
 
     strategy = case.strategy()
@@ -213,7 +215,9 @@ def lets_gradients_through(case: Any) -> None:
     controls = tensors(own_scalars(strategy))
 
     def transformed(x: Any) -> Any:
-        return hook(images=x, real=False, controls=controls, random=random_numbers(case.idle_engine))
+        random, state = random_numbers(case.idle_engine), first_state(strategy)
+        returned = hook(images=x, real=False, controls=controls, random=random, state=state)
+        return result_of(strategy.name, "discriminator_images", returned, None)
 
     try:
         slope = case.idle_engine.adapter.gradient(transformed, images)
@@ -252,15 +256,20 @@ def repeats(case: Any) -> None:
             "return all you remember from get_state(), take it back in set_state() (an empty dict is a fresh start), "
             "and draw from `random` alone",
         )
+    if training.drifted:
+        raise Nonconformity(
+            f"resumed, {training.drifted[0]} is another one",
+            "keep on the device what changes there: in the state that initial_state begins and update_state returns",
+        )
 
 
 @check("strategy", everywhere=True)
 def composes(case: Any) -> None:
     """It works before and after each strategy in the box."""
-    from ganforge.testing.cases import run, small_engine
+    from ganforge.testing.cases import run
 
     def together(strategies: list[Any]) -> None:
-        require_finite(run(small_engine(case.registry, strategies), 0, 2, total=2), NOT_FINITE)
+        require_finite(run(case.small(strategies), 0, 2, total=2), NOT_FINITE)
 
     others = [other for other in case.others() if not refuses(case, [other])]
     if case.first:

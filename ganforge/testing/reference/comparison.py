@@ -65,7 +65,9 @@ class Twins:
     def __init__(self, model: Any, inputs: Sequence[np.ndarray], twice: bool = True) -> None:
         self.model, self.inputs, self.twice = model, list(inputs), twice
         spec = [keras.KerasTensor(x.shape, str(x.dtype)) for x in inputs]
-        shape = model.compute_output_spec(spec[0] if len(spec) == 1 else spec).shape
+        output = model.compute_output_spec(spec[0] if len(spec) == 1 else spec)
+        parts = [tuple(part.shape) for part in keras.tree.flatten(output)]
+        shape = parts[0] if len(parts) == 1 else (len(inputs[0]), sum(int(np.prod(p[1:])) for p in parts))
         weighting = np.random.default_rng(5).standard_normal(shape) / np.sqrt(np.prod(shape))
         self.weighting = weighting.astype("float32")
         self.adapter = make_adapter(list(model.variables))
@@ -87,19 +89,19 @@ class Twins:
                 return [x, *rest] if rest else x
 
             def objective(x: Any) -> tuple[Any, tuple[Any, Any]]:
-                output = run(given(x))
+                output = plain_keras.whole(run(given(x)))
                 losses = own.total(own.of_call())
-                first = ops.sum(ops.cast(output, "float32") * weighting) + losses
+                first = ops.sum(output * weighting) + losses
                 both = share * first + 0.0 * ops.sum(x)
                 if self.twice:
                     fixed = ops.stop_gradient(x)
 
                     def weighted(x: Any) -> Any:
-                        return ops.cast(again(given(x)), "float32") * weighting + 0.0 * ops.sum(x)
+                        return plain_keras.whole(again(given(x))) * weighting + 0.0 * ops.sum(x)
 
                     slope = adapter.gradient(weighted, fixed)
                     both = both + (1.0 - share) * ops.sum(ops.square(slope))
-                return both, (ops.stop_gradient(ops.cast(output, "float32")), ops.stop_gradient(losses))
+                return both, (ops.stop_gradient(output), ops.stop_gradient(losses))
 
             (_, aux), at_weights, (at_input,) = adapter.value_and_gradients(objective, model.trainable_variables, x)
             return aux, at_weights, at_input
@@ -121,7 +123,7 @@ class Twins:
 
         def weighted(output: Any, losses: Sequence[Any]) -> Any:
             weighting = ops.convert_to_tensor(self.weighting)
-            return ops.sum(ops.cast(output, "float32") * weighting) + total(losses)
+            return ops.sum(plain_keras.whole(output) * weighting) + total(losses)
 
         with restored(self.model), same_numbers(self.adapter):
             first = plain_keras.differentiate(self.model, self.inputs, weighted)

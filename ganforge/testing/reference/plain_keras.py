@@ -51,7 +51,7 @@ def _found(model: Any, inputs: Sequence[np.ndarray], scalar: Any, weighting: np.
     tensors = [ops.convert_to_tensor(x) for x in inputs]
     output, losses, value, at_weights, at_input = run(model, tensors, scalar, weights)
     return Differentiated(
-        _numpy(output),
+        _numpy(whole(output)),
         [float(_numpy(loss)) for loss in losses],
         float(_numpy(value)),
         [_numpy(gradient) for gradient in at_weights],
@@ -68,9 +68,17 @@ def _call(model: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any]]:
     return output, list(model.losses)
 
 
+def whole(output: Any) -> Any:
+    """Return all that a network gives in one float32 tensor: as it is, or its parts side by side, (B, N)."""
+    parts = keras.tree.flatten(output)
+    if len(parts) == 1:
+        return ops.cast(parts[0], "float32")
+    return ops.concatenate([ops.reshape(ops.cast(p, "float32"), (p.shape[0], -1)) for p in parts], axis=1)
+
+
 def _sum(output: Any, weighting: Any, x: Any) -> Any:
     """Return an output's weighted sum; it has a slope, of 0, even where the input has no part in it."""
-    return ops.sum(ops.cast(output, "float32") * weighting) + 0.0 * ops.sum(x)
+    return ops.sum(whole(output) * weighting) + 0.0 * ops.sum(x)
 
 
 def _torch(model: Any, inputs: list[Any], scalar: Any, weighting: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ E log(1 - D(G(z))) for the discriminator, -E log D(G(z)) for the generator, each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from keras import ops
 
 from ganforge.engine.engine import Engine
 from ganforge.engine.keras_internals import adam_moments, adds_losses
+from ganforge.engine.verdict import LOGITS
 from ganforge.plugin.types import Progress
 from ganforge.testing.cases import BATCH, Batches, is_labelled, random_numbers, refill
 from ganforge.testing.reference import plain_keras
@@ -119,7 +120,7 @@ def _judged(engine: Engine, real: np.ndarray, fakes: np.ndarray, classes: Sequen
         found = plain_keras.differentiate(
             discriminator,
             both,
-            lambda out, losses: _mean(-_float(out[:BATCH])) + _mean(_float(out[BATCH:])) + total(losses),
+            lambda out, losses: _mean(-_float(out)[:BATCH]) + _mean(_float(out)[BATCH:]) + total(losses),
         )
         return found.at_weights, sum(found.losses)
     shares = _shares(engine, real, classes)
@@ -145,7 +146,9 @@ def _shares(engine: Engine, real: np.ndarray, classes: Sequence[np.ndarray]) -> 
     for times in (1, 2):
         with restored(engine.discriminator), same_numbers(engine.adapter):
             given = [np.concatenate([x] * times) for x in (real, *classes)]
-            losses = plain_keras.differentiate(engine.discriminator, given, lambda out, _: ops.sum(out)).losses
+            losses = plain_keras.differentiate(
+                engine.discriminator, given, lambda out, _: ops.sum(_float(out))
+            ).losses
         found.append(losses)
     return [1.0 if abs(twice) > 1.5 * abs(once) else 0.5 for once, twice in zip(*found)]
 
@@ -174,7 +177,8 @@ def _mean(x: Any) -> Any:
 
 
 def _float(x: Any) -> Any:
-    return ops.cast(x, "float32")
+    """Return pictures, or logits where a discriminator gives features beside them, as float32."""
+    return ops.cast(x[LOGITS] if isinstance(x, Mapping) else x, "float32")
 
 
 def _numpy(tensor: Any) -> np.ndarray:
