@@ -17,6 +17,7 @@ from keras import layers
 
 from ganforge.engine.engine import Engine
 from ganforge.engine.networks import build_networks, dtype_policy, seeded
+from ganforge.engine.plan import Planner
 from ganforge.engine.randomness import Random, fixed_latents, step_key
 from ganforge.engine.verdict import LOGITS
 from ganforge.errors import UsageError
@@ -25,7 +26,6 @@ from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.types import Batch, Progress
-from ganforge.testing.probes import plans
 
 Features = tuple[str, ...] | None
 
@@ -263,7 +263,7 @@ def small_engine(
     **more: Any,
 ) -> Engine:
     """Return an engine of small networks; it keeps a running mean where a strategy plans one's decay."""
-    if any("ema_decay" in plans([strategy], stop=1, empty=True)[0] for strategy in strategies):
+    if "ema_decay" in Planner(strategies, 1.0).plan(Progress(0, 1, 0, 1), {}).shared:
         more = {"ema": 0.9, **more}
     return Engine(
         *small_networks(shape, features),
