@@ -38,7 +38,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "metrics": ("data.critters", "errors", "files"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "loggers", "media", "metrics.diversity", "plugin", "runs"),
+        *("backend", "data", "engine", "errors", "files", "media", "metrics.diversity", "plugin", "runs"),
         VERSION,
     ),
     "api": (

@@ -82,7 +82,7 @@ def _changed(module: str) -> float:
 def complete_spec(kinds: tuple[str, ...], incomplete: str) -> list[str]:
     """Return what ``NAME[:key=value,…]`` of some kinds, or all, may go on with: names, then options not given yet."""
     installed = installed_names()
-    names = {name: options for kind in kinds or installed for name, options in installed[kind].items()}
+    names = {name: options for kind in kinds or installed for name, options in installed.get(kind, {}).items()}
     name, colon, rest = incomplete.partition(":")
     if not colon:
         exact = [f"{name}:{option}=" for option in names.get(name, ())]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ganforge.diagnosis.advice import (
 )
 from ganforge.diagnosis.evidence import LEAST, Evidence, Finding
 from ganforge.metrics.balance import swing
-from ganforge.metrics.columns import column
+from ganforge.metrics.columns import PROBABILITIES, column, judged_in_pairs
 
 # The thresholds, all in one place; docs/study.md says where they come from.
 SURE_REAL, SURE_FAKE, SURE_ACCURACY = 0.93, 0.07, 0.97  # D has won
@@ -41,7 +42,7 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     found: list[Finding] = []
     for rule in RULES:
         # Of two names for one state, the graver one is enough.
-        if finding := rule(evidence):
+        if rule.applies(evidence) and (finding := rule.look(evidence)):
             found.append(finding)
             if finding.kind in FINAL:
                 break
@@ -52,7 +53,8 @@ def diagnose(evidence: Evidence) -> list[Finding]:
 
 
 def _diverged(e: Evidence) -> Finding | None:
-    bad = [line for line in e.lines if any(k in line and line[k] is None for k in ("d_loss", "g_loss", "d_real"))]
+    looked_at = ("d_loss", "g_loss", "d_real", "d_real_logit")
+    bad = [line for line in e.lines if any(k in line and line[k] is None for k in looked_at)]
     if not bad:
         return None
     return Finding(
@@ -245,33 +247,40 @@ def _memorising(e: Evidence) -> Finding | None:
     )
 
 
-RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
-    _diverged,
-    _diverging,
-    _discriminator_wins,
-    _hindered,
-    _generator_wins,
-    _blind,
-    _oscillation,
-    _collapse,
-    _still,
-    _memorising,
+@dataclass(frozen=True)
+class Rule:
+    """A rule: what it looks for, the kinds of its findings, and without which columns it does not apply."""
+
+    look: Callable[[Evidence], Finding | None]
+    kinds: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    def applies(self, evidence: Evidence) -> bool:
+        """Say whether the run logs what the rule looks at: no probabilities where logits have no zero."""
+        return all(evidence.logs(name) for name in self.needs)
+
+
+# The gravest first.
+RULES = (
+    Rule(_diverged, ("diverged",)),
+    Rule(_diverging, ("diverging",)),
+    Rule(_discriminator_wins, ("discriminator-wins",), PROBABILITIES),
+    Rule(_hindered, ("noise-too-strong", "labels-too-noisy", "penalty-too-strong"), PROBABILITIES),
+    Rule(_generator_wins, ("generator-wins",), PROBABILITIES),
+    Rule(_blind, ("discriminator-blind",), PROBABILITIES),
+    Rule(_oscillation, ("oscillation",), PROBABILITIES),
+    Rule(_collapse, ("mode-collapse",)),
+    Rule(_still, ("standing-still",)),
+    Rule(_memorising, ("memorising",)),
 )
 FINAL = ("diverged",)
-KINDS = (
-    "diverged",
-    "diverging",
-    "discriminator-wins",
-    "generator-wins",
-    "noise-too-strong",
-    "labels-too-noisy",
-    "penalty-too-strong",
-    "discriminator-blind",
-    "oscillation",
-    "mode-collapse",
-    "standing-still",
-    "memorising",
-)
+KINDS = tuple(kind for rule in RULES for kind in rule.kinds)
+
+
+def not_looked_at(evidence: Evidence) -> tuple[str, ...]:
+    """Return the kinds that no rule could find in this run, since its logits have no zero of their own."""
+    in_pairs = judged_in_pairs(evidence.lines)
+    return tuple(kind for rule in RULES if in_pairs and not rule.applies(evidence) for kind in rule.kinds)
 
 
 def _noise(e: Evidence) -> float:

@@ -28,13 +28,10 @@ class After:
         for name, hooks in self.hooks:
             given = context.given(name, f"{name}/state")
             if update := hooks.get("update_state"):
-                if name not in state:
-                    raise GANForgeError(
-                        f"strategy '{name}' has update_state and no state; write initial_state(self, image_shape, "
-                        "batch_size), which returns the first"
-                    )
                 returned = update(**{**given, "metrics": metrics})
-                new = returned if self.state.is_state(name, returned) else result_of(name, returned, measured)
+                new = returned
+                if not self.state.is_state(name, returned):
+                    new = result_of(name, "update_state", returned, measured)
                 self.state.write(name, new, "update_state")
                 state[name] = new
             if after := hooks.get("after_step"):
@@ -43,7 +40,7 @@ class After:
                     "discriminator_weights": [ops.convert_to_tensor(v) for v in self.discriminator.weights],
                 }
                 returned = after(**{**given, **weights, "state": state.get(name)})
-                self._keep(name, result_of(name, returned, measured))
+                self._keep(name, result_of(name, "after_step", returned, measured))
         return {**metrics, **measured}
 
     def _keep(self, name: str, returned: Any) -> None:
@@ -63,11 +60,20 @@ class After:
 
 
 def _assign(name: str, side: str, weights: Sequence[keras.Variable], values: Sequence[Any]) -> None:
-    shapes = [tuple(value.shape) for value in values]
-    if shapes != [tuple(v.shape) for v in weights]:
+    many = isinstance(values, (list, tuple))
+    shapes = [tuple(getattr(value, "shape", ())) for value in values] if many else []
+    expected = [tuple(v.shape) for v in weights]
+    if not many or len(shapes) != len(expected):
+        got = f"{len(shapes)} tensors" if many else type(values).__name__
         raise GANForgeError(
-            f"strategy '{name}': after_step returned {len(shapes)} weights of the {side}, of other shapes or another "
-            f"number than its {len(weights)}; expected one for each, in their order"
+            f"strategy '{name}': after_step returned {got} for the {side}'s weights; expected a list of "
+            f"{len(expected)}, one for each in their order, or None"
         )
+    for variable, one, other in zip(weights, shapes, expected):
+        if one != other:
+            raise GANForgeError(
+                f"strategy '{name}': after_step returned the shape {one} for the {side}'s {variable.path}; expected "
+                f"{other}"
+            )
     for variable, value in zip(weights, values):
         variable.assign(ops.stop_gradient(ops.cast(value, variable.dtype)))

@@ -10,6 +10,7 @@ from keras import ops
 from ganforge.engine.context import Context
 from ganforge.engine.player import Player
 from ganforge.engine.verdict import Verdict
+from ganforge.errors import GANForgeError
 
 Hooks = Sequence[tuple[str, Mapping[str, Callable[..., Any]]]]
 Metrics = dict[str, Any]
@@ -33,7 +34,9 @@ class Door:
         for name, hooks in self.hooks:
             if transform := hooks.get("discriminator_images"):
                 given = context.given(name, f"{name}/images/{stream}/{real}")
-                images = result_of(name, transform(images=images, real=real, **given), measured)
+                images = result_of(
+                    name, "discriminator_images", transform(images=images, real=real, **given), measured
+                )
         return images
 
     def discriminate(
@@ -67,7 +70,9 @@ class Door:
         for name, hooks in self.hooks:
             if transform := hooks.get("discriminator_labels"):
                 given = context.given(name, f"{name}/labels/{real}")
-                labels = result_of(name, transform(labels=labels, real=real, **given), measured)
+                labels = result_of(
+                    name, "discriminator_labels", transform(labels=labels, real=real, **given), measured
+                )
         return labels
 
     def for_penalties(
@@ -82,7 +87,7 @@ class Door:
 
         def discriminator(images: Any, real: bool = real) -> Any:
             seen = self.transform_images(images, real, context, stream)
-            logits = Verdict.of(self.discriminator.call_twice(context.inputs(seen))).logits
+            logits = Verdict.of(self.discriminator.run(context.inputs(seen), context, twice=True)).logits
             widths.append(int(logits.shape[1]))
             return logits
 
@@ -98,16 +103,44 @@ class Door:
         return discriminator, gradient
 
     def _judge(self, images: Any, context: Context) -> Verdict:
-        return Verdict.of(self.discriminator.call(context.inputs(images)))
+        return Verdict.of(self.discriminator.run(context.inputs(images), context))
 
 
-def result_of(strategy: str, returned: Any, measured: Metrics | None) -> Any:
-    """Return what a traced hook gives; where it returned ``(result, {name: scalar})``, the scalars are measured."""
+def result_of(owner: str, hook: str, returned: Any, measured: Metrics | None, kind: str = "strategy") -> Any:
+    """Return what a traced hook gives; where it returned ``(result, {name: scalar})``, the scalars are measured.
+
+    Raises:
+        GANForgeError: one of them has no name, or is no scalar.
+    """
     if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)):
         return returned
     result, scalars = returned
-    if measured is not None:
-        measured.update(
-            {f"{strategy}/{name}": ops.stop_gradient(ops.cast(value, "float32")) for name, value in scalars.items()}
-        )
+    for name, value in scalars.items():
+        if not isinstance(name, str) or not name:
+            raise GANForgeError(f"{kind} '{owner}': {hook} measures {name!r}; expected a name, such as 'mean'")
+        scalar = as_scalar(value)
+        if scalar is None:
+            raise GANForgeError(
+                f"{kind} '{owner}': {hook} measures '{name}' with {described(value)}; expected a scalar, such as "
+                "ops.mean(…)"
+            )
+        if measured is not None:
+            measured[f"{owner}/{name}"] = ops.stop_gradient(scalar)
     return result
+
+
+def as_scalar(value: Any) -> Any:
+    """Return one number as a 0-d float32 tensor, or None where a value is none."""
+    try:
+        tensor = ops.cast(ops.convert_to_tensor(value), "float32")
+    except Exception:  # each backend has its own way of saying that a value is no tensor
+        return None
+    if any(size != 1 for size in tensor.shape):
+        return None
+    return ops.reshape(tensor, ()) if tensor.shape else tensor
+
+
+def described(value: Any) -> str:
+    """Return what a value is, for a message: a tensor's shape, or a kind."""
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"the shape {tuple(shape)}"

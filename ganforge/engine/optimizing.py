@@ -14,6 +14,11 @@ _PLAIN = _ADAM.get_config()
 _OWN = ("name", "learning_rate", "beta_1", "beta_2", "epsilon")
 
 
+def adam(learning_rate: float, beta_1: float) -> keras.optimizers.Adam:
+    """Return the optimizer that a network has where nobody says otherwise."""
+    return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=0.999, epsilon=1e-8)
+
+
 def apply(
     optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, betas: Mapping[str, Any]
 ) -> None:

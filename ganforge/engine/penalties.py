@@ -8,9 +8,10 @@ from typing import Any
 from keras import ops
 
 from ganforge.engine.context import Context
-from ganforge.engine.door import Door, Metrics, result_of
+from ganforge.engine.door import Door, Metrics, as_scalar, described, result_of
 from ganforge.engine.player import Player
 from ganforge.engine.verdict import Verdict
+from ganforge.errors import GANForgeError
 from ganforge.plugin.calling import call_by_name
 from ganforge.plugin.loss import Loss
 from ganforge.plugin.options import Options
@@ -37,12 +38,15 @@ class Penalties:
             stream = f"{self.loss.name}/penalty"
             given = self._given(real, fakes, verdicts, context, stream)
             penalty = self._of_loss(**given, random=context.random(stream), options=self.options)
-            added[stream] = result_of(self.loss.name, penalty, measured)
+            added[stream] = _scalar(
+                f"loss '{self.loss.name}'", "penalty", result_of(self.loss.name, "penalty", penalty, measured, "loss")
+            )
             measured[stream] = ops.stop_gradient(added[stream])
         for name, penalty in self._due("discriminator_penalty", context):
             stream = f"{name}/penalty"
             given = self._given(real, fakes, verdicts, context, stream)
-            self._add(name, penalty(**given, **context.given(name, stream)), stream, added, measured)
+            returned = penalty(**given, **context.given(name, stream))
+            self._add(name, "discriminator_penalty", returned, stream, added, measured)
         return added
 
     def of_generator(self, fakes: Any, latents: Any, context: Context, measured: Metrics) -> Metrics:
@@ -52,15 +56,18 @@ class Penalties:
             stream = f"{name}/generator_penalty"
             discriminator, gradient = self.door.for_penalties(context, stream, real=False)
             returned = penalty(
-                generator=lambda z: ops.cast(self.generator.call_anew(context.inputs(z)), "float32"),
+                generator=lambda z: self._generate(z, context),
                 discriminator=discriminator,
                 latents=latents,
                 fake=fakes,
                 gradient=gradient,
                 **context.given(name, stream),
             )
-            self._add(name, returned, stream, added, measured)
+            self._add(name, "generator_penalty", returned, stream, added, measured)
         return added
+
+    def _generate(self, latents: Any, context: Context) -> Any:
+        return ops.cast(self.generator.leaving(self.generator.call_twice, context.inputs(latents)), "float32")
 
     def acts_on_generator(self, context: Context) -> bool:
         """Say whether ``of_generator`` would return anything."""
@@ -73,8 +80,8 @@ class Penalties:
             if hook in hooks and (name not in self.every or name in context.due)
         ]
 
-    def _add(self, name: str, returned: Any, stream: str, added: Metrics, measured: Metrics) -> None:
-        scalar = result_of(name, returned, measured)
+    def _add(self, name: str, hook: str, returned: Any, stream: str, added: Metrics, measured: Metrics) -> None:
+        scalar = _scalar(f"strategy '{name}'", hook, result_of(name, hook, returned, measured))
         measured[stream] = ops.stop_gradient(scalar)
         added[stream] = scalar * float(self.every[name]) if self.every.get(name, 1) != 1 else scalar
 
@@ -93,3 +100,10 @@ class Penalties:
             "real_features": of_real.features,
             "fake_features": of_fakes.features,
         }
+
+
+def _scalar(who: str, what: str, value: Any) -> Any:
+    scalar = as_scalar(value)
+    if scalar is None:
+        raise GANForgeError(f"{who}: {what} returned {described(value)}; expected a scalar, such as ops.mean(…)")
+    return scalar

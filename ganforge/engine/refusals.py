@@ -5,14 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
+
+from ganforge.engine.keras_internals import has_schedule
 from ganforge.engine.player import Player
 from ganforge.engine.verdict import FEATURES, LOGITS
-from ganforge.errors import UsageError
+from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.calling import implementation, parameters
 from ganforge.plugin.loss import Loss
 from ganforge.plugin.strategy import Strategy
 
 ASKED = ("real_features", "fake_features")
+
+
+def require_optimizer(optimizer: Any, owner: str) -> None:
+    """Refuse what is no optimizer of Keras's, and one whose learning rate follows a schedule of its own."""
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise GANForgeError(f"{owner} is {type(optimizer).__name__}; expected a keras.optimizers.Optimizer")
+    if has_schedule(optimizer):
+        raise GANForgeError(
+            f"{owner} has a learning-rate schedule inside; expected a number: a strategy does that, such as lr-decay"
+        )
+
+
+def periods(strategies: Sequence[Strategy]) -> dict[str, int]:
+    """Return in how many steps each lazy strategy's penalties are paid once.
+
+    Raises:
+        GANForgeError: not a whole number from 1.
+    """
+    found = {s.name: s.options.every for s in strategies if s.lazy and hasattr(s.options, "every")}
+    for name, every in found.items():
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise GANForgeError(
+                f"strategy '{name}' is lazy with every={every!r}; expected a whole number from 1, as "
+                "every: int = Field(4, ge=1) has it"
+            )
+    return found
 
 
 def require_features(loss: Loss, strategies: Sequence[Strategy], output: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.calling import call_by_name, reads_state
 from ganforge.plugin.strategy import Strategy
 
 
@@ -23,7 +23,7 @@ class DeviceState:
             of numpy arrays.
 
     Raises:
-        GANForgeError: a strategy's ``initial_state`` failed, or returned what is no number.
+        GANForgeError: a strategy's ``initial_state`` failed, is missing, or returned what is no number.
     """
 
     def __init__(self, strategies: Sequence[Strategy], given: Callable[[], dict[str, Any]]) -> None:
@@ -39,10 +39,19 @@ class DeviceState:
             ]
 
     def _initial(self) -> dict[str, Any]:
-        keepers = [strategy for strategy in self._strategies if hasattr(strategy, "initial_state")]
+        keepers = [strategy for strategy in self._strategies if reads_state(strategy)]
         given = self._given() if keepers else {}
-        states = {strategy.name: _initial(strategy, given) for strategy in keepers}
-        return {name: state for name, state in states.items() if state is not None}
+        states = {}
+        for strategy in keepers:
+            state = _initial(strategy, given)
+            if state is not None:
+                states[strategy.name] = state
+            elif "update_state" in reads_state(strategy):
+                raise GANForgeError(
+                    f"strategy '{strategy.name}' has update_state and no state: initial_state(self, image_shape, "
+                    "batch_size) is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
+                )
+        return states
 
     def holders(self) -> dict[str, list[keras.Variable]]:
         """Return the variables by the owner's name in a checkpoint."""
@@ -106,7 +115,11 @@ def _array(strategy: str, value: Any) -> np.ndarray:
     except Exception:
         array = np.asarray(None)
     if array.dtype.kind not in "fiub":
-        raise GANForgeError(f"strategy '{strategy}': initial_state has {type(value).__name__}; expected numbers")
+        raise GANForgeError(f"strategy '{strategy}': initial_state has {_what(value)}; expected numbers")
     if array.dtype == np.float64:
         return array.astype("float32")
     return array.astype("int32") if array.dtype == np.int64 else array
+
+
+def _what(value: Any) -> str:
+    return repr(value)[:40] if isinstance(value, (str, bytes)) else type(value).__name__

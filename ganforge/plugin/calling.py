@@ -72,6 +72,19 @@ def observer_hooks(observer: Any) -> Hooks:
     return _hooks(observer, OBSERVER_HOOKS)
 
 
+def reads_state(strategy: Any) -> list[str]:
+    """Return the traced hooks of a strategy, an instance or the class, that take its device state.
+
+    Where there is none, an ``initial_state`` is a helper's name: version 1 of the hooks knew no state.
+    """
+    found = {hook: implementation(strategy, hook) for hook in TRACED_HOOKS}
+    return [
+        hook
+        for hook, member in found.items()
+        if member is not None and (hook == "update_state" or "state" in parameters(member))
+    ]
+
+
 def _hooks(owner: Any, names: Iterable[str]) -> Hooks:
     members = {name: implementation(owner, name) for name in names}
     return {name: call_by_name(member) for name, member in members.items() if member is not None}

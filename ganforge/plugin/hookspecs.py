@@ -70,6 +70,8 @@ TRACED_HOOKS = (
 STRATEGY_HOOKS = ("configure_run", "plan_step", *TRACED_HOOKS)
 OBSERVER_HOOKS = ("run_started", "step_ended", "epoch_ended", "snapshot_taken", "run_ended")
 
+# An ordinary method of a strategy, and what it may name.
+INITIAL_STATE = ("image_shape", "batch_size", "generator_weights", "discriminator_weights")
 
 SINCE_2 = frozenset({"register_optimizers", "register_loggers", "generator_penalty", "update_state", "after_step"})
 

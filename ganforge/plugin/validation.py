@@ -15,17 +15,22 @@ from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.plugin.alike import most_like, near
-from ganforge.plugin.calling import implementation, is_marked, parameters
+from ganforge.plugin.architecture import DEFAULTS, NUMBERS, Architecture
+from ganforge.plugin.averaging import parse_ema
+from ganforge.plugin.calling import implementation, is_marked, parameters, reads_state
 from ganforge.plugin.hookspecs import (
     HOOK_API_VERSION,
     HOOKS,
+    INITIAL_STATE,
     OBSERVER_HOOKS,
     OLDEST_HOOK_API_VERSION,
     STRATEGY_HOOKS,
     hooks_of,
 )
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
-from ganforge.plugin.options import Options
+from ganforge.plugin.options import Options, parse_spec
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def check_version(module: types.ModuleType) -> int:
@@ -71,7 +76,39 @@ def check_value(kind: str, value: Any, version: int = HOOK_API_VERSION) -> str:
             raise GANForgeError(f"{wanted.word} '{name}': option '{option}' has no default; every option needs one")
     if kind == "strategy":
         check_strategy(value, f"strategy '{name}'", version)
+    elif kind == "architecture":
+        _check_defaults(value)
     return name
+
+
+def _check_defaults(architecture: Architecture) -> None:
+    """Hold an architecture's defaults to the settings there are; whether what they name is installed shows later."""
+    owner = f"architecture '{architecture.name}'"
+    defaults: dict[str, Any] = architecture.defaults
+    if not isinstance(defaults, dict):
+        raise GANForgeError(f"{owner}: its defaults are {type(defaults).__name__}; expected a dict")
+    for name, value in defaults.items():
+        if name not in DEFAULTS:
+            raise GANForgeError(
+                f"{owner}: its defaults have '{name}'; expected some of {', '.join(DEFAULTS)}."
+                f"{closest(str(name), DEFAULTS)}"
+            )
+        wrong = f"{owner}: invalid default {name}={value!r}"
+        kind = DEFAULTS[name]
+        fits = isinstance(value, kind) and (name == "ema" or not isinstance(value, bool))
+        if not fits:
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            raise GANForgeError(f"{wrong}; expected {' or '.join(each.__name__ for each in kinds)}")
+        if name in NUMBERS and not (0 <= value < 1 if name == "beta_1" else value > 0):
+            raise GANForgeError(f"{wrong}; expected {'0 to below 1' if name == 'beta_1' else 'a positive number'}")
+        try:
+            if name == "ema":
+                parse_ema(value)
+            for text in [value] if isinstance(value, str) else value if name == "balance" else []:
+                if name in ("loss", "optimizer", "balance"):
+                    parse_spec(text)
+        except (UsageError, AttributeError) as error:
+            raise GANForgeError(f"{wrong}; {error}") from None
 
 
 def check_strategy(strategy: Any, what: str, version: int = HOOK_API_VERSION) -> None:
@@ -80,16 +117,48 @@ def check_strategy(strategy: Any, what: str, version: int = HOOK_API_VERSION) ->
     ``version`` is that of the hooks it was written for: names that came later are its own.
 
     Raises:
-        GANForgeError: one is not, or takes what the hook does not give; or it is lazy without an option ``every``.
+        GANForgeError: one is not, or takes what the hook does not give; its device state is nowhere begun; or it is
+            lazy without an option ``every``.
     """
     known = hooks_of(version)
     hooks = [name for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS) if name in known]
+    _check_state(strategy, what, version)
     _check(strategy, what, hooks, known, "the module that registers it")
-    options = strategy.Options.model_fields
-    if strategy.lazy and "every" not in options:
+    if version >= 2 and strategy.lazy and "every" not in strategy.Options.model_fields:
         raise GANForgeError(
             f"{what} is lazy and has no option 'every'; expected one, such as every: int = Field(4, ge=1)"
         )
+
+
+def _check_state(strategy: Any, what: str, version: int) -> None:
+    """Check what a strategy keeps on the device: begun where a hook takes it, by a method that can be called."""
+    begin = getattr(strategy, "initial_state", None)
+    if begin is not None and is_marked(strategy, "initial_state", begin):
+        raise GANForgeError(f"{what}: initial_state is an ordinary method; leave out the @hookimpl above it")
+    readers = reads_state(strategy)
+    if begin is None and "update_state" in readers:
+        own = [name for name, _ in _callables(strategy)]
+        likely = next((f" Did you mean it by '{name}'?" for name in own if near(name, ["initial_state"])), "")
+        raise GANForgeError(
+            f"{what} has update_state and no state; expected a method initial_state(self, image_shape, batch_size) "
+            f"that returns the first one.{likely}"
+        )
+    if begin is None and version >= 2:
+        for name, _ in _callables(strategy):
+            if near(name, ["initial_state"]):
+                raise GANForgeError(
+                    f"{what} has a method '{name}', which nothing calls. Did you mean 'initial_state'? A method of "
+                    f"your own needs a name less alike, such as _{name}"
+                )
+    if begin is not None and (readers or version >= 2):
+        given = inspect.signature(begin).parameters
+        for argument in parameters(begin):
+            needed = given[argument].default is inspect.Parameter.empty and given[argument].kind not in VARIADIC
+            if needed and argument not in ("self", *INITIAL_STATE):
+                raise GANForgeError(
+                    f"{what}: initial_state takes '{argument}'; expected some of {', '.join(INITIAL_STATE)}."
+                    f"{closest(argument, INITIAL_STATE)}"
+                )
 
 
 def check_marked(module: types.ModuleType) -> None:

@@ -14,6 +14,7 @@ from tensorflow.python.framework.ops import gradient_registry
 from ganforge.backend import quietly
 from ganforge.engine.optimizing import apply
 from ganforge.engine.traits import Traits, call_once
+from ganforge.errors import GANForgeError
 from ganforge.plugin.types import Batch
 
 
@@ -111,8 +112,12 @@ class Adapter:
             tensors = [a.map(tf.constant) if isinstance(a, Batch) else tf.constant(a) for a in arrays]
             if self.traces[name]:
                 return compiled(*tensors)
-            with quietly():  # the graph optimizer complains, harmlessly, about what it leaves as it is
-                return compiled(*tensors)
+            try:
+                with quietly():  # the graph optimizer complains, harmlessly, about what it leaves as it is
+                    return compiled(*tensors)
+            except GANForgeError as error:  # AutoGraph tells the whole way there first
+                last = str(error).strip().splitlines()[-1].strip()
+                raise type(error)(last.removeprefix(f"{type(error).__name__}: ")) from error
 
         return run
 
