@@ -33,6 +33,11 @@ def test_a_step_is_what_numpy_makes_of_it(loss, name):
     assert far(pairs.against_numpy(loss, [name])) == {}
 
 
+@pytest.mark.parametrize(("loss", "name"), [("wasserstein", "none"), ("bce", "r1"), ("relativistic", "r2")])
+def test_a_step_on_vectors_is_what_numpy_makes_of_it(loss, name):
+    assert far(pairs.against_numpy(loss, [name], shape=(24,))) == {}
+
+
 @pytest.mark.parametrize("loss", ["bce", "least-squares", "wasserstein"])
 def test_both_networks_learn_at_once_as_in_numpy(loss):
     assert far(pairs.against_numpy(loss, ["none"], one_stage=True)) == {}

@@ -257,7 +257,9 @@ class Engine:
             self.state.begin_anew()
         self.adapter.sync_from_keras()
         self.signals = dict(rest.get("signals", {}))
-        self.kept = dict(rest.get("kept", {}))
+        # What strategies measured that act no longer is nothing of this run's any more.
+        kept = rest.get("kept", {})
+        self.kept = {name: value for name, value in kept.items() if not anew or "/" not in name}
         for strategy in self.strategies:
             strategy.set_state(rest.get("strategies", {}).get(strategy.name, {}))
 

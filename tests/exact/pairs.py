@@ -68,7 +68,7 @@ def fixed_draws(machine):
     return drawn
 
 
-def against_numpy(loss, names, one_stage=False, weights=None, ema=0.15, compile=False):
+def against_numpy(loss, names, one_stage=False, weights=None, ema=0.15, compile=False, shape=(3, 4, 2)):
     """How far one step of the engine is from NumPy's: by metric, weight, moment and mean, each on its own scale.
 
     Not compiled unless said so: sixty programs that run once would cost minutes.
@@ -87,14 +87,14 @@ def against_numpy(loss, names, one_stage=False, weights=None, ema=0.15, compile=
         if hook := getattr(one, "configure_run", None):
             hook(config=RunConfig(*CONFIG, loss=loss, loss_options={}, soft_labels=soft, compares=known.compares))
     step = "one-stage" if one_stage else "two-stage"
-    machine = Small(loss, strategies, weights=weights, step=step, learning_rate=rate, ema=ema, compile=compile)
+    machine = Small(loss, strategies, shape, weights=weights, step=step, learning_rate=rate, ema=ema, compile=compile)
     drawn = fixed_draws(machine)
     batches = Batches(machine)
     metrics = machine.run(batches, (4, 4 + steps), 10)[-1]
     found = machine.read()
-    z = next(values for (_, shape), values in drawn["normal"].items() if shape == (8, 3))
-    noise = [v.reshape(8, -1) for (_, shape), v in drawn["normal"].items() if shape == (8, 3, 4, 2)]
-    chances = [v for (_, shape), v in drawn["uniform"].items() if shape[0] == 8 and v.size == 8]
+    z = next(values for (_, size), values in drawn["normal"].items() if size == (8, 3))
+    noise = [v.reshape(8, -1) for (_, size), v in drawn["normal"].items() if size == (8, *shape)]
+    chances = [v for (_, size), v in drawn["uniform"].items() if size[0] == 8 and v.size == 8]
     results = []
     for draws in assignments(expected, noise, chances):
         oracle = Oracle({k: machine.first[k] for k in "Wc"}, {k: machine.first[k] for k in "wqb"})
