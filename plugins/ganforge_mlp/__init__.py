@@ -63,7 +63,7 @@ def register_architectures(register):
             discriminator=discriminator,
             options=MLPOptions,
             summary="Dense layers for data that are not pictures; the generator has no bounds",
-            defaults={"latent_dim": 2, "learning_rate": 2e-3, "beta_1": 0.0, "batch_size": 256},
+            defaults={"latent_dim": 2, "learning_rate": 2e-3, "beta_1": 0.5, "batch_size": 256},
             bounded=False,
         )
     )
