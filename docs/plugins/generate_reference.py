@@ -109,7 +109,16 @@ RETURNS = {
 
 
 def signature(name: str, function: object) -> str:
-    return f"```python\ndef {name}({', '.join(inspect.signature(function).parameters)}): ...\n```"
+    names = list(inspect.signature(function).parameters)
+    return f"```python\n{wrapped(f'def {name}', names, ': ...')}\n```"
+
+
+def wrapped(before: str, names: list[str], after: str = "") -> str:
+    """Return ``before(names)after`` as the formatter has it, which looks into the blocks of Markdown too."""
+    line = f"{before}({', '.join(names)}){after}"
+    if len(line) <= 118:
+        return line
+    return f"{before}(\n" + "".join(f"    {name},\n" for name in names) + f"){after}"
 
 
 def text(thing: object) -> str:
@@ -132,10 +141,7 @@ def fields(kind: type) -> str:
     if not dataclasses.is_dataclass(kind):
         return ""
     names = [field.name for field in dataclasses.fields(kind)]
-    call = f"{kind.__name__}({', '.join(names)})"
-    if len(call) > 118:  # as the formatter has it, which looks into the blocks of Markdown too
-        call = f"{kind.__name__}(\n" + "".join(f"    {name},\n" for name in names) + ")"
-    return f"```python\n{call}\n```\n\n"
+    return f"```python\n{wrapped(kind.__name__, names)}\n```\n\n"
 
 
 def methods(kind: type) -> str:
