@@ -161,7 +161,7 @@ NO_TRANSFORM = {"keeps-shape-and-dtype", "draws-from-random", "reads-controls-al
 IN_VERSION_2 = {"moves-the-generator-alone", "keeps-its-state-on-the-device", "changes-weights-alone"}
 IN_VERSION_2 |= {"judges-fakes-as-fakes", "pays-when-it-is-due"}
 # What of these applies, to whom it does.
-APPLIES = {"sound-two": IN_VERSION_2, **{key: {"judges-fakes-as-fakes"} for key in ("r1", "sound-looking")}}
+APPLIES = {"sound-two": IN_VERSION_2, "r1": {"judges-fakes-as-fakes"}, "sound-looking": {"judges-fakes-as-fakes"}}
 SKIPPED = {
     **dict.fromkeys(("sound-two", "sound-looking"), NO_TRANSFORM),
     "label-noise": NO_IMAGES,
@@ -170,7 +170,7 @@ SKIPPED = {
     "sound-conditional": frozenset(),
 }
 ADVISED = {
-    **{key: {"heeds-labels"} for key in ("hinge", "sound-pair", "sound-features")},
+    **{name: {"heeds-labels"} for name in ("hinge", "sound-pair", "sound-features")},
     "sound-strategy": {"says-where-it-comes-from"},
     "classy": {"works-in-bfloat16"},
     "spectral": {"works-in-bfloat16"},

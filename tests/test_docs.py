@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 PAGES += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES_OF_OPTIONS = ("strategies.md", "architectures.md", "optimizers.md", "loggers.md")
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "ganforge_spec")]
 
 
@@ -88,7 +89,7 @@ def test_the_table_of_strategies_and_losses_is_what_is_taken_and_refused(monkeyp
 
 
 def test_every_option_of_every_registered_plugin_stands_in_the_reference():
-    pages = [sections(page) for page in (DOCS / "strategies.md", DOCS / "architectures.md") if page.is_file()]
+    pages = [sections(page) for page in map(DOCS.joinpath, PAGES_OF_OPTIONS) if page.is_file()]
     text = {heading: body for page in pages for heading, body in page.items()}
     missing = []
     for entry in registered():
@@ -135,15 +136,77 @@ def test_every_whole_example_loads_as_a_plugin(tmp_path):
     files = sorted(tmp_path.glob("example_*.py"))
     registry = load_plugins(files)
     brought = {entry.name for kind in registry.entries for entry in registry.of(kind) if entry.sha256}
-    architectures = {"tiny", "tiny-conditional"}
-    assert brought == architectures | {
-        "my-input-noise",
-        "slow-when-winning",
-        "gradient-norm",
-        "absolute",
-        "discs",
-    } | {"nadam", "printer"}
+    assert brought == {
+        *("tiny", "tiny-conditional", "my-input-noise", "slow-when-winning", "gradient-norm", "two-slopes"),
+        *(
+            "my-lecam",
+            "my-adaptive",
+            "my-lookahead",
+            "absolute",
+            "clipped-adam",
+            "lines",
+            "discs",
+            "nadam",
+            "printer",
+        ),
+    }
+    assert {kind for kind in KINDS if any(e.sha256 for e in registry.of(kind))} == set(KINDS)
     assert [plugin for plugin, _ in registry.observers if plugin.startswith(str(tmp_path))]
+
+
+def test_every_example_of_a_plugin_works(tmp_path):
+    """A few steps each; the last state of those that keep one is worked out by hand from what was measured."""
+    choose_backend()
+    import numpy as np
+
+    from ganforge.plugin.calling import observer_hooks
+    from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.types import Progress, RunInfo, StepInfo
+    from ganforge.testing.cases import run, small_engine
+
+    for i, block in enumerate(python_blocks(DOCS / "plugins" / "tutorial.md")):
+        if "hookimpl" in block:
+            (tmp_path / f"example_{i}.py").write_text(block, "utf-8")
+    registry = load_plugins(sorted(tmp_path.glob("example_*.py")))
+    found = {e.name: e for kind in KINDS for e in registry.of(kind) if e.sha256}
+    lines, states = {}, {}
+    for name, entry in found.items():
+        if entry.kind == "strategy":
+            engine = small_engine(registry, [entry.value()])
+        elif entry.kind == "loss":
+            engine = small_engine(registry, loss=entry.value)
+        elif entry.kind == "optimizer":
+            engine = small_engine(registry, optimizers=tuple(entry.value.build(entry.value.options()) for _ in "GD"))
+        else:
+            continue
+        lines[name] = run(engine, 0, 6)
+        assert all(np.isfinite(list(line.values())).all() for line in lines[name]), name
+        states[name] = [
+            float(v) for n, v in engine.get_state()[0].items() if n.startswith("strategy") and v.ndim == 0
+        ]
+    means = {"real": 0.0, "fake": 0.0}
+    for line in lines["my-lecam"]:
+        means = {side: 0.99 * mean + 0.01 * line[f"d_{side}_logit"] for side, mean in means.items()}
+    assert states["my-lecam"] == pytest.approx([means["fake"], means["real"]], rel=1e-4)  # in the order of names
+    p = 0.0
+    for line in lines["my-adaptive"]:
+        p = min(1.0, max(0.0, p + 4 / 500_000 * np.sign(line["d_real_sign"] - 0.6)))
+        assert line["my-adaptive/p"] == pytest.approx(p, abs=1e-9)
+    assert states["my-lookahead"] == [6.0]
+    paid = [line["two-slopes/slope"] for line in lines["two-slopes"]]
+    assert paid[0] == paid[1] == paid[3] != paid[4] == paid[5], "paid in steps 0 and 4, and shown until the next"
+    logger = found["lines"].value
+    for start in (0, 1):
+        watch = logger.make(RunInfo(tmp_path, {}, 2, 1, start), logger.options(separator=","))
+        metrics = {"d_loss": 1.0, "g_loss": 2.0}
+        observer_hooks(watch)["step_ended"](step=StepInfo(Progress(start, 2, 0, 1), {}, metrics))
+    assert (tmp_path / "lines.txt").read_text() == "1,1.0,2.0\n2,1.0,2.0\n"
+
+
+def test_the_page_of_version_2_names_all_that_came_with_it():
+    page = (DOCS / "plugins" / "version-2.md").read_text("utf-8")
+    words = {*hookspecs.SINCE_2, "initial_state", "lazy", "real_logits", "real_features", "ganforge_api = 2"}
+    assert {word for word in words if f"`{word}" not in page} == set()
 
 
 def python_blocks(page: Path) -> list[str]:

@@ -78,6 +78,37 @@ def test_new_plugin_says_what_to_do_next_and_never_overwrites(ganforge_cli, tmp_
     assert "is there already" in err
 
 
+@pytest.mark.parametrize(("kind", "flag"), [("optimizer", "--optimizer"), ("logger", "--log")])
+def test_new_plugin_writes_optimizers_and_loggers_that_are_listed_with_their_options(
+    ganforge_cli, tmp_path, kind, flag
+):
+    code, out, _ = ganforge_cli("new-plugin", f"new-{kind}", "--kind", kind)
+    assert code == 0
+    assert f"ganforge train {flag} new-{kind}" in out
+    assert f"ganforge check new-{kind}" in out
+    module = tmp_path / f"ganforge-new-{kind}" / f"ganforge_new_{kind}" / "__init__.py"
+    code, out, _ = ganforge_cli("plugins", f"new-{kind}", "--plugin", module, "--json")
+    (entry,) = json.loads(out)["plugins"]
+    options = {"optimizer": ["beta_2", "clip"], "logger": ["separator"]}[kind]
+    assert (code, entry["kind"], [o["name"] for o in entry["options"]]) == (0, kind, options)
+    assert entry["example"].startswith(f"ganforge train {flag} new-{kind}:{options[0]}=")
+    _, out, _ = ganforge_cli("plugins", "--plugin", module)
+    assert f"new-{kind}" in out
+    names = completion.remember(load_plugins([module]))
+    assert names[kind][f"new-{kind}"] == options
+
+
+def test_a_kind_that_is_none_is_one_line(ganforge_cli):
+    code, _, err = ganforge_cli("new-plugin", "tiny", "--kind", "optimiser")
+    assert code == 2
+    assert "Did you mean 'optimizer'?" in err
+
+
+def test_what_was_remembered_before_a_kind_existed_completes_the_rest(monkeypatch):
+    monkeypatch.setattr(completion, "installed_names", lambda: {"loss": {"bce": []}})
+    assert completion.complete_spec(("optimizer",), "a") == []
+
+
 def test_new_plugin_offers_a_name_that_will_do(ganforge_cli):
     code, _, err = ganforge_cli("new-plugin", "My Thing")
     assert code == 2

@@ -75,9 +75,10 @@ def hook_table(hookspecs: object) -> str:
         runs = "traced" if name in hookspecs.TRACED_HOOKS else "host"
         listed = ", ".join(f"`{argument}`" for argument in arguments)
         annotation = inspect.signature(getattr(hookspecs, name)).return_annotation
+        when = WHEN[name] + (" ²" if name in hookspecs.SINCE_2 else "")
         returns = "nothing" if annotation in (None, "None") else RETURNS[name]
-        rows.append(f"| `{name}` | {runs} | {WHEN[name]} | {listed} | {returns} |")
-    return "\n".join(rows) + "\n"
+        rows.append(f"| `{name}` | {runs} | {when} | {listed} | {returns} |")
+    return "\n".join(rows) + "\n\n² since version 2 of the hooks: [what that means](version-2.md).\n"
 
 
 WHEN = {
@@ -87,6 +88,9 @@ WHEN = {
     "discriminator_images": "whenever D is about to see images, in both updates",
     "discriminator_labels": "D's update, once for real, once for fake",
     "discriminator_penalty": "D's update",
+    "generator_penalty": "G's update",
+    "update_state": "at the end of a step's main update",
+    "after_step": "after `update_state`",
     "run_started": "once, before the first step",
     "step_ended": "after each step",
     "epoch_ended": "after the last step of an epoch",
@@ -98,11 +102,23 @@ RETURNS = {
     "discriminator_images": "images of the same shape",
     "discriminator_labels": "labels of the same shape",
     "discriminator_penalty": "a scalar",
+    "generator_penalty": "a scalar",
+    "update_state": "the next state",
+    "after_step": "both networks' weights, and a state or not",
 }
 
 
 def signature(name: str, function: object) -> str:
-    return f"```python\ndef {name}({', '.join(inspect.signature(function).parameters)}): ...\n```"
+    names = list(inspect.signature(function).parameters)
+    return f"```python\n{wrapped(f'def {name}', names, ': ...')}\n```"
+
+
+def wrapped(before: str, names: list[str], after: str = "") -> str:
+    """Return ``before(names)after`` as the formatter has it, which looks into the blocks of Markdown too."""
+    line = f"{before}({', '.join(names)}){after}"
+    if len(line) <= 118:
+        return line
+    return f"{before}(\n" + "".join(f"    {name},\n" for name in names) + f"){after}"
 
 
 def text(thing: object) -> str:
@@ -125,10 +141,7 @@ def fields(kind: type) -> str:
     if not dataclasses.is_dataclass(kind):
         return ""
     names = [field.name for field in dataclasses.fields(kind)]
-    call = f"{kind.__name__}({', '.join(names)})"
-    if len(call) > 118:  # as the formatter has it, which looks into the blocks of Markdown too
-        call = f"{kind.__name__}(\n" + "".join(f"    {name},\n" for name in names) + ")"
-    return f"```python\n{call}\n```\n\n"
+    return f"```python\n{wrapped(kind.__name__, names)}\n```\n\n"
 
 
 def methods(kind: type) -> str:
