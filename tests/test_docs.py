@@ -146,8 +146,6 @@ def test_every_whole_example_loads_as_a_plugin(tmp_path):
             "clipped-adam",
             "lines",
             "discs",
-            "nadam",
-            "printer",
         ),
     }
     assert {kind for kind in KINDS if any(e.sha256 for e in registry.of(kind))} == set(KINDS)
