@@ -206,8 +206,8 @@ FAULTS = [
         "rows-of-one-class-each-picture",
         "tensor",
         RECORDER,
-        "(np.arange(GRID * GRID) // GRID % classes)",
-        "(np.arange(GRID * GRID) % classes)",
+        "(np.arange(len(latents)) // GRID % classes)",
+        "(np.arange(len(latents)) % classes)",
         (F + "test_a_row_of_the_grid_is_of_one_class",),
     ),
     Fault(
