@@ -73,7 +73,7 @@ def save_scatter(points: np.ndarray, behind: Backdrop, path: Path) -> None:
         )
         inside = np.clip(shown, behind.low, behind.high)
         beyond = (inside != shown).any(1)
-        axes.scatter(inside[~beyond, 0], inside[~beyond, 1], s=5, color=INK, alpha=0.55, linewidths=0)
+        axes.scatter(inside[~beyond, 0], inside[~beyond, 1], s=4, color=INK, alpha=0.5, linewidths=0)
         edge = inside[beyond]
         axes.scatter(edge[:, 0], edge[:, 1], s=16, color=INK, alpha=0.55, linewidths=0.7, marker="x", clip_on=False)
     axes.set_xlim(left, right)

@@ -30,6 +30,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "loss": "relativistic",
         "balance": ["r1:gamma=0.01,end=0.0002", "r2:gamma=0.01,end=0.0002", "lr-decay:hold=0.6"],
         "learning_rate": 0.004,
+        "optimizer": "adam:beta_2=0.9",  # with 0.999 modes found late are lost again
     },
 }
 
