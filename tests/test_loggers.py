@@ -9,8 +9,9 @@ import json
 import pytest
 
 import ganforge.loggers
-from ganforge.errors import UsageError
-from ganforge.plugin.options import Options
+from ganforge.errors import GANForgeError
+from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.options import Options, make_options
 from ganforge.plugin.types import Progress, RunInfo, StepInfo
 
 
@@ -26,7 +27,7 @@ class Run:
     def __init__(self, folder, step=0):
         self.folder = folder
         info = RunInfo(folder, {}, 100, 10, start_step=step)
-        self.log = made("csv").make(info, Options())
+        self.log = call_by_name(made("csv").make)(run=info, options=Options())
         self.log.run_started(run=info)
 
     def step(self, number, **metrics):
@@ -105,9 +106,9 @@ def test_a_table_that_cannot_be_replaced_stays_whole(tmp_path, monkeypatch):
     assert (tmp_path / "metrics.csv").read_bytes() == before
 
 
-def test_tensorboard_without_its_extra_is_one_line(tmp_path, monkeypatch):
+def test_tensorboard_without_its_extra_is_one_line(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name))
-    with pytest.raises(UsageError, match=r"pip install 'ganforge\[tensorboard\]'$") as refusal:
-        made("tensorboard").make(RunInfo(tmp_path, {}, 1, 1), Options())
+    with pytest.raises(GANForgeError, match=r"pip install 'ganforge\[tensorboard\]'$") as refusal:
+        make_options("logger 'tensorboard'", made("tensorboard").options, {})
     assert "\n" not in str(refusal.value)

@@ -69,4 +69,29 @@ FAULTS = [
         "type(optimizer) is not keras.optimizers.Adam",
         (R + "test_an_optimizer_is_built_anew_and_survives_being_saved",),
     ),
+    # ------------------------------------------------------------------ what begins anew, and what is refused
+    Fault(
+        "a-state-that-never-begins-anew",
+        "forgotten",
+        "ganforge/engine/engine.py",
+        "        if anew:\n            self.state.begin_anew()\n",
+        "",
+        (R + "test_what_is_taken_up_anew_begins_from_the_weights_as_they_are",),
+    ),
+    Fault(
+        "measured-by-those-that-left",
+        "condition",
+        "ganforge/engine/engine.py",
+        'if not anew or "/" not in name',
+        "if name",
+        (R + "test_what_is_taken_up_anew_begins_from_the_weights_as_they_are",),
+    ),
+    Fault(
+        "one-stage-with-a-penalty-at-fakes",
+        "condition",
+        "ganforge/engine/refusals.py",
+        'if penalty and {"fake_logits", "fake_features"} & set(parameters(penalty)):',
+        "if penalty and not parameters(penalty):",
+        (R + "test_one_stage_is_refused_where_more_than_a_fakes_logit_counts",),
+    ),
 ]
