@@ -140,8 +140,8 @@ def test_no_plugin_leaves_one_out_for_one_command(ganforge_cli):
 @pytest.mark.parametrize(
     ("version", "reason"),
     [
-        ("2", "made for version 2 of the hooks and this GANForge has version 1; pip install --upgrade ganforge"),
-        ("0", "made for version 0 of the hooks and this GANForge has versions 1 to 1; look for a newer release"),
+        ("3", "made for version 3 of the hooks and this GANForge has version 2; pip install --upgrade ganforge"),
+        ("0", "made for version 0 of the hooks and this GANForge has versions 1 to 2; look for a newer release"),
         ("'one'", "ganforge_api = 'one' will not do"),
     ],
 )
