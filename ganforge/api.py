@@ -111,7 +111,7 @@ class Run:
         return list_snapshots(self.path)
 
     def generator(self) -> keras.Model:
-        """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
+        """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1], or (B, D).
 
         Raises:
             GANForgeError: the run has none yet, or it cannot be opened.
@@ -150,7 +150,7 @@ class Run:
         return tuple(self.manifest["data"].get("classes", ()))
 
     def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> np.ndarray:
-        """Return ``n`` new pictures, uint8 (n, H, W, C); the same seed gives the same ones.
+        """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same ones for one seed.
 
         ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn.
         """
@@ -159,7 +159,7 @@ class Run:
         return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
 
     def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> np.ndarray:
-        """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began.
+        """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
 
         Four stations, spherical interpolation between them (White 2016).
         """
@@ -179,14 +179,14 @@ class Run:
         return pictures.reshape(frames, n, *pictures.shape[1:])
 
     def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> np.ndarray:
-        """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C).
+        """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C); or vectors, (n, D).
 
         Classes take turns with the latents where ``class_name`` is not given, from the first one again after each
         ``period`` latents.
         """
         import numpy as np
 
-        from ganforge.media.grids import to_uint8
+        from ganforge.media.grids import drawn
 
         labels = self._labels(len(latents), class_name, period)
         model = self.generator()  # chooses the backend, before anything imports Keras
@@ -195,7 +195,7 @@ class Run:
         generate = make_adapter(model.variables).inference(model)
         inputs = [latents, *labels]
         parts = [generate(*(x[i : i + 64] for x in inputs)) for i in range(0, len(latents), 64)]
-        return to_uint8(np.concatenate(parts))
+        return drawn(np.concatenate(parts))
 
     def _labels(self, n: int, class_name: str | None, period: int | None) -> list[np.ndarray]:
         """Return what the generator takes besides latents: class labels where it is conditional, else nothing."""

@@ -1,4 +1,4 @@
-"""The adversarial losses that ship with GANForge. All take logits (B, 1) float32 and give a scalar."""
+"""The adversarial losses that ship with GANForge. All take logits (B, K) float32 and give a scalar."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from ganforge import Loss, Options, hookimpl
+
+ganforge_api = 2
 
 
 def cross_entropy(logits: Any, labels: Any) -> Any:
@@ -75,11 +77,34 @@ def gradient_penalty(discriminator: Any, real: Any, fake: Any, random: Any, grad
     """lambda E (|grad D(x)| - 1)^2 between real and fake; Gulrajani et al. 2017, "Improved Training of WGANs"."""
     from keras import ops
 
-    t = random.uniform((real.shape[0], 1, 1, 1))
+    rest = range(1, len(real.shape))
+    t = random.uniform((real.shape[0], *(1 for _ in rest)))
     slopes = gradient(discriminator, real + t * (fake - real))
     # The small constant keeps the square root's own gradient finite where the slope is 0.
-    norms = ops.sqrt(ops.sum(ops.square(slopes), axis=(1, 2, 3)) + 1e-12)
+    norms = ops.sqrt(ops.sum(ops.square(slopes), axis=tuple(rest)) + 1e-12)
     return options.penalty * ops.mean(ops.square(norms - 1.0))
+
+
+def relativistic_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any) -> Any:
+    """E softplus(-(D(x) - D(G(z)))) over pairs, Jolicoeur-Martineau 2018, "The relativistic discriminator: a key
+    element missing from standard GAN", equation 3 (RpGAN); ln 2 where D knows nothing.
+
+    A pair whose real label is 0 has its two logits exchanged; there is one margin, so the fake label says nothing.
+    """
+    from keras import ops
+
+    return ops.mean(ops.softplus((1.0 - 2.0 * real_labels) * (real_logits - fake_logits)))
+
+
+def relativistic_generator(real_logits: Any, fake_logits: Any) -> Any:
+    """E softplus(-(D(G(z)) - D(x))): a fake is to look more real than the real picture beside it.
+
+    Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN" (R3GAN), equation 2, with
+    f(t) = -softplus(-t).
+    """
+    from keras import ops
+
+    return ops.mean(ops.softplus(real_logits - fake_logits))
 
 
 class WassersteinOptions(Options):
@@ -115,6 +140,16 @@ def register_losses(register: Any) -> None:
             gradient_penalty,
             WassersteinOptions,
             "Wasserstein distance with gradient penalty; try --balance generator-steps:generator=1,discriminator=5",
+            boundary=None,
+            soft_labels=False,
+        )
+    )
+    register(
+        Loss(
+            "relativistic",
+            relativistic_discriminator,
+            relativistic_generator,
+            summary="Is a real picture more real than a fake? Try --balance r1:gamma=1 --balance r2:gamma=1",
             boundary=None,
             soft_labels=False,
         )

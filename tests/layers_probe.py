@@ -313,7 +313,7 @@ def by_engine(kind):
         generator,
         discriminator,
         REGISTRY.get("loss", "bce").value,
-        strategies=[r1(r1.Options(weight=GAMMA))],
+        strategies=[r1(r1.Options(gamma=GAMMA))],
         batch_size=BATCH,
         latent_dim=LATENT,
     )

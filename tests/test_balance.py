@@ -82,21 +82,21 @@ def test_label_noise_fades_linearly_and_only_when_asked():
 def test_multipliers_multiply_and_reach_the_vector():
     first, second = UnequalLR(UnequalLR.Options(generator=3.0, discriminator=0.5)), UnequalLR()
     second.name, second.options = "again", UnequalLR.Options(generator=5.0)
-    planner = Planner([first, R1(R1.Options(weight=7.0)), second], 0.01)
+    planner = Planner([first, R1(R1.Options(gamma=7.0)), second], 0.01)
     plan = planner.plan(at(0.5), {})
     assert plan.rates == pytest.approx({"generator_lr": 0.15, "discriminator_lr": 0.005})
     assert plan.counts == {"generator_steps": 1, "discriminator_steps": 1}
     assert planner.vector(plan).tolist() == pytest.approx([0.15, 0.005, 7.0])
     assert planner.vector(plan).dtype == np.float32
-    assert planner.controls("r1", planner.vector(plan)) == {"weight": 7.0}
+    assert planner.controls("r1", planner.vector(plan)) == {"gamma": 7.0}
     assert planner.controls("again", planner.vector(plan)) == {}
 
 
 def test_each_strategy_sees_its_own_scalars_alone():
-    planner = Planner([LabelNoise(LabelNoise.Options(flip=0.2, smooth=0.1)), R1(R1.Options(weight=7.0))], 1.0)
+    planner = Planner([LabelNoise(LabelNoise.Options(flip=0.2, smooth=0.1)), R1(R1.Options(gamma=7.0))], 1.0)
     vector = planner.vector(planner.plan(at(0), {}))
     assert planner.controls("label-noise", vector) == pytest.approx({"flip": 0.2, "smooth": 0.1})
-    assert planner.controls("r1", vector) == {"weight": 7.0}
+    assert planner.controls("r1", vector) == {"gamma": 7.0}
 
 
 def test_step_counts_reach_the_plan():

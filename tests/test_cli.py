@@ -293,7 +293,7 @@ def test_a_configuration_file_has_the_flags_names_and_flags_win(ganforge_cli, tm
     common = ("train", "--config", "s.toml", "--data", "critters:count=48", "--dry-run")
     code, out, err = ganforge_cli(*common, "--seed", 9)
     assert code == 0, err
-    for words in ("fcgan (hidden=128-256-512", "steps of 24 pictures", "seed 9", "r1 (weight=1.0)"):
+    for words in ("fcgan (hidden=128-256-512", "steps of 24 pictures", "seed 9", "r1 (gamma=1.0, end=1.0, every=1)"):
         assert words in out
     assert not (tmp_path / "runs").exists()
     (tmp_path / "s.toml").write_text("epoch = 3\n")

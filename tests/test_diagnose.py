@@ -210,7 +210,8 @@ def test_a_rule_speaks_on_one_side_of_its_threshold_alone(kind, numbers, setting
     ("kind", "name", "option", "over", "under"),
     [
         ("labels-too-noisy", "label-noise", "flip", 0.3, 0.29),
-        ("penalty-too-strong", "r1", "weight", 50, 49),
+        ("penalty-too-strong", "r1", "gamma", 50, 49),
+        ("penalty-too-strong", "r1", "weight", 50, 49),  # as 0.1 called it
     ],
 )
 def test_a_strategy_is_to_blame_from_its_threshold_on(kind, name, option, over, under):

@@ -24,6 +24,8 @@ def far(errors: dict[str, float]) -> dict[str, float]:
         *((loss, "none") for loss in pairs.LOSSES),
         *(("bce", name) for name in ("r1", "unequal-lr", "generator-steps", "label-noise")),
         ("hinge", "label-noise"),
+        *(("bce", name) for name in ("lr-decay", "lookahead")),
+        *(("relativistic", name) for name in ("label-noise", "input-noise", "r1", "r2", "lecam", "auto")),
     ],
     ids=lambda text: text,
 )
@@ -111,6 +113,7 @@ def statistics() -> dict[str, list[float]]:
         ("least-squares", -0.3, 0.9, 0.5),
         ("wasserstein", -0.3, 9.0, 1.0),  # its logits have no zero: pairs count
         ("wasserstein", 0.8, 9.0, 0.5),
+        ("relativistic", 0.8, 9.0, 0.5),
     ],
 )
 def test_the_discriminator_is_right_on_either_side_of_its_boundary(loss, fake, offset, expected):

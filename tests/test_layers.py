@@ -28,7 +28,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "plugin": ("errors", "files"),
     "balance": (FACE,),
     "losses": (FACE,),
-    "loggers": (FACE, "errors", "media"),
+    "optimizers": (FACE,),
+    "loggers": (FACE, "files", "media"),
     # the parts of a run, which know nothing of one another
     "engine": ("backend", "errors", "plugin"),
     "data": ("errors", "files", "plugin"),
@@ -37,7 +38,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "metrics": ("data.critters", "errors", "files"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "loggers", "media", "metrics.diversity", "plugin", "runs"),
+        *("backend", "data", "engine", "errors", "files", "media", "metrics.diversity", "plugin", "runs"),
         VERSION,
     ),
     "api": (

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from ganforge import Strategy, hookimpl
 
+ganforge_api = 2
+
 
 @hookimpl
 def register_strategies(register: Callable[[type[Strategy]], None]) -> None:
@@ -11,10 +13,17 @@ def register_strategies(register: Callable[[type[Strategy]], None]) -> None:
     from ganforge.balance.generator_steps import GeneratorSteps
     from ganforge.balance.input_noise import InputNoise
     from ganforge.balance.label_noise import LabelNoise
+    from ganforge.balance.lecam import LeCam
+    from ganforge.balance.lookahead import Lookahead
+    from ganforge.balance.lr_decay import LRDecay
     from ganforge.balance.noise_anneal import NoiseAnneal
     from ganforge.balance.r1 import R1
+    from ganforge.balance.r2 import R2
     from ganforge.balance.stronger_discriminator import StrongerDiscriminator
     from ganforge.balance.unequal_lr import UnequalLR
 
-    for strategy in (Auto, NoiseAnneal, InputNoise, LabelNoise, UnequalLR, GeneratorSteps, StrongerDiscriminator, R1):
+    for strategy in (
+        *(Auto, NoiseAnneal, InputNoise, LabelNoise, UnequalLR, LRDecay, GeneratorSteps, StrongerDiscriminator),
+        *(R1, R2, LeCam, Lookahead),
+    ):
         register(strategy)

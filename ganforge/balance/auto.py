@@ -82,7 +82,8 @@ class Auto(Strategy):
         """
         if "d_accuracy" not in signals:
             return
-        reading = [float(signals[name]) for name in ("d_accuracy", "d_real", "d_fake")]
+        # A loss that compares has pairs that are right, and no D(real) or D(fake).
+        reading = [float(signals[name]) for name in ("d_accuracy", "d_real", "d_fake") if name in signals]
         measured = int(signals.get("step", step))
         if (self.read and measured == self.read_at) if "step" in signals else (reading == self.read):
             return

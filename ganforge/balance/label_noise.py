@@ -16,7 +16,8 @@ class LabelNoise(Strategy):
 
     A label y becomes 1 - y with probability ``flip``, each picture's on its own; real labels are 1 - ``smooth``
     before that (one-sided: smoothing the fake side would reward what the generator already does). A loss without
-    soft labels, such as ``wasserstein``, takes flips, which exchange a picture's side, and refuses ``smooth``.
+    soft labels, such as ``wasserstein``, takes flips, which exchange a picture's side, and refuses ``smooth``; one
+    that compares pairs, such as ``relativistic``, exchanges a pair's two logits where the real label is flipped.
 
     Helps: a discriminator that is too sure of itself; its logits stay bounded. Hurts: many flips teach it nothing,
     and D(real) can no longer reach 1.
@@ -34,7 +35,7 @@ class LabelNoise(Strategy):
 
     @hookimpl
     def configure_run(self, config: Any) -> None:
-        if self.options.smooth and not config.soft_labels:
+        if self.options.smooth and (config.compares or not config.soft_labels):
             kept = f"flip={self.options.flip:g},smooth=0"
             raise UsageError(
                 f"label-noise cannot smooth labels by {self.options.smooth:g} with the loss '{config.loss}', which "

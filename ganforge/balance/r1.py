@@ -4,35 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ganforge import Options as BaseOptions
-from ganforge import Strategy, hookimpl
+from ganforge import hookimpl
+from ganforge.balance.gradient_penalty import GAMMA, GradientPenalty, half_square
 
 
-class R1(Strategy):
+class R1(GradientPenalty):
     """Adds gamma / 2 E[ |grad D(x)|^2 ] over real pictures x to the discriminator's loss.
 
     Near the data a discriminator should be flat: then there is nothing left to chase once the generator is there,
     and training converges instead of circling.
 
-    Helps: oscillation, exploding logits, long runs. Hurts: too large a weight makes the discriminator blind; a
-    second backward pass costs about half a step more. Useful weights shrink with fewer pixels.
+    Helps: oscillation, exploding logits, long runs. Hurts: too large a gamma makes the discriminator blind; a
+    second backward pass costs about half a step more, which ``every`` divides. Useful gammas shrink with fewer
+    pixels.
 
-    Source: Mescheder, Geiger & Nowozin 2018, "Which Training Methods for GANs do actually Converge?".
+    Source: Mescheder, Geiger & Nowozin 2018, "Which Training Methods for GANs do actually Converge?", equation 9;
+    ``every``: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B; ``end``:
+    Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN", section 4.
     """
 
     name = "r1"
 
-    class Options(BaseOptions):
-        weight: float = Field(1.0, ge=0, description="gamma; the paper uses 10 for large pictures")
+    class Options(GradientPenalty.Options):
+        weight: float | None = Field(None, ge=0, exclude=True, description="gamma, by its older name")
 
-    @hookimpl
-    def plan_step(self) -> dict[str, float]:
-        return {"weight": self.options.weight}
+        @model_validator(mode="before")
+        @classmethod
+        def _older_name(cls, values: Any) -> Any:
+            if not isinstance(values, dict) or values.get("weight") is None:
+                return values
+            rest = {name: value for name, value in values.items() if name != "weight"}
+            if rest.get("gamma", GAMMA) not in (GAMMA, values["weight"]):
+                raise ValueError("expected gamma or weight, which is its older name, and not both")
+            return {**rest, "gamma": values["weight"]}
 
     @hookimpl
     def discriminator_penalty(self, discriminator: Any, real: Any, controls: Any, gradient: Any) -> Any:
-        squares = ops.sum(ops.square(gradient(discriminator, real)), axis=(1, 2, 3))
-        return controls["weight"] / 2.0 * ops.mean(squares)
+        return controls["gamma"] * half_square(gradient(discriminator, real))

@@ -35,7 +35,7 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
 
     from ganforge.diagnosis.advice import command as to_try
     from ganforge.diagnosis.evidence import gather
-    from ganforge.diagnosis.rules import diagnose
+    from ganforge.diagnosis.rules import diagnose, not_looked_at
     from ganforge.runs import find_run
 
     path = find_run(run, Path(runs_dir))
@@ -58,6 +58,12 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
         else:
             out.print("[green]Nothing wrong that the numbers show.[/]")
             out.print(_healthy(evidence), markup=False)
+    if left_out := not_looked_at(evidence):
+        out.print(
+            f"Not looked at: {', '.join(left_out)}. With the loss '{evidence.loss}' logits have no zero of their "
+            "own, so that there is no D(real).",
+            markup=False,
+        )
     if evidence.evaluation is None:
         out.print(
             f"\nWhether it repeats training pictures is known after: ganforge evaluate {run_name(path, runs_dir)}"

@@ -50,36 +50,24 @@ def command(
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
-    out.print(f"\n[bold]{opened.id}[/] at step {result['step']:,}, {result['samples']:,} pictures")
+    pictures = len(opened.manifest["image_shape"]) == 3
+    what = "pictures" if pictures else "vectors"
+    out.print(f"\n[bold]{opened.id}[/] at step {result['step']:,}, {result['samples']:,} {what}")
     out.print(pairs(rows(result)))
+    nearest = (
+        "; the pictures nearest to copies, above the training pictures they are near to: "
+        f"{say_path(opened.path / 'nearest.png')}"
+    )
     out.print(
-        f"\nStored in {say_path(opened.path / 'evaluation.json')}; the pictures nearest to copies, above the "
-        f"training pictures they are near to: {say_path(opened.path / 'nearest.png')}\n"
+        f"\nStored in {say_path(opened.path / 'evaluation.json')}{nearest if pictures else ''}\n"
         f"Next: [bold]ganforge compare {run_name(opened.path, runs_dir)} …[/]"
     )
 
 
 def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
     """Return an evaluation as names and words."""
-    levels = ", ".join(f"{side} px {e['swd'][side]:.1f}" for side in e["swd"] if side.isdigit())
-    kid, copies, gap, cost, tone = e["kid"], e["memorising"], e["gap"], e["cost"], e["tone"]
-    table = [
-        ("SWD", f"{e['swd']['mean']:.1f} ×10⁻³ ({levels}){floor(e['swd'], '.1f')}"),
-        ("tone", f"{tone['distance']:.1f} levels{floor(tone, '.1f')}: {toned(tone)}"),
-        (
-            "KID",
-            f"{kid['value']:.4f}{plus_minus(kid['error'])} by {kid['features']}{floor(kid, '.4f')}",
-        ),
-        (
-            "diversity",
-            f"{e['spread']['mean']:.0f} levels between pictures (real {e['spread']['real_mean']:.0f}), "
-            f"{e['spread']['nearest']:.0f} to the nearest (real {e['spread']['real_nearest']:.0f})",
-        ),
-        (
-            "copies",
-            f"{copies['share']:.1%} of pictures (training pictures among themselves {copies['real_share']:.1%})",
-        ),
-    ]
+    gap, cost = e["gap"], e["cost"]
+    table = picture_rows(e) if "swd" in e else vector_rows(e)
     if "critters" in e:
         c = e["critters"]
         table.append(
@@ -107,6 +95,40 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
         ("time", f"{duration(cost['seconds'] or 0)}{memory}"),
     ]
     return table
+
+
+def vector_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is measured of vectors alone."""
+    table = [("diversity", f"{e['spread']['mean']:.3g} between vectors (real {e['spread']['real_mean']:.3g})")]
+    if "modes" in e:
+        m = e["modes"]
+        kl = "" if m["reverse_kl"] is None else f"; reverse KL {m['reverse_kl']:.3f}"
+        share = f"{m['high_quality']:.1%} of vectors within 3 deviations of one"
+        table.append(("modes", f"{m['covered']} of {m['of']} covered, {share}{kl}"))
+    return table
+
+
+def picture_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is measured of pictures alone."""
+    levels = ", ".join(f"{side} px {e['swd'][side]:.1f}" for side in e["swd"] if side.isdigit())
+    kid, copies, tone = e["kid"], e["memorising"], e["tone"]
+    return [
+        ("SWD", f"{e['swd']['mean']:.1f} ×10⁻³ ({levels}){floor(e['swd'], '.1f')}"),
+        ("tone", f"{tone['distance']:.1f} levels{floor(tone, '.1f')}: {toned(tone)}"),
+        (
+            "KID",
+            f"{kid['value']:.4f}{plus_minus(kid['error'])} by {kid['features']}{floor(kid, '.4f')}",
+        ),
+        (
+            "diversity",
+            f"{e['spread']['mean']:.0f} levels between pictures (real {e['spread']['real_mean']:.0f}), "
+            f"{e['spread']['nearest']:.0f} to the nearest (real {e['spread']['real_nearest']:.0f})",
+        ),
+        (
+            "copies",
+            f"{copies['share']:.1%} of pictures (training pictures among themselves {copies['real_share']:.1%})",
+        ),
+    ]
 
 
 def plus_minus(error: float | None) -> str:

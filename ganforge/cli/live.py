@@ -12,6 +12,7 @@ import click
 
 from ganforge import hookimpl
 from ganforge.cli.console import console, duration, pairs, run_name, say_path
+from ganforge.cli.words import standing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,7 +110,7 @@ def decoding(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 
 class Display:
-    """An observer that shows losses, D(real), D(fake), img/s and the time left."""
+    """An observer that shows losses, what D says of real and fake, img/s and the time left."""
 
     def __init__(self, out: Console, trainer: Trainer) -> None:
         self.out, self.setup, self.start_step = out, trainer.setup, trainer.start.step
@@ -155,15 +156,12 @@ class Display:
         m = self.metrics
         if not m:
             return ""
+        colours = {"D": "blue", "G": "red"}
         parts = [
-            f"[blue]D {m['d_loss']:.2f}[/]",
-            f"[red]G {m['g_loss']:.2f}[/]",
-            f"D(real) {m['d_real']:.2f}",
-            f"D(fake) {m['d_fake']:.2f}",
-            f"{m['images_per_second']:.0f} img/s",
-            f"{self._left(done)} left",
+            f"[{colours[name]}]{part}[/]" if (name := part.rpartition(" ")[0]) in colours else part
+            for part in standing(m)
         ]
-        return "  ".join(parts)
+        return "  ".join([*parts, f"{m['images_per_second']:.0f} img/s", f"{self._left(done)} left"])
 
     def _left(self, done: int) -> str:
         ours = done - self.start_step
@@ -177,11 +175,8 @@ class Display:
         if epoch.epoch % every and epoch.epoch != epoch.epochs and epoch.epoch != 1:
             return
         m = epoch.metrics
-        self._print(
-            f"epoch {epoch.epoch}/{epoch.epochs}  D {m['d_loss']:.3f}  G {m['g_loss']:.3f}  "
-            f"D(real) {m['d_real']:.2f}  D(fake) {m['d_fake']:.2f}  {m['images_per_second']:.0f} img/s  "
-            f"{self._left(epoch.epoch * self.setup.steps_per_epoch)} left"
-        )
+        parts = [f"epoch {epoch.epoch}/{epoch.epochs}", *standing(m, 3), f"{m['images_per_second']:.0f} img/s"]
+        self._print("  ".join([*parts, f"{self._left(epoch.epoch * self.setup.steps_per_epoch)} left"]))
 
     def _print(self, text: str) -> None:
         # A closed pipe (`| head`), where rich asks to exit, or a lost terminal ends the telling, not the training.

@@ -21,20 +21,31 @@ Examples:
   ganforge sample run_12 -n 500 --output cats/
   ganforge sample run_12 --class cat
   ganforge sample run_12 --interpolate --output walk.gif
+  ganforge sample run_13 -n 10000 --output points.csv    # where the data are vectors
 """
+VECTORS = 2500  # as many as the papers on mixtures look at
 
 
 @click.command("sample", epilog=EPILOG)
 @run_argument
 @click.option(
-    "-n", "count", type=click.IntRange(1), metavar="N", help="How many. [default: what the grid holds, 100]"
+    "-n",
+    "count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many. [default: what the grid holds, 100; or 2500 vectors]",
 )
 @click.option("--grid", metavar="COLUMNSxROWS", help="Shape of the grid. [default: 10x10]")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same pictures."
 )
 @click.option("--class", "class_name", metavar="NAME", help="Of this class alone, from a conditional generator.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE|DIR", help="A grid, or a picture each.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    help="A grid, or a picture each; of vectors .npy, .csv or a .png plot.",
+)
 @click.option("--interpolate", is_flag=True, help="Animate a walk between latents that ends where it began.")
 @click.option("--frames", type=click.IntRange(2), default=64, show_default=True, help="Frames of the walk.")
 @click.option("--fps", type=float, default=16.0, show_default=True, help="Frames a second of the walk.")
@@ -42,13 +53,16 @@ Examples:
 @no_plugin_option
 @runs_dir_option
 def command(run: str, runs_dir: str, plugins: tuple[str, ...], **flags: Any) -> None:
-    """Draw new pictures from a trained generator, or a walk between them.
+    """Draw new pictures, or vectors, from a trained generator, or a walk between pictures.
 
     RUN is a name such as run_12, a path, or `latest`.
     """
     from ganforge.api import Run
 
     opened = Run(run, runs_dir, plugins=plugins)
+    if len(opened.manifest["image_shape"]) == 1:
+        console().print(say_path(_vectors(opened, flags)), markup=False)
+        return
     columns, rows = _shape(flags["grid"], flags["count"], 4 if flags["interpolate"] else 10)
     count = flags["count"] or columns * rows
     if flags["interpolate"]:
@@ -89,6 +103,38 @@ def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: i
         else:
             output.parent.mkdir(parents=True, exist_ok=True)
             save_png(make_grid(pictures, columns, rows), output)
+    except OSError as error:
+        raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None
+    return output
+
+
+def _vectors(run: Run, flags: dict[str, Any]) -> Path:
+    """Write new vectors as numbers, or as a plot of the first two of each."""
+    import numpy as np
+
+    from ganforge.errors import GANForgeError, reason
+    from ganforge.files import replacing, require_file
+    from ganforge.media.scatter import backdrop, save_scatter
+
+    for flag in ("interpolate", "grid"):
+        if flags[flag]:
+            raise click.UsageError(f"--{flag} is for pictures; {run.id} makes vectors")
+    output: Path = flags["output"] or run.path / f"samples_seed_{flags['seed']}.npy"
+    suffix = output.suffix.lower()
+    if suffix not in (".npy", ".csv", ".png") or output.is_dir():
+        raise click.UsageError(f"invalid --output {output}: {run.id} makes vectors; expected a .npy, .csv or .png")
+    require_file(output)
+    vectors = run.sample(flags["count"] or VECTORS, flags["seed"], flags["class_name"])
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if suffix == ".png":
+            save_scatter(vectors, backdrop(vectors), output)
+            return output
+        with replacing(output) as file:
+            if suffix == ".npy":
+                np.save(file, vectors)
+            else:
+                np.savetxt(file, vectors, "%.9g", ",")  # nine digits tell every float32 from its neighbours
     except OSError as error:
         raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None
     return output

@@ -11,6 +11,7 @@ import click
 
 from ganforge.cli.console import console, duration, pairs, run_name, say_path, with_options
 from ganforge.cli.options import run_argument, runs_dir_option
+from ganforge.cli.words import average_rows, learning_rates, optimizer_rows, records_of
 
 EPILOG = """\b
 Examples:
@@ -93,22 +94,32 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("balance", "\n".join(named(s) for s in m["strategies"]) or "none"),
         ("loss", named(m["loss"])),
+        *optimizer_rows(config, records_of(m)),
+        *average_rows(config),
         ("data", f"{m['data']['description']}{skipped}"),
-        ("pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"),
+        _shape(shape),
         (
             "trained",
             f"{progress['epoch']} of {progress['epochs']} epochs, {progress['step']:,} steps of "
             f"{config['batch_size']}, {duration(m['seconds'])}",
         ),
         *([("stages", stages)] if stages else []),
-        ("seed", f"{config['seed']}, {config['precision']}, Adam {config['learning_rate']:g}"),
+        ("seed", f"{config['seed']}, {config['precision']}, {learning_rates(config, records_of(m))}"),
         ("versions", versions),
     ]
+
+
+def _shape(shape: list[int]) -> tuple[str, str]:
+    if len(shape) == 1:
+        return "vectors", f"of {shape[0]} number{'s' * (shape[0] > 1)}"
+    return "pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"
 
 
 def _curves(metrics: list[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
+
+    from ganforge.metrics.columns import judged_in_pairs
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
@@ -116,6 +127,8 @@ def _curves(metrics: list[dict[str, Any]]) -> Any:
     for name in ("first", "last"):
         table.add_column(name, justify="right")
     labels = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(real)", "d_fake": "D(fake)"}
+    if judged_in_pairs(metrics):
+        labels |= {"d_accuracy": "D right", "d_real_logit": "logit of real", "d_fake_logit": "logit of fake"}
     for key, label in labels.items():
         values = [line[key] for line in metrics if isinstance(line.get(key), (int, float))]
         if values:

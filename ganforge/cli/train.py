@@ -11,6 +11,8 @@ from click.core import ParameterSource
 from ganforge.cli.console import console, pairs, with_options
 from ganforge.cli.live import decoding, follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
+from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
+from ganforge.plugin.averaging import ALONE
 
 if TYPE_CHECKING:
     from ganforge.training.setup import Setup
@@ -22,7 +24,8 @@ Examples:
   ganforge train --arch fcgan:hidden=256-512 --balance input-noise:sigma=0.2 --balance unequal-lr:generator=2
   ganforge train --config study.toml --seed 7 --dry-run
 
-`ganforge plugins` lists every architecture, strategy, loss and data source; `ganforge plugins NAME` its options.
+`ganforge plugins` lists all that can be named: architectures, strategies, losses, data sources, optimizers, loggers;
+`ganforge plugins NAME` shows one with its options.
 """
 
 
@@ -38,13 +41,25 @@ Examples:
     multiple=True,
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("strategy"),
-    help="A balancing strategy (repeatable), or none.",
+    help="A balancing strategy (repeatable), or none. [default: the architecture's, or none]",
 )
 @click.option(
     "--loss",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("loss"),
-    help="The adversarial loss. [default: bce]",
+    help="The adversarial loss. [default: the architecture's, or bce]",
+)
+@click.option(
+    "--optimizer",
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("optimizer"),
+    help="What moves both networks' weights. [default: the architecture's, or Adam]",
+)
+@click.option(
+    "--discriminator-optimizer",
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("optimizer"),
+    help="The discriminator's own. [default: as --optimizer]",
 )
 @click.option("--data", metavar="FOLDER|ZIP|NAME", help="Your pictures, or a data source. [default: critters]")
 @click.option("--image-size", type=int, metavar="PIXELS", help="Side of the pictures. [default: 64; critters 32]")
@@ -57,8 +72,8 @@ Examples:
 @click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,500 steps]")
 @click.option("--batch-size", type=int, metavar="N", help="Real pictures a step. [default: the architecture's]")
 @click.option("--latent-dim", type=int, metavar="N", help="Length of a latent. [default: the architecture's]")
-@click.option("--learning-rate", type=float, metavar="RATE", help="Adam's, for both. [default: the architecture's]")
-@click.option("--beta-1", type=float, metavar="BETA", help="Adam's first decay. [default: the architecture's]")
+@click.option("--learning-rate", type=float, metavar="RATE", help="For both networks. [default: the architecture's]")
+@click.option("--beta-1", type=float, metavar="BETA", help="The optimizer's. [default: the architecture's]")
 @click.option("--seed", type=int, metavar="N", help="The same seed repeats a run. [default: 0]")
 @click.option("--precision", metavar="float32|mixed_bfloat16", help="What layers compute in. [default: float32]")
 @click.option(
@@ -71,11 +86,11 @@ Examples:
 )
 @click.option(
     "--ema",
-    type=float,
     is_flag=False,
-    flag_value=0.999,
-    metavar="[DECAY]",
-    help="Draw pictures from a running mean of the generator's weights. [alone: 0.999]",
+    flag_value=str(ALONE),
+    metavar="[DECAY|Nkimg|none]",
+    help="Draw pictures from a running mean of the generator's weights: its decay, or its half-life in "
+    f"thousands of pictures. [alone: {ALONE}]",
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, torch, what is installed]")
 @click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
@@ -87,7 +102,13 @@ Examples:
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
-@click.option("--log", metavar="tensorboard", help="Write TensorBoard events too (extra: tensorboard).")
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("logger"),
+    help="Write to a logger as well, such as tensorboard (repeatable).",
+)
 @plugin_option
 @no_plugin_option
 @runs_dir_option
@@ -151,6 +172,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     from ganforge.errors import on_one_line
 
     settings, choices, images = setup.settings, setup.choices, setup.images
+    config, optimizers = settings.model_dump(), [one.record for one in setup.optimizers]
     balance = [with_options(s.name, s.options.model_dump()) for s in choices.strategies]
     sizes = setup.parameters
     rows = [
@@ -158,6 +180,8 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
         ("parameters", f"generator {sizes['generator']:,}, discriminator {sizes['discriminator']:,}"),
         ("balance", "\n".join(balance) or "none"),
         ("loss", with_options(setup.loss.name, setup.loss.options.model_dump())),
+        *optimizer_rows(config, optimizers),
+        *average_rows(config),
         ("data", images.description),
     ]
     if images.skipped:
@@ -168,7 +192,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
         (
             "training",
             f"{settings.epochs} epochs × {setup.steps_per_epoch} steps of {settings.batch_size} pictures, "
-            f"Adam {settings.learning_rate:g}, seed {settings.seed}",
+            f"{learning_rates(config, optimizers)}, seed {settings.seed}",
         ),
         ("runs on", f"{choices.backend.said(asked)}, {settings.precision}"),
     ]

@@ -1,13 +1,14 @@
-"""``--data`` to pictures: a folder, a zip, or a source that a plugin registered."""
+"""``--data`` to pictures, or vectors: a folder, a zip, or a source that a plugin registered."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.errors import UsageError
+from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.calling import call_by_name
 from ganforge.plugin.options import parse_spec
 
@@ -54,8 +55,8 @@ def load_images(
     data: str,
     source: Choice | None,
     *,
-    image_size: int,
-    channels: int,
+    image_size: int | None,
+    channels: int | None,
     fit: str = "crop",
     strict: bool = False,
     limit: int | None = None,
@@ -63,6 +64,8 @@ def load_images(
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
     """Return the pictures, uint8 (N, image_size, image_size, channels), decoded once and then mapped from the cache.
+
+    Or what a source has that gives vectors: float32 (N, D), finite.
 
     Args:
         data: the folder or zip, where ``source`` is None.
@@ -72,13 +75,28 @@ def load_images(
         progress: called with (done, total) while they are decoded.
 
     Raises:
-        GANForgeError: they cannot be read.
+        GANForgeError: they cannot be read, or a source gave neither pictures nor vectors.
     """
     from ganforge.data.folder import load_folder
 
     how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
     how["progress"] = progress
     if source is None:
+        assert image_size is not None  # only a source may do without
         return load_folder(Path(data).expanduser(), fit=fit, strict=strict, **how)
     images: Images = call_by_name(source.value.load)(options=source.options, cache_dir=None, **how)
-    return images
+    return _vectors(images, source.name) if images.array.ndim == 2 else images
+
+
+def _vectors(images: Images, name: str) -> Images:
+    """Return what a source gave that are no pictures as float32 (N, D)."""
+    import numpy as np
+
+    array = images.array
+    if array.dtype.kind != "f" or not array.shape[1]:
+        raise GANForgeError(
+            f"data source '{name}' gave {array.dtype} {array.shape}; expected uint8 (N, H, W, C) or float32 (N, D)"
+        )
+    if not np.isfinite(array).all():
+        raise GANForgeError(f"data source '{name}' gave vectors with numbers that are not finite")
+    return images if array.dtype == np.float32 else replace(images, array=array.astype(np.float32))

@@ -15,11 +15,17 @@ def command(evidence: Evidence, finding: Finding) -> str:
     parts += [f"--balance {_quoted(text)}" for text in config["balance"]]
     if config["loss"] != "bce":
         parts.append(f"--loss {_quoted(config['loss'])}")
+    for name in ("optimizer", "discriminator_optimizer"):  # neither stood in runs of 0.1
+        if config.get(name):
+            parts.append(f"--{name.replace('_', '-')} {_quoted(config[name])}")
+    if config.get("ema"):
+        parts.append(f"--ema {config['ema']}")
     if config["data"] != "critters":
         parts.append(f"--data {_quoted(config['data'])}")
     # What was filled in by default is not repeated, but for what makes the two runs comparable.
     for name in ("image_size", "channels", "limit", "epochs", "batch_size", "learning_rate", "seed"):
-        if config.get(name) is not None and not (name == "channels" and config[name] == 3):
+        said = name == "learning_rate" and _chosen_rate(evidence, finding)
+        if config.get(name) is not None and not said and not (name == "channels" and config[name] == 3):
             value = config[name]
             parts.append(
                 f"--{name.replace('_', '-')} {value:g}"
@@ -28,6 +34,13 @@ def command(evidence: Evidence, finding: Finding) -> str:
             )
     parts += [f"--plugin {_quoted(text)}" for text in config.get("plugins", ())]
     return " ".join(parts)
+
+
+def _chosen_rate(evidence: Evidence, finding: Finding) -> bool:
+    """Say whether the optimizers have rates of their own, which the flag would win over."""
+    given, config = evidence.manifest.get("given", ["learning_rate"]), evidence.manifest["config"]
+    chosen = config.get("optimizer") or config.get("discriminator_optimizer")
+    return bool(chosen) and "learning_rate" not in {*given, *finding.settings}
 
 
 def _quoted(text: str) -> str:

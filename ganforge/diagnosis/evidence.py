@@ -46,6 +46,10 @@ class Evidence:
         values = self.recent(name)
         return float(values.mean()) if len(values) else math.nan
 
+    def logs(self, name: str) -> bool:
+        """Say whether a column is logged at all."""
+        return any(name in line for line in self.lines)
+
     @property
     def loss(self) -> str:
         return str(self.manifest["loss"]["name"])
@@ -70,7 +74,9 @@ def gather(run: Path) -> Evidence:
     from ganforge.runs.evaluation import read_evaluation
 
     manifest = read_manifest(run)
-    grids = [(epoch, cells(path, manifest["image_shape"][0])) for epoch, path in list_snapshots(run)[-4:]]
+    shape = manifest["image_shape"]
+    snapshots = list_snapshots(run)[-4:] if len(shape) == 3 else []  # a scatter plot of vectors is no grid
+    grids = [(epoch, cells(path, shape[0])) for epoch, path in snapshots]
     return Evidence(manifest, read_metrics(run), look_at(grids), read_evaluation(run))
 
 

@@ -50,7 +50,8 @@ class Watcher:
 
     @hookimpl
     def snapshot_taken(self, snapshot: Any) -> None:
-        self.grids.append((snapshot.epoch, snapshot.images))
+        if snapshot.images.ndim == 4:  # of vectors, nothing is said of how they look
+            self.grids.append((snapshot.epoch, snapshot.images))
 
     def _check(self, progress: Any) -> None:
         assert self.manifest is not None

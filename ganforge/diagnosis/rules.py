@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ganforge.diagnosis.advice import (
 )
 from ganforge.diagnosis.evidence import LEAST, Evidence, Finding
 from ganforge.metrics.balance import swing
-from ganforge.metrics.columns import column
+from ganforge.metrics.columns import PROBABILITIES, column, judged_in_pairs
 
 # The thresholds, all in one place; docs/study.md says where they come from.
 SURE_REAL, SURE_FAKE, SURE_ACCURACY = 0.93, 0.07, 0.97  # D has won
@@ -41,7 +42,7 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     found: list[Finding] = []
     for rule in RULES:
         # Of two names for one state, the graver one is enough.
-        if finding := rule(evidence):
+        if rule.applies(evidence) and (finding := rule.look(evidence)):
             found.append(finding)
             if finding.kind in FINAL:
                 break
@@ -52,7 +53,8 @@ def diagnose(evidence: Evidence) -> list[Finding]:
 
 
 def _diverged(e: Evidence) -> Finding | None:
-    bad = [line for line in e.lines if any(k in line and line[k] is None for k in ("d_loss", "g_loss", "d_real"))]
+    looked_at = ("d_loss", "g_loss", "d_real", "d_real_logit")
+    bad = [line for line in e.lines if any(k in line and line[k] is None for k in looked_at)]
     if not bad:
         return None
     return Finding(
@@ -78,7 +80,7 @@ def _diverging(e: Evidence) -> Finding | None:
                 "A loss is running away",
                 "logits that grow without end overflow to NaN sooner or later; nothing holds the discriminator.",
                 f"{_label(name)} {now:.3g}, {before:.3g} before",
-                adding(e, "r1:weight=1") if not e.option("r1", "weight") else slower(e, 0.25),
+                adding(e, "r1:gamma=1") if not _gamma(e) else slower(e, 0.25),
             )
     return None
 
@@ -119,7 +121,7 @@ def _hindered(e: Evidence) -> Finding | None:
     if e.too_early or e.loss not in DISTINCT_LOSSES or not accuracy < BLIND_ACCURACY:
         return None
     numbers = f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}"
-    sigma, flip, weight = _noise(e), e.option("label-noise", "flip"), e.option("r1", "weight")
+    sigma, flip, gamma = _noise(e), e.option("label-noise", "flip"), _gamma(e)
     if sigma >= STRONG_NOISE:
         return Finding(
             "noise-too-strong",
@@ -137,15 +139,20 @@ def _hindered(e: Evidence) -> Finding | None:
             f"flipped {flip:.0%}, {numbers}",
             adding(e, "label-noise:flip=0.05"),
         )
-    if weight >= STRONG_R1:
+    if gamma >= STRONG_R1:
         return Finding(
             "penalty-too-strong",
             "The gradient penalty keeps the discriminator flat",
             "a discriminator that may not change its mind between two pictures has nothing to tell the generator.",
-            f"R1 weight {weight:g}, {numbers}",
-            adding(e, f"r1:weight={weight / 50:.2g}"),
+            f"gamma of R1 {gamma:g}, {numbers}",
+            adding(e, f"r1:gamma={gamma / 50:.2g}"),
         )
     return None
+
+
+def _gamma(e: Evidence) -> float:
+    """Return the gamma of R1, 0 where it is not active; before 0.2 it was called its weight."""
+    return e.option("r1", "gamma") or e.option("r1", "weight")
 
 
 def _blind(e: Evidence) -> Finding | None:
@@ -177,7 +184,7 @@ def _oscillation(e: Evidence) -> Finding | None:
         "each undoes the other's last step: the generator leaps to what fools today's discriminator, which then "
         "learns to refuse just that.",
         f"D(fake) swings from {low:.2f} to {high:.2f}, deviation {deviation:.2f} about its mean",
-        adding(e, "r1:weight=1") if not e.option("r1", "weight") else slower(e, 0.5),
+        adding(e, "r1:gamma=1") if not _gamma(e) else slower(e, 0.5),
     )
 
 
@@ -240,33 +247,40 @@ def _memorising(e: Evidence) -> Finding | None:
     )
 
 
-RULES: tuple[Callable[[Evidence], Finding | None], ...] = (
-    _diverged,
-    _diverging,
-    _discriminator_wins,
-    _hindered,
-    _generator_wins,
-    _blind,
-    _oscillation,
-    _collapse,
-    _still,
-    _memorising,
+@dataclass(frozen=True)
+class Rule:
+    """A rule: what it looks for, the kinds of its findings, and without which columns it does not apply."""
+
+    look: Callable[[Evidence], Finding | None]
+    kinds: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    def applies(self, evidence: Evidence) -> bool:
+        """Say whether the run logs what the rule looks at: no probabilities where logits have no zero."""
+        return all(evidence.logs(name) for name in self.needs)
+
+
+# The gravest first.
+RULES = (
+    Rule(_diverged, ("diverged",)),
+    Rule(_diverging, ("diverging",)),
+    Rule(_discriminator_wins, ("discriminator-wins",), PROBABILITIES),
+    Rule(_hindered, ("noise-too-strong", "labels-too-noisy", "penalty-too-strong"), PROBABILITIES),
+    Rule(_generator_wins, ("generator-wins",), PROBABILITIES),
+    Rule(_blind, ("discriminator-blind",), PROBABILITIES),
+    Rule(_oscillation, ("oscillation",), PROBABILITIES),
+    Rule(_collapse, ("mode-collapse",)),
+    Rule(_still, ("standing-still",)),
+    Rule(_memorising, ("memorising",)),
 )
 FINAL = ("diverged",)
-KINDS = (
-    "diverged",
-    "diverging",
-    "discriminator-wins",
-    "generator-wins",
-    "noise-too-strong",
-    "labels-too-noisy",
-    "penalty-too-strong",
-    "discriminator-blind",
-    "oscillation",
-    "mode-collapse",
-    "standing-still",
-    "memorising",
-)
+KINDS = tuple(kind for rule in RULES for kind in rule.kinds)
+
+
+def not_looked_at(evidence: Evidence) -> tuple[str, ...]:
+    """Return the kinds that no rule could find in this run, since its logits have no zero of their own."""
+    in_pairs = judged_in_pairs(evidence.lines)
+    return tuple(kind for rule in RULES if in_pairs and not rule.applies(evidence) for kind in rule.kinds)
 
 
 def _noise(e: Evidence) -> float:

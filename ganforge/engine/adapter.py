@@ -82,7 +82,7 @@ class Adapter(Protocol):
     def inference(self, model: Any) -> Callable[..., np.ndarray]:
         """Return a function from numpy latents, and class labels where the model takes them, to pictures.
 
-        They are float32 numpy (B, H, W, C) in [-1, 1], made with running averages.
+        They are float32 numpy (B, H, W, C) or (B, D), made with running averages.
         """
 
     def sync_to_keras(self) -> None:

@@ -23,6 +23,7 @@ class Context:
         classes: int32 (B,), for networks that take class labels; real and fake rows are of the same ones.
         state: what each strategy remembers on the device, by its name.
         due: of the strategies whose penalties are lazy, those that pay in this step.
+        resting: the networks that make no update in this step, and so do not change at all.
     """
 
     adapter: Adapter
@@ -32,6 +33,7 @@ class Context:
     classes: Any = None
     state: Mapping[str, Any] = field(default_factory=dict)
     due: frozenset[str] = frozenset()
+    resting: frozenset[str] = frozenset()
 
     def rate(self, side: str) -> Any:
         """Return the learning rate of the ``generator`` or the ``discriminator``."""

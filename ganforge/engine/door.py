@@ -87,7 +87,7 @@ class Door:
 
         def discriminator(images: Any, real: bool = real) -> Any:
             seen = self.transform_images(images, real, context, stream)
-            logits = Verdict.of(self.discriminator.call_twice(context.inputs(seen))).logits
+            logits = Verdict.of(self.discriminator.run(context.inputs(seen), context, twice=True)).logits
             widths.append(int(logits.shape[1]))
             return logits
 
@@ -103,7 +103,7 @@ class Door:
         return discriminator, gradient
 
     def _judge(self, images: Any, context: Context) -> Verdict:
-        return Verdict.of(self.discriminator.call(context.inputs(images)))
+        return Verdict.of(self.discriminator.run(context.inputs(images), context))
 
 
 def result_of(owner: str, hook: str, returned: Any, measured: Metrics | None, kind: str = "strategy") -> Any:

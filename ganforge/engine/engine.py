@@ -17,11 +17,12 @@ from ganforge.engine.door import Door
 from ganforge.engine.ema import EMA
 from ganforge.engine.networks import output_shape, output_spec
 from ganforge.engine.objective import Objective
+from ganforge.engine.optimizing import adam
 from ganforge.engine.penalties import Penalties
 from ganforge.engine.plan import Plan, Planner, absent_scalars
 from ganforge.engine.player import Player
 from ganforge.engine.randomness import step_key
-from ganforge.engine.refusals import periods, require_features, require_one_stage
+from ganforge.engine.refusals import periods, require_features, require_one_stage, require_optimizer
 from ganforge.engine.state import DeviceState
 from ganforge.engine.step import AdversarialStep
 from ganforge.errors import GANForgeError
@@ -91,12 +92,14 @@ class Engine:
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
-        self.optimizers = optimizers or (_adam(learning_rate, beta_1), _adam(learning_rate, beta_1))
+        rates = learning_rate if isinstance(learning_rate, tuple) else (learning_rate, learning_rate)
+        self.optimizers = optimizers or (adam(rates[0], beta_1), adam(rates[1], beta_1))
         for optimizer, model in zip(self.optimizers, (generator, discriminator)):
+            require_optimizer(optimizer, f"the optimizer of {model.name}")
             optimizer.build(model.trainable_variables)
         one_stage = step == "one-stage"
         absent = absent_scalars(self.optimizers, ema is not None)
-        self.planner = Planner(strategies, learning_rate, absent, one_stage)
+        self.planner = Planner(strategies, rates, absent, one_stage)
         self.signals: dict[str, float] = {}
         self.kept: dict[str, Any] = {}
         self.ema = _ema(generator, ema, _some_inputs(latent_dim, frequencies), batch_size)
@@ -104,7 +107,7 @@ class Engine:
         image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
         self.state = DeviceState(
             strategies,
-            {
+            lambda: {
                 "image_shape": image_shape,
                 "batch_size": batch_size,
                 "generator_weights": _arrays(generator),
@@ -123,11 +126,12 @@ class Engine:
         door = Door(judged, hooks, self.judges_apart)
         options = loss_options if loss_options is not None else loss.options()
         objective = Objective(loss, options, door)
-        self.every = periods(strategies)
+        # Every step is no other step: then nothing is lazy.
+        self.every = {name: every for name, every in periods(strategies).items() if every > 1}
         output = output_spec(discriminator, image_shape, *labels)
         require_features(loss, strategies, output)
         if one_stage:
-            require_one_stage(loss, hooks, judged, self.judges_apart, output)
+            require_one_stage(loss, strategies, judged, self.judges_apart, output)
         self.step = AdversarialStep(
             self.adapter,
             self.planner,
@@ -143,7 +147,7 @@ class Engine:
             frequencies,
         )
         self.main = self.step.one_stage if one_stage else self.step.two_stage
-        self._compiled: dict[tuple[str, frozenset[str]], Callable[..., Any]] = {}
+        self._compiled: dict[tuple[str, frozenset[str], frozenset[str]], Callable[..., Any]] = {}
         self.generate: Callable[..., np.ndarray] = self.adapter.inference(generator)
 
     @contextmanager
@@ -163,27 +167,34 @@ class Engine:
         """
         for step, batch in batches.iterate(start, stop):
             plan = self.planner.plan(progress(step), self.signals)
-            vector, due = self.planner.vector(plan), self.due(step)
+            vector, parts = self.planner.vector(plan), (self.due(step), plan.resting)
             for k in range(1, plan.counts["discriminator_steps"]):
                 extra = batches.extra(step, k)
-                self.update("discriminator_only", due)(extra, vector, step_key(self.seed, step, 2 * k))
-            metrics = self.update(_main(plan), due)(batch, vector, step_key(self.seed, step, 0))
+                self.update("discriminator_only", *parts)(extra, vector, step_key(self.seed, step, 2 * k))
+            metrics = self.update(_main(plan), *parts)(batch, vector, step_key(self.seed, step, 0))
             for k in range(1, plan.counts["generator_steps"]):
                 key = step_key(self.seed, step, 2 * k + 1)
                 if self.step.objective.looks_at_real:
-                    self.update("generator_beside", due)(batch, vector, key)
+                    self.update("generator_beside", *parts)(batch, vector, key)
                 else:
-                    self.update("generator_only", due)(vector, key)
+                    self.update("generator_only", *parts)(vector, key)
             self.kept = {**self.kept, **metrics}  # what this step did not measure keeps its last value
             yield Step(progress(step), plan, self.kept)
+
+    def hear(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Take what was measured once ``step`` steps were done: the strategies' next plans are told of it."""
+        self.signals = {**metrics, "step": step}
 
     def due(self, step: int) -> frozenset[str]:
         """Return the strategies whose lazy penalties are paid in a step."""
         return frozenset(name for name, every in self.every.items() if step % every == 0)
 
-    def update(self, name: str, due: frozenset[str] = frozenset()) -> Callable[..., dict[str, Any]]:
-        """Return a compiled update, made when it is first asked for: one for each set of penalties that is due."""
-        if (name, due) not in self._compiled:
+    def update(
+        self, name: str, due: frozenset[str] = frozenset(), resting: frozenset[str] = frozenset()
+    ) -> Callable[..., dict[str, Any]]:
+        """Return a compiled update, made when it is first asked for: one for each combination that occurs."""
+        parts = (name, due, resting)
+        if parts not in self._compiled:
             updates: dict[str, Callable[..., dict[str, Any]]] = {
                 "both": self.main,
                 "discriminator_main": self.step.discriminator_main,
@@ -192,9 +203,9 @@ class Engine:
                 "generator_only": self.step.generator_extra,
                 "generator_beside": self.step.generator_beside,
             }
-            called = "+".join([name, *sorted(due)]) if self.every else name
-            self._compiled[name, due] = self.adapter.compile(partial(updates[name], due=due), called)
-        return self._compiled[name, due]
+            called = "+".join([name, *sorted(due), *(f"{side} at rest" for side in sorted(resting))])
+            self._compiled[parts] = self.adapter.compile(partial(updates[name], due=due, resting=resting), called)
+        return self._compiled[parts]
 
     # ------------------------------------------------------------------ state
 
@@ -226,12 +237,11 @@ class Engine:
         """Take back what ``get_state`` returned; ``anew``: strategies' device state begins again.
 
         Raises:
-            GANForgeError: it was made by other networks.
+            GANForgeError: it was made by other networks or optimizers.
         """
         # Layer paths may carry a process-wide counter, so a variable is known by owner and position.
         stored = {_position(name): array for name, array in arrays.items()}
         begun = {id(v) for variables in self.state.holders().values() for v in variables} if anew else set()
-        self.state.begin_anew()
         for name, variable in self.variables():
             if id(variable) in begun:
                 continue
@@ -239,9 +249,12 @@ class Engine:
             if array is None or tuple(array.shape) != tuple(variable.shape):
                 got = "is missing" if array is None else f"has the shape {tuple(array.shape)}"
                 raise GANForgeError(
-                    f"the checkpoint does not fit these networks: {name} {got}, expected {tuple(variable.shape)}"
+                    f"the checkpoint does not fit these networks and optimizers: {name} {got}, expected "
+                    f"{tuple(variable.shape)}"
                 )
             variable.assign(array)
+        if anew:
+            self.state.begin_anew()
         self.adapter.sync_from_keras()
         self.signals = dict(rest.get("signals", {}))
         self.kept = dict(rest.get("kept", {}))
@@ -261,14 +274,9 @@ def _some_inputs(latent_dim: int, frequencies: np.ndarray | None, count: int = 8
 
 def _main(plan: Plan) -> str:
     """Return the update that a step is made of: a network that makes none in this step stays as it is."""
-    if plan.counts["generator_steps"] == 0:
-        return "discriminator_main"
-    return "both" if plan.counts["discriminator_steps"] else "generator_main"
-
-
-def _adam(learning_rate: float | tuple[float, float], beta_1: float) -> keras.optimizers.Optimizer:
-    first = learning_rate[0] if isinstance(learning_rate, tuple) else learning_rate
-    return keras.optimizers.Adam(first, beta_1=beta_1, beta_2=0.999, epsilon=1e-8)
+    if not plan.resting:
+        return "both"
+    return "discriminator_main" if "generator" in plan.resting else "generator_main"
 
 
 def _ema(generator: keras.Model, ema: float | None, batches: Sequence[Any], batch_size: int) -> EMA | None:

@@ -90,3 +90,8 @@ def torch_device() -> str:
 
     device: str = get_device()
     return device
+
+
+def has_schedule(optimizer: Any) -> bool:
+    """Say whether an optimizer computes its learning rate: by a schedule, or by another function."""
+    return callable(getattr(optimizer, "_learning_rate", None))

@@ -18,7 +18,7 @@ from ganforge.plugin.options import Options
 
 def build_networks(
     architecture: Architecture,
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     latent_dim: int,
     generator_options: Options,
     discriminator_options: Options,
@@ -41,8 +41,9 @@ def build_networks(
         except UsageError:
             raise
         except Exception as error:
+            hint = "" if len(image_shape) > 1 else "; for data that are no pictures: --arch mlp"
             raise GANForgeError(
-                f"architecture '{architecture.name}' failed to build for {image_shape}: {reason(error)}"
+                f"architecture '{architecture.name}' failed to build for {image_shape}: {reason(error)}{hint}"
             ) from error
         # Within the seed: a class of one's own draws its weights when it is called first.
         _check(architecture, "generator", generator, (latent_dim,), tuple(image_shape))

@@ -7,9 +7,16 @@ from typing import Any
 
 import keras
 
-_PLAIN = keras.optimizers.Adam(learning_rate=0.0).get_config()
+# On torch Keras makes a class of its own of it.
+_ADAM = keras.optimizers.Adam(learning_rate=0.0)
+_PLAIN = _ADAM.get_config()
 # What a plain Adam may have its own values of.
 _OWN = ("name", "learning_rate", "beta_1", "beta_2", "epsilon")
+
+
+def adam(learning_rate: float, beta_1: float) -> keras.optimizers.Adam:
+    """Return the optimizer that a network has where nobody says otherwise."""
+    return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=0.999, epsilon=1e-8)
 
 
 def apply(
@@ -29,6 +36,6 @@ def apply(
 
 def is_plain_adam(optimizer: Any) -> bool:
     """Say whether an optimizer is Keras's Adam without clipping, decay, averages or other additions."""
-    if type(optimizer) is not keras.optimizers.Adam:
+    if type(optimizer) is not type(_ADAM):
         return False
     return all(value == _PLAIN[name] for name, value in optimizer.get_config().items() if name not in _OWN)

@@ -56,7 +56,7 @@ class Penalties:
             stream = f"{name}/generator_penalty"
             discriminator, gradient = self.door.for_penalties(context, stream, real=False)
             returned = penalty(
-                generator=lambda z: ops.cast(self.generator.call_anew(context.inputs(z)), "float32"),
+                generator=lambda z: self._generate(z, context),
                 discriminator=discriminator,
                 latents=latents,
                 fake=fakes,
@@ -65,6 +65,9 @@ class Penalties:
             )
             self._add(name, "generator_penalty", returned, stream, added, measured)
         return added
+
+    def _generate(self, latents: Any, context: Context) -> Any:
+        return ops.cast(self.generator.leaving(self.generator.call_twice, context.inputs(latents)), "float32")
 
     def acts_on_generator(self, context: Context) -> bool:
         """Say whether ``of_generator`` would return anything."""

@@ -41,6 +41,11 @@ class Plan:
     ) -> None:
         self.rates, self.counts, self.shared, self.own = rates, counts, shared, own
 
+    @property
+    def resting(self) -> frozenset[str]:
+        """The networks that make no update in this step."""
+        return frozenset(side for side in ("generator", "discriminator") if self.counts[f"{side}_steps"] == 0)
+
     def flat(self) -> dict[str, float]:
         """Return everything under the names that ``metrics.jsonl`` uses."""
         scalars: dict[str, float] = {**self.rates, **self.counts, **self.shared}

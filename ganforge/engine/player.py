@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -50,10 +50,18 @@ class Player:
         """The trainable weights, in the model's order."""
         return list(self.model.trainable_variables)
 
-    def call_anew(self, inputs: Any) -> Any:
-        """Call the network once more in training mode; what calls assign (batch statistics) stays as it is."""
+    def run(self, inputs: Any, context: Context, twice: bool = False) -> Any:
+        """Call the network in training mode; ``twice`` where a second derivative is taken.
+
+        What calls assign, such as batch statistics, stays as it is while the network rests.
+        """
+        call = self.call_twice if twice else self.call
+        return self.leaving(call, inputs) if self.side in context.resting else call(inputs)
+
+    def leaving(self, call: Callable[[Any], Any], inputs: Any) -> Any:
+        """Call the network, and leave what the call assigns as it was."""
         before = [ops.copy(ops.convert_to_tensor(v)) for v in self._assigned]
-        output = self.call_twice(inputs)
+        output = call(inputs)
         for variable, value in zip(self._assigned, before):
             variable.assign(value)
         return output

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ganforge.engine.door import Hooks
+import keras
+
+from ganforge.engine.keras_internals import has_schedule
 from ganforge.engine.player import Player
 from ganforge.engine.verdict import FEATURES, LOGITS
 from ganforge.errors import GANForgeError, UsageError
@@ -14,6 +16,16 @@ from ganforge.plugin.loss import Loss
 from ganforge.plugin.strategy import Strategy
 
 ASKED = ("real_features", "fake_features")
+
+
+def require_optimizer(optimizer: Any, owner: str) -> None:
+    """Refuse what is no optimizer of Keras's, and one whose learning rate follows a schedule of its own."""
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise GANForgeError(f"{owner} is {type(optimizer).__name__}; expected a keras.optimizers.Optimizer")
+    if has_schedule(optimizer):
+        raise GANForgeError(
+            f"{owner} has a learning-rate schedule inside; expected a number: a strategy does that, such as lr-decay"
+        )
 
 
 def periods(strategies: Sequence[Strategy]) -> dict[str, int]:
@@ -51,7 +63,9 @@ def require_features(loss: Loss, strategies: Sequence[Strategy], output: Any) ->
                 )
 
 
-def require_one_stage(loss: Loss, hooks: Hooks, discriminator: Player, apart: bool, output: Any) -> None:
+def require_one_stage(
+    loss: Loss, strategies: Sequence[Strategy], discriminator: Player, apart: bool, output: Any
+) -> None:
     """Refuse to train both networks from one pass where their gradients at a fake differ by more than a factor."""
     refused = "--step one-stage does not apply: "
     logits = output[LOGITS] if isinstance(output, Mapping) else output
@@ -68,12 +82,25 @@ def require_one_stage(loss: Loss, hooks: Hooks, discriminator: Player, apart: bo
             f"{refused}the loss '{loss.name}' has no slope at fakes beyond its margin; expected another loss, such "
             "as bce, or --step two-stage"
         )
-    for name, own in hooks:
-        if "generator_penalty" in own:
+    for strategy in strategies:
+        if implementation(strategy, "generator_penalty"):
             raise UsageError(
-                f"{refused}'{name}' adds to the generator's loss alone; leave it out of --balance, or choose --step "
-                "two-stage"
+                f"{refused}'{strategy.name}' adds to the generator's loss alone; leave it out of --balance, or "
+                "choose --step two-stage"
             )
+        # The generator's gradient is made from the discriminator's at a fake, whose loss alone it knows.
+        penalty = implementation(strategy, "discriminator_penalty")
+        if penalty and {"fake_logits", "fake_features"} & set(parameters(penalty)):
+            raise UsageError(
+                f"{refused}'{strategy.name}' adds to the discriminator's loss at the fakes' logits, which is no part "
+                "of the generator's; leave it out of --balance, or choose --step two-stage"
+            )
+    of_loss = {*parameters(loss.penalty)} & {"fake_logits", "fake_features"} if loss.penalty else set()
+    if of_loss or "fake_features" in parameters(loss.discriminator):
+        raise UsageError(
+            f"{refused}the loss '{loss.name}' looks at more of a fake than its logit, or twice; expected another "
+            "loss, such as bce, or --step two-stage"
+        )
     if width > 1:
         raise UsageError(
             f"{refused}the discriminator gives {width} logits for a picture; expected one, or --step two-stage"

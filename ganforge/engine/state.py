@@ -18,46 +18,50 @@ class DeviceState:
     """Of each strategy with ``initial_state``: numbers in any structure of dicts, lists and tuples, as variables.
 
     Args:
-        given: what ``initial_state`` may name: ``image_shape``, ``batch_size`` (of all devices together) and both
-            networks' trainable weights as they begin, ``generator_weights`` and ``discriminator_weights``, lists of
-            numpy arrays.
+        given: returns what ``initial_state`` may name: ``image_shape``, ``batch_size`` (of all devices together) and
+            both networks' trainable weights as they are, ``generator_weights`` and ``discriminator_weights``, lists
+            of numpy arrays.
 
     Raises:
         GANForgeError: a strategy's ``initial_state`` failed, is missing, or returned what is no number.
     """
 
-    def __init__(self, strategies: Sequence[Strategy], given: dict[str, Any]) -> None:
+    def __init__(self, strategies: Sequence[Strategy], given: Callable[[], dict[str, Any]]) -> None:
+        self._strategies, self._given = strategies, given
         self._structures: dict[str, Any] = {}
-        self._begin: dict[str, list[np.ndarray]] = {}
         self._variables: dict[str, list[keras.Variable]] = {}
-        for strategy in strategies:
-            name, readers = strategy.name, reads_state(strategy)
-            if not readers:
-                continue
-            structure = _initial(strategy, given)
-            if structure is None and "update_state" in readers:
-                raise GANForgeError(
-                    f"strategy '{name}' has update_state and no state: initial_state(self, image_shape, batch_size) "
-                    "is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
-                )
-            if structure is None:
-                continue
+        for name, structure in self._initial().items():
             self._structures[name] = structure
-            self._begin[name] = [_array(name, value) for value in keras.tree.flatten(structure)]
+            arrays = [_array(name, value) for value in keras.tree.flatten(structure)]
             self._variables[name] = [
                 keras.Variable(array, trainable=False, dtype=str(array.dtype), name=f"state_{i}")
-                for i, array in enumerate(self._begin[name])
+                for i, array in enumerate(arrays)
             ]
+
+    def _initial(self) -> dict[str, Any]:
+        keepers = [strategy for strategy in self._strategies if reads_state(strategy)]
+        given = self._given() if keepers else {}
+        states = {}
+        for strategy in keepers:
+            state = _initial(strategy, given)
+            if state is not None:
+                states[strategy.name] = state
+            elif "update_state" in reads_state(strategy):
+                raise GANForgeError(
+                    f"strategy '{strategy.name}' has update_state and no state: initial_state(self, image_shape, "
+                    "batch_size) is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
+                )
+        return states
 
     def holders(self) -> dict[str, list[keras.Variable]]:
         """Return the variables by the owner's name in a checkpoint."""
         return {f"strategy {name}": variables for name, variables in self._variables.items()}
 
     def begin_anew(self) -> None:
-        """Give every strategy the state it began with."""
-        for name, arrays in self._begin.items():
-            for variable, array in zip(self._variables[name], arrays):
-                variable.assign(array)
+        """Give every strategy its first state, made from the networks' weights as they are now."""
+        for name, structure in self._initial().items():
+            for variable, value in zip(self._variables[name], keras.tree.flatten(structure), strict=True):
+                variable.assign(_array(name, value))
 
     def read(self) -> dict[str, Any]:
         """Return each strategy's state as tensors, in the structure that it gave."""
@@ -96,9 +100,7 @@ class DeviceState:
 
 
 def _initial(strategy: Strategy, given: dict[str, Any]) -> Any:
-    function: Callable[..., Any] | None = getattr(strategy, "initial_state", None)
-    if function is None:
-        return None
+    function: Callable[..., Any] = getattr(strategy, "initial_state")  # noqa: B009 - it is nobody's but its own
     try:
         return call_by_name(function)(**given)
     except GANForgeError:

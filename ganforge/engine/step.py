@@ -26,7 +26,7 @@ from ganforge.plugin.types import Batch
 
 # From the gradient at fakes to those of the generator's weights, and its own losses by their names.
 Backward = Callable[[Any], tuple[Sequence[Any], Metrics]]
-NOTHING_DUE: frozenset[str] = frozenset()
+NONE: frozenset[str] = frozenset()
 
 
 class AdversarialStep:
@@ -35,7 +35,8 @@ class AdversarialStep:
     Each update takes tensors and returns a dict of 0-d float32 tensors. ``batch`` has uint8 images (B, H, W, C),
     ``vector`` the planner's scalars and ``key`` two uint32 words. Conditional networks have class labels as well: the
     fakes of an update are of the classes of its batch. A generator's extra update has no batch; its classes are drawn
-    as often as ``frequencies`` says. ``due`` is part of the compiled step: which lazy penalties it has.
+    as often as ``frequencies`` says. ``parts`` are what makes it another compiled step: which lazy penalties are
+    ``due``, and which network is ``resting`` (see ``Context``).
     """
 
     def __init__(
@@ -60,22 +61,22 @@ class AdversarialStep:
 
     # ------------------------------------------------------------------ a step's main update
 
-    def two_stage(self, batch: Batch, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def two_stage(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Make fakes once; the discriminator learns from them, then the generator from the same ones."""
-        context = self._context(vector, key, batch.labels, due)
+        context = self._context(vector, key, batch.labels, **parts)
         fakes, backward = self._generate(context)
         metrics = self._learn_discriminator(as_images(batch.images), ops.stop_gradient(fakes), context)
         metrics = {**metrics, **self._learn_generator(fakes, backward, context, batch)}
         return self._end(metrics, context)
 
-    def one_stage(self, batch: Batch, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def one_stage(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Let both learn from one forward and one backward through the discriminator, at the same time.
 
         Each fake's logit depends on that fake alone, so the gradient of the discriminator's loss at fake i is
         a_i J_i with a_i = dL_D / dlogit_i, and the generator's is b_i J_i with b_i = dL_G / dlogit_i. The first
         times b_i / a_i is the second. The generator learns through the discriminator as it was *before* its update.
         """
-        context = self._context(vector, key, batch.labels, due)
+        context = self._context(vector, key, batch.labels, **parts)
         fakes, backward = self._generate(context)
         loss = self._discriminator_loss(as_images(batch.images), context)
         (_, (metrics, verdicts)), gradients, (at_fakes,) = self.adapter.value_and_gradients(
@@ -98,35 +99,35 @@ class AdversarialStep:
         g_loss = ops.stop_gradient(self.objective.generator(verdicts[1]))
         return self._end({**metrics, "g_loss": g_loss, **own}, context)
 
-    def discriminator_main(self, batch: Batch, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def discriminator_main(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Let the discriminator alone learn, in a step without an update of the generator."""
-        context = self._context(vector, key, batch.labels, due)
+        context = self._context(vector, key, batch.labels, **parts)
         fakes = ops.stop_gradient(self.generate(context))
         metrics = self._learn_discriminator(as_images(batch.images), fakes, context)
         return self._end(metrics, context, moved_generator=False)
 
-    def generator_main(self, batch: Batch, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def generator_main(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Let the generator alone learn, in a step without an update of the discriminator."""
-        context = self._context(vector, key, batch.labels, due)
+        context = self._context(vector, key, batch.labels, **parts)
         fakes, backward = self._generate(context)
         return self._end(self._learn_generator(fakes, backward, context, batch), context)
 
     # ------------------------------------------------------------------ extra updates, on fresh latents
 
-    def discriminator_extra(self, batch: Batch, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def discriminator_extra(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Make an extra discriminator update, on real pictures of its own."""
-        context = self._context(vector, key, batch.labels, due)
+        context = self._context(vector, key, batch.labels, **parts)
         fakes = ops.stop_gradient(self.generate(context))
         return self._learn_discriminator(as_images(batch.images), fakes, context)
 
-    def generator_extra(self, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def generator_extra(self, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Make an extra generator update."""
-        context = self._context(vector, key, self._draw_classes(key), due)
+        context = self._context(vector, key, self._draw_classes(key), **parts)
         return self._extra(context, None)
 
-    def generator_beside(self, batch: Batch, vector: Any, key: Any, due: frozenset[str] = NOTHING_DUE) -> Metrics:
+    def generator_beside(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
         """Make an extra generator update whose loss looks at the step's real pictures, of their classes."""
-        return self._extra(self._context(vector, key, batch.labels, due), batch)
+        return self._extra(self._context(vector, key, batch.labels, **parts), batch)
 
     def _extra(self, context: Context, batch: Batch | None) -> Metrics:
         fakes, backward = self._generate(context)
@@ -194,7 +195,7 @@ class AdversarialStep:
 
     def generate(self, context: Context) -> Any:
         """Return (B, H, W, C) float32 images in [-1, 1] from fresh latents."""
-        return ops.cast(self.generator.call(context.inputs(self._latents(context))), "float32")
+        return ops.cast(self.generator.run(context.inputs(self._latents(context)), context), "float32")
 
     def _latents(self, context: Context) -> Any:
         return context.random("latents").normal((self.batch_size, self.latent_dim))
@@ -216,8 +217,10 @@ class AdversarialStep:
 
     # ------------------------------------------------------------------ around the updates
 
-    def _context(self, vector: Any, key: Any, classes: Any, due: frozenset[str]) -> Context:
-        return Context(self.adapter, self.planner, vector, key, classes, self.after.state.read(), due)
+    def _context(
+        self, vector: Any, key: Any, classes: Any, due: frozenset[str] = NONE, resting: frozenset[str] = NONE
+    ) -> Context:
+        return Context(self.adapter, self.planner, vector, key, classes, self.after.state.read(), due, resting)
 
     def _end(self, metrics: Metrics, context: Context, moved_generator: bool = True) -> Metrics:
         """End a step's main update: device state, what strategies make of the weights, and their running mean."""

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 from ganforge import hookimpl
-from ganforge.errors import GANForgeError
 
-LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
+LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit")
 
 
 class TensorBoard:
-    """An observer that writes logged scalars and grids to ``tensorboard/`` in the run directory.
-
-    Raises:
-        GANForgeError: the extra is not installed.
-    """
+    """An observer that writes logged scalars and grids to ``tensorboard/`` in the run directory."""
 
     def __init__(self) -> None:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise GANForgeError("--log tensorboard needs the tensorboard extra: pip install 'ganforge[tensorboard]'")
         self.writer: Any = None
 
     @hookimpl
@@ -42,9 +34,11 @@ class TensorBoard:
 
     @hookimpl
     def snapshot_taken(self, snapshot: Any) -> None:
-        from ganforge.media.grids import make_grid
+        import numpy as np
+        from PIL import Image
 
-        grid = make_grid(snapshot.images, 10)
+        with Image.open(snapshot.path) as picture:
+            grid = np.asarray(picture.convert("RGB"))
         self.writer.add_image("grid", grid, snapshot.epoch * self.steps_per_epoch, dataformats="HWC")
 
     @hookimpl

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from ganforge.files import replacing
-from ganforge.metrics.columns import column
+from ganforge.metrics.columns import column, judged_in_pairs
 
 # Blue and vermilion of Okabe & Ito's palette, which colour-blind readers tell apart.
 DISCRIMINATOR, GENERATOR, QUIET = "#0072B2", "#D55E00", "#8a8a92"
 
 
 def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") -> None:
-    """Plot the lines of ``metrics.jsonl``: losses, D(real) and D(fake), and what the strategies planned."""
+    """Plot the lines of ``metrics.jsonl``: losses, D(real) and D(fake), and what the strategies planned.
+
+    Where logits have no zero of their own, there are no probabilities: then the share of pairs that D gets right, and
+    the mean logits.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -25,9 +29,10 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
     if np.isnan(x).all():
         x, label = column(metrics, "step"), "step"
     planned = [name for name in dict.fromkeys(k for line in metrics for k in line) if _changes(metrics, name)]
-    figure = Figure(figsize=(8, 6.4 if planned else 5.2), dpi=160, layout="constrained")
+    pairs = judged_in_pairs(metrics)
+    heights = [3, 2, *([1.4] if pairs else []), *([1.2] if planned else [])]
+    figure = Figure(figsize=(8, 1.1 + 0.82 * sum(heights) + 0.15 * bool(planned)), dpi=160, layout="constrained")
     FigureCanvasAgg(figure)
-    heights = [3, 2, 1.2] if planned else [3, 2]
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _lines(
         axes[0],
@@ -40,11 +45,17 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
         low, high = np.nanpercentile(losses[np.isfinite(losses)], [0.2, 99.5])
         room = 0.06 * max(high - low, 0.1)
         axes[0].set_ylim(low - room, high + room)
-    _lines(axes[1], x, metrics, {"d_real": ("D(real)", DISCRIMINATOR), "d_fake": ("D(fake)", GENERATOR)})
+    probabilities = {"d_real": ("D(real)", DISCRIMINATOR), "d_fake": ("D(fake)", GENERATOR)}
+    logits = {"d_real_logit": ("logit of real", DISCRIMINATOR), "d_fake_logit": ("logit of fake", GENERATOR)}
+    if pairs:
+        _lines(axes[1], x, metrics, {"d_accuracy": ("pairs that D gets right", DISCRIMINATOR)})
+        _lines(axes[2], x, metrics, logits)
+    else:
+        _lines(axes[1], x, metrics, probabilities)
     axes[1].axhline(0.5, color=QUIET, linewidth=1, linestyle="--", zorder=1)
     axes[1].set_ylim(0, 1)
     for i, name in enumerate(planned):
-        axes[2].plot(x, column(metrics, name), linewidth=1.6, color=f"C{i + 2}", label=name)
+        axes[-1].plot(x, column(metrics, name), linewidth=1.6, color=f"C{i + 2}", label=name)
     axes[-1].set_xlabel(label)
     for axis in axes:
         axis.grid(True, color="#ececf0", linewidth=0.8)

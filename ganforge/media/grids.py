@@ -17,6 +17,11 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return levels.astype(np.uint8)
 
 
+def drawn(output: np.ndarray) -> np.ndarray:
+    """Return what a generator made as people see it: pictures as uint8, vectors (N, D) as they are."""
+    return output if output.ndim == 2 else to_uint8(output)
+
+
 def make_grid(images: np.ndarray, columns: int, rows: int | None = None, pad: int = 2) -> np.ndarray:
     """Return uint8 (N, H, W, C) as one picture, row by row, ``pad`` white pixels between and around.
 

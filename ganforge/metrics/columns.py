@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+# What the discriminator says of real and fake pictures, on average: probabilities, and logits.
+PROBABILITIES, LOGITS = ("d_real", "d_fake"), ("d_real_logit", "d_fake_logit")
+
+
+def judged_in_pairs(lines: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether logits have no zero of their own: then no probability is logged, and D is right in pairs."""
+    return any(LOGITS[0] in line for line in lines) and not any(PROBABILITIES[0] in line for line in lines)
 
 
 def column(lines: Sequence[dict[str, Any]], name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A source of pictures as a plugin registers it, and the pictures it gives."""
+"""A source of pictures, or of vectors, as a plugin registers it, and what it gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Images:
     """Pictures ready for training.
 
-    ``array`` is uint8 (N, H, W, C) in 0…255, usually a read-only memory map. ``fingerprint`` is a hexadecimal
+    ``array`` is uint8 (N, H, W, C) in 0…255, usually a read-only memory map; or, for data that are not pictures,
+    float32 (N, D), which networks see unscaled. ``fingerprint`` is a hexadecimal
     string: the same pictures with the same settings give the same one, on any machine. ``skipped`` lists
     (relative path, reason) of what could not be read, ``found`` counts the files considered. ``labels`` is
     int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes.
@@ -48,10 +49,10 @@ class DatasetSource:
     Args:
         name: what ``--data`` calls it.
         load: ``(options, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes only
-            the arguments it names. Pictures are uint8 (N, image_size, image_size, channels).
+            the arguments it names. Pictures are uint8 (N, image_size, image_size, channels), vectors float32 (N, D).
         options: the ``Options`` subclass it receives.
         summary: one line for ``ganforge plugins``.
-        image_size: side in pixels when ``--image-size`` is not given.
+        image_size: side in pixels when ``--image-size`` is not given; None for a source of vectors, which has none.
         channels: 1 (grey) or 3 (colour).
     """
 
@@ -59,5 +60,5 @@ class DatasetSource:
     load: Callable[..., Images]
     options: type[Options] = Options
     summary: str = ""
-    image_size: int = 64
+    image_size: int | None = 64
     channels: int = 3

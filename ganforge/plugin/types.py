@@ -28,7 +28,10 @@ class Progress:
 
 
 class Batch(NamedTuple):
-    """Real pictures of one update: uint8 (B, H, W, C), and int32 (B,) class labels where the networks take them."""
+    """Real pictures of one update: uint8 (B, H, W, C), and int32 (B,) class labels where the networks take them.
+
+    Data that are vectors are float32 (B, D).
+    """
 
     images: Any
     labels: Any = None
@@ -57,7 +60,7 @@ class RunConfig:
     """
 
     architecture: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]  # (H, W, C), or (D,) where the data are vectors
     latent_dim: int
     batch_size: int
     epochs: int
@@ -67,6 +70,7 @@ class RunConfig:
     loss: str
     loss_options: dict[str, Any]
     soft_labels: bool = True  # whether the loss can take labels between 0 and 1
+    compares: bool = False  # whether the generator's loss looks at real logits too
 
     def __setattr__(self, name: str, value: Any) -> None:
         begins = name in type(self).__dataclass_fields__ and name not in vars(self)
@@ -130,7 +134,10 @@ class EpochInfo:
 
 @dataclass(frozen=True)
 class SnapshotInfo:
-    """A saved grid: the epoch it shows, its file and its pictures, uint8 (N, H, W, C)."""
+    """A saved grid: the epoch it shows, its file and its pictures, uint8 (N, H, W, C).
+
+    Of vectors, float32 (N, D), the file is a scatter plot.
+    """
 
     epoch: int
     path: Path

@@ -15,6 +15,8 @@ from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.plugin.alike import most_like, near
+from ganforge.plugin.architecture import DEFAULTS, NUMBERS, Architecture
+from ganforge.plugin.averaging import parse_ema
 from ganforge.plugin.calling import implementation, is_marked, parameters, reads_state
 from ganforge.plugin.hookspecs import (
     HOOK_API_VERSION,
@@ -26,7 +28,7 @@ from ganforge.plugin.hookspecs import (
     hooks_of,
 )
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
-from ganforge.plugin.options import Options
+from ganforge.plugin.options import Options, parse_spec
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -74,7 +76,39 @@ def check_value(kind: str, value: Any, version: int = HOOK_API_VERSION) -> str:
             raise GANForgeError(f"{wanted.word} '{name}': option '{option}' has no default; every option needs one")
     if kind == "strategy":
         check_strategy(value, f"strategy '{name}'", version)
+    elif kind == "architecture":
+        _check_defaults(value)
     return name
+
+
+def _check_defaults(architecture: Architecture) -> None:
+    """Hold an architecture's defaults to the settings there are; whether what they name is installed shows later."""
+    owner = f"architecture '{architecture.name}'"
+    defaults: dict[str, Any] = architecture.defaults
+    if not isinstance(defaults, dict):
+        raise GANForgeError(f"{owner}: its defaults are {type(defaults).__name__}; expected a dict")
+    for name, value in defaults.items():
+        if name not in DEFAULTS:
+            raise GANForgeError(
+                f"{owner}: its defaults have '{name}'; expected some of {', '.join(DEFAULTS)}."
+                f"{closest(str(name), DEFAULTS)}"
+            )
+        wrong = f"{owner}: invalid default {name}={value!r}"
+        kind = DEFAULTS[name]
+        fits = isinstance(value, kind) and (name == "ema" or not isinstance(value, bool))
+        if not fits:
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            raise GANForgeError(f"{wrong}; expected {' or '.join(each.__name__ for each in kinds)}")
+        if name in NUMBERS and not (0 <= value < 1 if name == "beta_1" else value > 0):
+            raise GANForgeError(f"{wrong}; expected {'0 to below 1' if name == 'beta_1' else 'a positive number'}")
+        try:
+            if name == "ema":
+                parse_ema(value)
+            for text in [value] if isinstance(value, str) else value if name == "balance" else []:
+                if name in ("loss", "optimizer", "balance"):
+                    parse_spec(text)
+        except (UsageError, AttributeError) as error:
+            raise GANForgeError(f"{wrong}; {error}") from None
 
 
 def check_strategy(strategy: Any, what: str, version: int = HOOK_API_VERSION) -> None:

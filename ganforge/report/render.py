@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ganforge.metrics.columns import column
+from ganforge.metrics.columns import LOGITS, PROBABILITIES, column, judged_in_pairs
 
-CURVES, POINTS = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy"), 300
+POINTS = 300
 
 
 def render(template: str, title: str, data: Any) -> str:
@@ -38,7 +38,8 @@ def curves(lines: Sequence[dict[str, Any]], points: int = POINTS) -> dict[str, l
     parts = np.array_split(np.arange(len(lines)), min(points, len(lines)))
     planned = sorted({k for k in lines[-1] if "/" in k and not k.endswith("/penalty")})
     result: dict[str, list[float | None]] = {}
-    for name in ("epoch", *CURVES, *planned):
+    verdicts = LOGITS if judged_in_pairs(lines) else PROBABILITIES
+    for name in ("epoch", "d_loss", "g_loss", *verdicts, "d_accuracy", *planned):
         values = column(lines, name)
         if np.isfinite(values).any():
             means = [_mean(values[part]) for part in parts]

@@ -60,7 +60,7 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
                 "numbers": {column.key: column.get(summary) for column in columns},
                 "texts": {column.key: column.text(column.get(summary)) for column in columns},
                 "curves": curves(summary.lines),
-                "frames": _frames(summary.run, summary.manifest["image_shape"][0], frames),
+                "frames": _frames(summary.run, summary.manifest["image_shape"], frames),
                 "diagram": _diagram(summary, diagrams),
                 "diagnoses": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in found],
             }
@@ -78,8 +78,13 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
     }
 
 
-def _frames(run: Path, side: int, count: int) -> list[dict[str, Any]]:
-    """Return some of the grids, the first and last among them, as pictures of 36 latents inside the page."""
+def _frames(run: Path, shape: Sequence[int], count: int) -> list[dict[str, Any]]:
+    """Return some of the grids, the first and last among them, as pictures of 36 latents inside the page.
+
+    Of vectors, the scatter plots as they are.
+    """
+    from PIL import Image
+
     from ganforge.media.grids import cells, make_grid
 
     snapshots = list_snapshots(run)
@@ -87,7 +92,11 @@ def _frames(run: Path, side: int, count: int) -> list[dict[str, Any]]:
     result = []
     for i in chosen:
         epoch, path = snapshots[i]
-        grid = make_grid(cells(path, side)[:SHOWN], COLUMNS_OF_GRID, pad=1)
+        if len(shape) == 1:
+            with Image.open(path) as picture:
+                grid = np.asarray(picture.convert("RGB"))
+        else:
+            grid = make_grid(cells(path, shape[0])[:SHOWN], COLUMNS_OF_GRID, pad=1)
         result.append({"epoch": epoch, "src": _inline(grid)})
     return result
 

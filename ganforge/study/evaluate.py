@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganforge.errors import GANForgeError, reason
+from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import require_file, write_json
 from ganforge.runs import read_metrics
 from ganforge.runs.evaluation import FORMAT, NAME
@@ -30,13 +30,15 @@ def evaluate(
     """Measure a run, store the result as ``evaluation.json`` in it and return it.
 
     Args:
-        samples: pictures drawn from the generator. The distances and their floors take as many of them as of two
-            sets of training pictures, at most half of those there are.
+        samples: pictures, or vectors, drawn from the generator. Of vectors are measured the diversity, the modes of
+            ``--data gaussians``, the balance and the cost: the rest looks at pixels. The distances and their floors
+            take as many of them as of two sets of training pictures, at most half of those there are.
         seed: of the latents and of the choice of training pictures.
         inception: a network for published FID and KID, see ``ganforge.metrics.inception``.
         progress: told in a word what is being measured.
 
     Raises:
+        UsageError: ``inception`` for vectors, which it cannot see.
         GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
             first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
     """
@@ -48,6 +50,7 @@ def evaluate(
     from ganforge.metrics.features import features
     from ganforge.metrics.kid import kid
     from ganforge.metrics.memorising import memorising
+    from ganforge.metrics.modes import mode_coverage
     from ganforge.metrics.sides import choose_sides
     from ganforge.metrics.swd import swd
     from ganforge.metrics.tone import tone
@@ -58,10 +61,13 @@ def evaluate(
 
     # What can be wrong is looked at first: the rest takes minutes.
     require_file(run.path / NAME)
-    if inception is not None:
-        require_inception(inception)
     manifest = run.manifest
-    say("pictures")
+    vectors = len(manifest["image_shape"]) == 1
+    if inception is not None:
+        if vectors:
+            raise UsageError(f"--inception is for pictures; {run.id} makes vectors")
+        require_inception(inception)
+    say("vectors" if vectors else "pictures")
     training = training_images(run)
     fake = run.sample(samples, seed=seed)
     sides = choose_sides(training, fake, seed)
@@ -84,14 +90,19 @@ def evaluate(
         mine, theirs = diversity(sides.fake[:few]), diversity(real[:few])
         return {**mine, "real_mean": theirs["mean"], "real_nearest": theirs["nearest"]}
 
-    measures: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
-        "swd": ("sliced Wasserstein distance", measure_swd),
-        "tone": ("brightness, contrast and colour", measure_tone),
-        "kid": ("kernel distance", measure_kid),
-        "spread": ("diversity", measure_diversity),
-        "memorising": ("memorising", lambda: memorising(fake, training)),
-    }
-    if manifest["config"]["data"].partition(":")[0] == "critters":
+    measures: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {"spread": ("diversity", measure_diversity)}
+    source = manifest["config"]["data"].partition(":")[0]
+    if not vectors:
+        measures = {
+            "swd": ("sliced Wasserstein distance", measure_swd),
+            "tone": ("brightness, contrast and colour", measure_tone),
+            "kid": ("kernel distance", measure_kid),
+            **measures,
+            "memorising": ("memorising", lambda: memorising(fake, training)),
+        }
+    if source == "gaussians":
+        measures["modes"] = ("modes of the mixture", lambda: mode_coverage(fake, *known_mixture(run)))
+    if source == "critters":
         measures["critters"] = ("modes of the critters", lambda: critter_coverage(fake))
     measures["gap"] = ("balance", lambda: balance(read_metrics(run.path)))
     measures["cost"] = ("cost", lambda: cost(manifest))
@@ -120,7 +131,8 @@ def evaluate(
         raise GANForgeError(
             f"{run.id} could not be measured whole ({'; '.join(failed.values())}); the rest is in {run.path / NAME}"
         )
-    draw_nearest(run.path / "nearest.png", fake, training)
+    if not vectors:
+        draw_nearest(run.path / "nearest.png", fake, training)
     return result
 
 
@@ -147,8 +159,17 @@ def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> di
     return inception_scores(real, fake, weights)
 
 
+def known_mixture(run: Run) -> tuple[np.ndarray, float]:
+    """Return the means and the deviation of the mixture that a run on ``--data gaussians`` was trained on."""
+    from ganforge.data.gaussians import mixture
+    from ganforge.plugin.registry import load_plugins
+
+    config = run.config
+    return mixture(load_plugins(config.plugins).choose("dataset", config.data).options)
+
+
 def training_images(run: Run) -> np.ndarray:
-    """Return the pictures a run was trained on, uint8 (N, H, W, C), from the cache where they are there.
+    """Return what a run was trained on, uint8 (N, H, W, C) or float32 (N, D), from the cache where it is there.
 
     Raises:
         GANForgeError: they cannot be read, or are not those any more.
@@ -159,7 +180,8 @@ def training_images(run: Run) -> np.ndarray:
 
     config, manifest = run.config, run.manifest
     choose_backend(None)
-    side, _, channels = manifest["image_shape"]
+    shape = manifest["image_shape"]
+    side, channels = (shape[0], shape[-1]) if len(shape) == 3 else (None, None)
     images = load_images(
         config.data,
         resolve_source(config.data, load_plugins(config.plugins)),

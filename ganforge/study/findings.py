@@ -17,7 +17,12 @@ from ganforge.study.summary import COLUMNS, Column, Summary
 
 # Settings that change how a run is followed or numbered, not what it learns.
 BESIDE = ("log", "seed", "runs_dir", "snapshot_every", "checkpoint_every", "keep", "log_every", "plugins", "backend")
-DIMENSIONS = ("arch", "balance", "loss", "learning_rate", "batch_size", "epochs", "limit", "precision", "image_size")
+DIMENSIONS = (
+    *("arch", "balance", "loss", "optimizer", "discriminator_optimizer", "learning_rate", "ema"),
+    *("batch_size", "epochs", "limit", "precision", "image_size"),
+)
+# What no run of 0.1 says; and what it means that a run says nothing.
+SILENT = {"optimizer": "Adam", "discriminator_optimizer": "one optimizer for both", "ema": "no average"}
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 SAME = 0.03  # a change smaller than this part is called none
 
@@ -51,7 +56,7 @@ def _groups(summaries: Sequence[Summary]) -> list[Group]:
     by_key: dict[str, list[Summary]] = {}
     for summary in summaries:
         config = {k: v for k, v in summary.manifest["config"].items() if k not in BESIDE}
-        config["balance"] = summary.balance
+        config |= {"balance": summary.balance, **{k: config.get(k) for k in SILENT}}
         by_key.setdefault(json.dumps(config, sort_keys=True), []).append(summary)
     groups = [Group(json.loads(key), tuple(runs)) for key, runs in by_key.items()]
     called = short_architectures([group.config["arch"] for group in groups])
@@ -180,4 +185,6 @@ def _named(group: Group, dimension: str) -> str:
     value = group.config[dimension]
     if dimension == "balance":
         return "no balancing" if value == "none" else str(value)
-    return str(value) if dimension in ("arch", "loss") else f"{dimension.replace('_', ' ')} {value}"
+    if dimension in SILENT and value is None:
+        return SILENT[dimension]
+    return str(value) if dimension in ("arch", "loss", "optimizer") else f"{dimension.replace('_', ' ')} {value}"

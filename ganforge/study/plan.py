@@ -11,11 +11,9 @@ from typing import Any
 
 from ganforge.errors import UsageError, closest
 from ganforge.files import read_toml
-from ganforge.training.config import TrainConfig
+from ganforge.training.config import LISTS, TrainConfig
 
 SECTIONS = ("name", "description", "common", "run", "grid")
-# Settings that take a list of texts in one run, so that only a list of lists or of texts in a grid varies them.
-LISTS = ("balance", "plugins")
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,12 @@ def _measured(*path: str) -> Callable[[Summary], float | None]:
     return get
 
 
+def _modes(critters: str, mixture: str) -> Callable[[Summary], float | None]:
+    """Return what gets a number that critters have under one name and mixtures of Gaussians under another."""
+    gets = (_measured("critters", critters), _measured("modes", mixture))
+    return lambda summary: next((value for get in gets if (value := get(summary)) is not None), None)
+
+
 def _gap(name: str) -> Callable[[Summary], float | None]:
     return lambda summary: summary.gap.get(name)
 
@@ -80,8 +86,22 @@ COLUMNS = (
     Column("tone", "tone", _measured("tone", "distance"), "{:.1f}", "low", "the distance in brightness and contrast"),
     Column("kid", "KID", _measured("kid", "value"), "{:.3f}", "low", "the kernel distance"),
     Column("fid", "FID", _measured("inception", "fid"), "{:.1f}", "low", "the Fréchet distance"),
-    Column("modes", "modes", _measured("critters", "modes"), "{:.0f}", "high", "the number of modes covered"),
-    Column("precision", "precision", _measured("critters", "precision"), "{:.2f}", "high", "the precision"),
+    Column(
+        "modes",
+        "modes",
+        _modes("modes", "covered"),
+        "{:.0f}",
+        "high",
+        "the number of modes covered",
+    ),
+    Column(
+        "precision",
+        "precision",
+        _modes("precision", "high_quality"),
+        "{:.2f}",
+        "high",
+        "the precision",
+    ),
     Column("copies", "copies", _measured("memorising", "share"), "{:.3f}", "low"),
     Column("gap", "loss gap", _gap("loss_gap"), "{:.2f}", "", "the gap between the losses"),
     Column("accuracy", "D right", _gap("d_accuracy"), "{:.2f}"),

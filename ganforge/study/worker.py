@@ -15,6 +15,8 @@ from typing import Any
 
 from ganforge import hookimpl
 
+SHOWN = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy", "images_per_second")
+
 
 class Reporter:
     """An observer that writes down where the run is, at most a few times a second."""
@@ -34,9 +36,7 @@ class Reporter:
     @hookimpl
     def step_ended(self, step: Any) -> None:
         if step.metrics:
-            self.metrics = {
-                k: step.metrics.get(k) for k in ("d_loss", "g_loss", "d_real", "d_fake", "images_per_second")
-            }
+            self.metrics = {k: v for k, v in step.metrics.items() if k in SHOWN}
         done, now = step.progress.step + 1, time.perf_counter()
         if now - self.said > 0.5 or done == step.progress.steps:
             self.said = now

@@ -279,8 +279,8 @@ def run(engine: Engine, start: int, stop: int, side: int = SIDE, total: int = ST
     lines = []
     batches = Batches(side, is_labelled(engine.generator))
     for step in engine.steps(batches, lambda s: Progress(s, total, s // 5, -(-total // 5)), start, stop):
-        engine.signals = step.read()
-        lines.append(engine.signals)
+        lines.append(step.read())
+        engine.hear(step.progress.step + 1, lines[-1])
     return lines
 
 

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ganforge.errors import log, reason
-from ganforge.plugin.calling import observer_hooks, strategy_hooks
+from ganforge.plugin.calling import call_by_name, observer_hooks, parameters, strategy_hooks
+from ganforge.plugin.options import Options
+from ganforge.plugin.registry import Choice
 from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.types import RunInfo
+from ganforge.plugin.validation import check_observers
 
 
 class Audience:
     """Calls the hooks ``run_started`` to ``run_ended``: the strategies' first, then the observers'.
 
     What fails in a strategy is part of training, and an error. An observer never ends or changes a run: it is left
-    out, with one line, once it has failed. ``heard`` names the hooks that were called.
+    out, with one line, once it has failed; and so is a logger, whose observer is made when the run starts.
+    ``heard`` names the hooks that were called.
     """
 
-    def __init__(self, strategies: Iterable[Strategy], observers: Iterable[object]) -> None:
+    def __init__(
+        self, strategies: Iterable[Strategy], observers: Iterable[object], loggers: Sequence[Choice] = ()
+    ) -> None:
         self.acting = [strategy_hooks(strategy) for strategy in strategies]
-        self.watching = [(observer, observer_hooks(observer)) for observer in observers]
+        self.watching = [(_called(observer), observer_hooks(observer)) for observer in observers]
+        self.loggers = loggers
         self.heard: set[str] = set()
+
+    def start(self, run: RunInfo, stopping: threading.Event) -> None:
+        """Make the loggers' observers, and tell everyone that the run starts; raises as ``tell`` does."""
+        for logger in self.loggers:
+            name = f"logger '{logger.name}'"
+            try:
+                observer = _by_name(logger.value.make, run, logger.options)
+                (observer,) = check_observers([observer])
+                self.watching.append((name, observer_hooks(observer)))
+            except KeyboardInterrupt:
+                if stopping.is_set():
+                    raise
+                stopping.set()
+            except (Exception, SystemExit) as error:
+                log.warning("%s failed and is left out: %s", name, reason(error))
+        self.tell("run_started", stopping, run=run)
 
     def tell(self, hook: str, stopping: threading.Event, **what: Any) -> None:
         """Call a hook on everyone; ``stopping`` is set when an observer raises ``KeyboardInterrupt``.
@@ -35,7 +59,7 @@ class Audience:
             if hook in hooks:
                 hooks[hook](**what)
         for watcher in list(self.watching):
-            observer, hooks = watcher
+            name, hooks = watcher
             if hook not in hooks:
                 continue
             try:
@@ -46,5 +70,15 @@ class Audience:
                 stopping.set()
             except (Exception, SystemExit) as error:
                 self.watching.remove(watcher)
-                name = getattr(observer, "__name__", None) or type(observer).__name__
-                log.warning("observer '%s' failed in %s and is left out from here on: %s", name, hook, reason(error))
+                log.warning("%s failed in %s and is left out from here on: %s", name, hook, reason(error))
+
+
+def _by_name(make: Callable[..., object], run: RunInfo, options: Options) -> object:
+    """Call what makes a logger's observer: with what it names of both, or with both in this order."""
+    if set(parameters(make)) <= {"run", "options"}:
+        return call_by_name(make)(run=run, options=options)
+    return make(run, options)
+
+
+def _called(observer: object) -> str:
+    return f"observer '{getattr(observer, '__name__', None) or type(observer).__name__}'"

@@ -9,25 +9,33 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.files import default_runs_dir
+from ganforge.plugin.averaging import written_ema
 from ganforge.plugin.options import written
 from ganforge.runs.manifest import read_manifest
 from ganforge.training.schedule import parse_every
+
+# Settings that take several texts; one alone may be given as it is.
+LISTS = ("balance", "log", "plugins")
 
 
 class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
-    ``learning_rate`` is Adam's for both networks (strategies multiply it for one side). ``image_size`` is in pixels,
-    pictures are square. ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``);
-    ``compile`` overrides what the backend does by default;
-    ``ema`` is the decay of the mean of the generator's weights that pictures are drawn from.
+    ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
+    ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, pictures are square;
+    vectors have none.
+    ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the
+    backend does by default. ``ema`` is of the mean of the generator's weights that pictures are drawn from: its
+    decay, or its half-life in pictures, such as ``500kimg``; 0 or ``none`` for none.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     arch: str = "dcgan"
-    balance: tuple[str, ...] = ()
-    loss: str = "bce"
+    balance: tuple[str, ...] | None = None
+    loss: str | None = None
+    optimizer: str | None = None
+    discriminator_optimizer: str | None = None
     data: str = "critters"
     image_size: int | None = Field(None, ge=8, le=1024)
     channels: Literal[1, 3] | None = None
@@ -43,14 +51,14 @@ class TrainConfig(BaseModel):
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     step: Literal["two-stage", "one-stage"] = "two-stage"
     compile: bool | None = None
-    ema: float | None = Field(None, gt=0, lt=1)
+    ema: float | str | None = None
     backend: Literal["torch", "jax", "tensorflow"] | None = None
     snapshot_every: int | None = Field(None, ge=1)
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
     on_nan: Literal["stop", "rollback"] = "stop"
     log_every: int = Field(10, ge=1)
-    log: Literal["tensorboard"] | None = None
+    log: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     runs_dir: str = Field(default_factory=default_runs_dir)
 
@@ -61,12 +69,14 @@ class TrainConfig(BaseModel):
             if name not in cls.model_fields:
                 raise UsageError(f"there is no setting '{name}'.{closest(name, cls.model_fields)}")
         values = {name: value for name, value in values.items() if value is not None}
-        for name in ("balance", "plugins"):
+        for name in LISTS:
             if isinstance(values.get(name), str):
                 values[name] = (values[name],)
         values = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         if (every := values.get("checkpoint_every")) is not None:
             parse_every(every)
+        if "ema" in values:
+            values["ema"] = written_ema(values["ema"])
         try:
             return cls(**values)
         except ValidationError as error:
@@ -80,12 +90,15 @@ class TrainConfig(BaseModel):
 
 
 class Settings(TrainConfig):
-    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``)."""
+    """What a run is trained with: as ``TrainConfig``, with nothing left to be chosen (``resolve.fill_in``).
+
+    Only vectors have neither an ``image_size`` nor ``channels``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    image_size: int
-    channels: Literal[1, 3]
+    balance: tuple[str, ...]
+    loss: str
     epochs: int
     batch_size: int
     latent_dim: int

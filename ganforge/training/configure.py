@@ -15,7 +15,7 @@ from ganforge.training.config import Settings
 from ganforge.training.resolve import Choices
 
 
-def configure(settings: Settings, choices: Choices) -> RunConfig:
+def configure(settings: Settings, choices: Choices, image_shape: tuple[int, ...]) -> RunConfig:
     """Return the run as its strategies want it, each seeing what those before it changed.
 
     Raises:
@@ -24,7 +24,7 @@ def configure(settings: Settings, choices: Choices) -> RunConfig:
     """
     run = RunConfig(
         architecture=choices.architecture.name,
-        image_shape=(settings.image_size, settings.image_size, int(settings.channels)),
+        image_shape=image_shape,
         latent_dim=settings.latent_dim,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
@@ -34,6 +34,7 @@ def configure(settings: Settings, choices: Choices) -> RunConfig:
         loss=choices.loss.name,
         loss_options=choices.loss.options.model_dump(),
         soft_labels=choices.loss.value.soft_labels,
+        compares=choices.loss.value.compares,
     )
     for strategy in choices.strategies:
         if hook := strategy_hooks(strategy).get("configure_run"):

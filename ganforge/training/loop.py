@@ -84,7 +84,7 @@ class Loop:
 
     def _begin(self) -> None:
         self.recorder.describe()
-        self._tell("run_started", run=self._info())
+        self.audience.start(self._info(), self.stopping)
         epoch, into = divmod(self.step, self.setup.steps_per_epoch)
         if into == 0 and self._shows(epoch) and not snapshot_path(self.recorder.directory, epoch).is_file():
             self._snapshot(epoch)
@@ -125,7 +125,7 @@ class Loop:
         }
         self.recorder.log(line)
         require_finite_metrics(measured)
-        self.engine.signals = {"step": self.step, **measured}
+        self.engine.hear(self.step, measured)
         self.metrics = {**measured, "images_per_second": self.images_per_second}
         return line
 

@@ -23,8 +23,9 @@ def write_architecture(setup: Setup, run: Path) -> None:
     if not text.is_file():
         write_atomic(text, architecture_text(setup.networks).encode())
     if not drawing.is_file():
-        side = setup.settings.image_size
-        draw_architecture(setup.networks, drawing, title=f"{setup.choices.architecture.name} · {side}×{side}")
+        *sides, last = setup.image_shape
+        size = "×".join(map(str, sides)) if sides else f"{last} number{'s' * (last > 1)}"
+        draw_architecture(setup.networks, drawing, title=f"{setup.choices.architecture.name} · {size}")
 
 
 def write_outputs(setup: Setup, run: Path) -> Path:

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
     from ganforge.engine.engine import Engine
+    from ganforge.media.scatter import Backdrop
 
 GRID = 10  # pictures in a row of a snapshot, and rows
+POINTS = 2500  # vectors in a snapshot
 
 
 class Recorder:
@@ -45,7 +47,9 @@ class Recorder:
 
     def __init__(self, setup: Setup, directory: Path, lock: BaseFileLock) -> None:
         self.setup, self.directory, self._lock = setup, directory, lock
-        self._latents = fixed_latents(GRID * GRID, setup.settings.latent_dim, setup.settings.seed)
+        self._backdrop: Backdrop | None = None
+        count = POINTS if len(setup.image_shape) == 1 else GRID * GRID
+        self._latents = fixed_latents(count, setup.settings.latent_dim, setup.settings.seed)
 
     @classmethod
     def create(cls, setup: Setup, stages: Stages) -> Recorder:
@@ -86,8 +90,18 @@ class Recorder:
 
         pictures = draw(self.setup.engine, self._latents, len(self.setup.classes))
         path = snapshot_path(self.directory, epoch)
-        save_png(make_grid(pictures, GRID), path)
+        if pictures.ndim == 2:
+            self._scatter(pictures, path)
+        else:
+            save_png(make_grid(pictures, GRID), path)
         return SnapshotInfo(epoch, path, pictures)
+
+    def _scatter(self, points: np.ndarray, path: Path) -> None:
+        from ganforge.media.scatter import backdrop, save_scatter
+
+        if self._backdrop is None:
+            self._backdrop = backdrop(self.setup.images.array)
+        save_scatter(points, self._backdrop, path)
 
     def checkpoint(self, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
         """Save all state. The lines of the metrics before it are on the disk first."""
@@ -104,9 +118,12 @@ class Recorder:
 
 
 def draw(engine: Engine, latents: np.ndarray, classes: int) -> np.ndarray:
-    """Return the pictures of a grid, uint8 (GRID², H, W, C); with classes each row is of one, the rows in turn."""
-    from ganforge.media.grids import to_uint8
+    """Return the pictures of a grid, uint8 (GRID², H, W, C); with classes each row is of one, the rows in turn.
 
-    labels = [(np.arange(GRID * GRID) // GRID % classes).astype(np.int32)] if classes else []
+    Where the data are vectors: float32 (N, D).
+    """
+    from ganforge.media.grids import drawn
+
+    labels = [(np.arange(len(latents)) // GRID % classes).astype(np.int32)] if classes else []
     with engine.showing():
-        return to_uint8(engine.generate(latents, *labels))
+        return drawn(engine.generate(latents, *labels))

@@ -5,7 +5,7 @@ Nothing is built or read here but plugins: a study asks it of all its runs befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from ganforge.backend import Choice as Backend
 from ganforge.backend import decide_backend
 from ganforge.data.load import resolve_source
 from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.plugin.registry import Choice, Entry, load_plugins
+from ganforge.plugin.options import Options
+from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.validation import check_strategy
 from ganforge.training.config import Settings, TrainConfig
@@ -21,14 +22,20 @@ from ganforge.training.config import Settings, TrainConfig
 TYPICAL_STEPS = 2500
 # What is taken where neither the person nor the architecture says otherwise.
 LATENT_DIM, LEARNING_RATE, BETA_1, BATCH_SIZE = 100, 2e-4, 0.5, 64
-IMAGE_SIZE, CHANNELS = 64, 3
+IMAGE_SIZE, CHANNELS, LOSS = 64, 3, "bce"
+# What an architecture's defaults may name beside numbers.
+NAMED = ("loss", "balance", "ema", "optimizer")
+# What wins over an optimizer's options where a person gives it.
+WINNING = frozenset({"learning_rate", "beta_1"})
 
 
 @dataclass(frozen=True)
 class Choices:
     """What the names of a configuration stand for; ``source`` is None for a folder or zip.
 
-    ``observers`` are those that plugins and ``--log`` bring; ``warnings`` has a line for each plugin left out.
+    ``optimizers`` are the generator's and the discriminator's, None for the Adam that is taken where nobody says
+    otherwise; ``given`` says which of ``WINNING`` a person gave. ``observers`` are those that plugins bring, and
+    ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out.
     """
 
     config: TrainConfig
@@ -37,18 +44,27 @@ class Choices:
     loss: Choice
     strategies: tuple[Strategy, ...]
     strategy_entries: tuple[Entry, ...]
+    optimizers: tuple[Choice | None, Choice | None]
+    given: frozenset[str]
     source: Choice | None
     observers: tuple[object, ...]
+    loggers: tuple[Choice, ...]
     warnings: tuple[str, ...]
 
     @property
-    def image_size(self) -> int:
-        """The side of the pictures in pixels."""
-        return self.config.image_size or (self.source.value.image_size if self.source else IMAGE_SIZE)
+    def image_size(self) -> int | None:
+        """The side of the pictures in pixels; None for vectors, which have none."""
+        asked = self.config.image_size
+        if self.source and self.source.value.image_size is None:
+            return asked
+        asked = asked or self.architecture.value.defaults.get("image_size")
+        return asked or (self.source.value.image_size if self.source else IMAGE_SIZE)
 
     @property
-    def channels(self) -> int:
-        """1 (grey) or 3 (colour)."""
+    def channels(self) -> int | None:
+        """1 (grey) or 3 (colour); None for vectors."""
+        if self.image_size is None:
+            return None
         return self.config.channels or (self.source.value.channels if self.source else CHANNELS)
 
     @property
@@ -57,8 +73,11 @@ class Choices:
         return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
 
 
-def resolve(config: TrainConfig) -> Choices:
+def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choices:
     """Choose the backend, load the plugins and turn names into choices.
+
+    ``given`` is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved:
+    what an architecture recommends now is not asked again.
 
     Raises:
         UsageError: a name, an option or a value is wrong, or two strategies do the same thing.
@@ -67,15 +86,17 @@ def resolve(config: TrainConfig) -> Choices:
     backend = decide_backend(config.backend)  # before plugins, which may import Keras
     registry = load_plugins(config.plugins)
     architecture = registry.choose("architecture", config.arch)
-    loss = registry.choose("loss", config.loss)
-    balance = [registry.choose("strategy", text) for text in config.balance if text.strip() != "none"]
+    if given is None:
+        given = {name for name in WINNING if getattr(config, name) is not None}
+        config = _recommended(config, architecture, registry)
+    loss = registry.choose("loss", config.loss or LOSS)
+    balance = [registry.choose("strategy", text) for text in config.balance or () if text.strip() != "none"]
     strategies = tuple(_made(choice) for choice in balance)
     _refuse_conflicts(strategies)
-    observers: list[object] = [module for _, module in registry.observers]
-    if config.log == "tensorboard":
-        from ganforge.loggers.tensorboard import TensorBoard
-
-        observers.append(TensorBoard())
+    own = config.discriminator_optimizer or config.optimizer
+    chosen = [registry.choose("optimizer", text) if text else None for text in (config.optimizer, own)]
+    source = resolve_source(config.data, registry)
+    _refuse_sizes(config, source)
     return Choices(
         config=config,
         backend=backend,
@@ -83,10 +104,44 @@ def resolve(config: TrainConfig) -> Choices:
         loss=loss,
         strategies=strategies,
         strategy_entries=tuple(choice.entry for choice in balance),
-        source=resolve_source(config.data, registry),
-        observers=tuple(observers),
+        optimizers=(chosen[0], chosen[1]),
+        given=frozenset(given),
+        source=source,
+        observers=tuple(module for _, module in registry.observers),
+        loggers=_loggers(config.log, registry),
         warnings=tuple(registry.warnings()),
     )
+
+
+def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) -> TrainConfig:
+    """Return the settings with what the architecture recommends, by name, where the person says nothing.
+
+    Raises:
+        GANForgeError: it recommends what is not there, or is wrong.
+    """
+    defaults = architecture.value.defaults
+    missing = {name: defaults[name] for name in NAMED if name in defaults and getattr(config, name) is None}
+    if not missing:
+        return config
+    try:
+        merged = TrainConfig.of({**config.model_dump(), **missing})
+        for name, kind in (("loss", "loss"), ("optimizer", "optimizer"), ("balance", "strategy")):
+            texts = getattr(merged, name) if name in missing else ()
+            for text in (texts,) if isinstance(texts, str) else texts:
+                if text.strip() != "none":
+                    registry.choose(kind, text)
+    except UsageError as error:
+        raise GANForgeError(f"architecture '{architecture.name}', its defaults: {error}") from None
+    return merged
+
+
+def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
+    chosen = tuple(registry.choose("logger", text) for text in texts if text.strip() != "none")
+    names = [choice.name for choice in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--log {name} is given twice; give it once, with all its options")
+    return chosen
 
 
 def look_first(config: TrainConfig) -> None:
@@ -104,7 +159,7 @@ def look_first(config: TrainConfig) -> None:
 
 
 def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
-    """Fill in what was left open: by the data source, then the architecture, then in general."""
+    """Fill in what was left open: by the architecture, then the data source, then in general."""
     config = choices.config
     epochs = config.epochs or -(-TYPICAL_STEPS // steps_per_epoch)
     snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
@@ -113,6 +168,9 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
         "learning_rate": LEARNING_RATE,
         "beta_1": BETA_1,
         **choices.architecture.value.defaults,
+        **_of_optimizers(choices),
+        "loss": choices.loss.name,
+        "balance": (),
         "batch_size": choices.batch_size,
         "image_size": choices.image_size,
         "channels": choices.channels,
@@ -122,7 +180,20 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
     }
     asked = config.model_dump()
     missing = {name: value for name, value in defaults.items() if asked[name] is None}
-    return Settings.model_construct(**{**asked, **missing, "backend": choices.backend.backend})
+    settings = {**asked, **missing, "backend": choices.backend.backend, "ema": asked["ema"] or None}
+    return Settings.model_construct(**settings)
+
+
+def _of_optimizers(choices: Choices) -> dict[str, float]:
+    """Return the learning rate and ``beta_1`` that both optimizers' options agree on: then they are the run's."""
+    first, second = (choice.options if choice else None for choice in choices.optimizers)
+    both = {name: (option_given(first, name), option_given(second, name)) for name in WINNING}
+    return {name: one for name, (one, other) in both.items() if one is not None and one == other}
+
+
+def option_given(options: Options | None, name: str) -> float | None:
+    """Return an option of an optimizer that a person gave; None where it was left open, or there is none."""
+    return getattr(options, name) if options is not None and name in options.model_fields_set else None
 
 
 def _made(choice: Choice) -> Strategy:
@@ -133,6 +204,17 @@ def _made(choice: Choice) -> Strategy:
         raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
     check_strategy(strategy, f"strategy '{choice.name}'", choice.entry.api)
     return strategy
+
+
+def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:
+    """Refuse what only pictures have, where the data are vectors."""
+    if source is None or source.value.image_size is not None:
+        return
+    for name in ("image_size", "channels"):
+        if getattr(config, name) is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not apply to --data {source.name}, whose data are no pictures"
+            )
 
 
 def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:

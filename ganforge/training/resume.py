@@ -15,7 +15,7 @@ from ganforge.training.config import TrainConfig, read_config
 from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
-from ganforge.training.resolve import resolve
+from ganforge.training.resolve import WINNING, resolve
 from ganforge.training.setup import Decoded, Setup, load
 from ganforge.training.trainer import Start, Trainer
 
@@ -62,7 +62,8 @@ def resume(
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs)
-        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}))
+        given = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
+        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), given)
         images = load(choices, progress)
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")

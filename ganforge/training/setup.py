@@ -12,8 +12,9 @@ import numpy as np
 
 from ganforge.data.batches import Batches
 from ganforge.data.load import load_images
-from ganforge.errors import GANForgeError, UsageError
+from ganforge.errors import GANForgeError, UsageError, log
 from ganforge.files import require_runs_dir
+from ganforge.plugin.averaging import parse_ema
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.registry import Choice
@@ -21,6 +22,7 @@ from ganforge.plugin.trust import remember
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.training.config import Settings, TrainConfig
 from ganforge.training.configure import configure
+from ganforge.training.optimizers import NetworkOptimizer, make_optimizers
 from ganforge.training.resolve import Choices, fill_in, resolve
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ Decoded = Callable[[int, int], None]  # told (done, total) while pictures are de
 class Setup:
     """What will be trained. It knows nothing of run directories, nor of where training begins.
 
-    ``learning_rate`` and the options of ``loss`` are what the strategies made of those that were chosen.
+    What ``optimizers`` (the generator's first) and ``loss`` hold is what the strategies made of what was chosen.
     """
 
     settings: Settings
@@ -41,7 +43,7 @@ class Setup:
     images: Images
     batches: Batches
     engine: Engine
-    learning_rate: float
+    optimizers: tuple[NetworkOptimizer, NetworkOptimizer]
     loss: Choice
 
     @classmethod
@@ -66,16 +68,17 @@ class Setup:
             images.array, choices.batch_size, choices.config.seed, steps_per_epoch=steps_per_epoch, labels=labels
         )
         settings = fill_in(choices, batches.steps_per_epoch)
-        run = configure(settings, choices)
+        run = configure(settings, choices, image_shape(images))
         owner = f"loss '{choices.loss.name}'"
         loss = replace(choices.loss, options=make_options(owner, choices.loss.value.options, run.loss_options))
+        optimizers = make_optimizers(choices, settings, run.learning_rate)
         setup = cls(
             settings=settings,
             choices=choices,
             images=images,
             batches=batches,
-            engine=_engine(settings, choices, run, loss, classes=len(images.classes), labels=labels),
-            learning_rate=run.learning_rate,
+            engine=_engine(settings, choices, run, loss, optimizers, classes=len(images.classes), labels=labels),
+            optimizers=optimizers,
             loss=loss,
         )
         setup.first_plan()  # two strategies in conflict are refused here, not later
@@ -85,6 +88,11 @@ class Setup:
     def classes(self) -> tuple[str, ...]:
         """The classes' names, for an architecture that takes labels; else none."""
         return self.images.classes if self.choices.architecture.value.conditional else ()
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(H, W, C) of the pictures, or (D,) of vectors."""
+        return image_shape(self.images)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -139,7 +147,27 @@ def load(choices: Choices, progress: Decoded | None = None) -> Images:
     )
     if not len(images.array):
         raise GANForgeError(f"there is not one image in {config.data}")
+    _warn_of_bounds(choices, images)
     return images
+
+
+def image_shape(images: Images) -> tuple[int, ...]:
+    """Return (H, W, C) of pictures, or (D,) of vectors."""
+    return tuple(int(n) for n in images.array.shape[1:])
+
+
+def _warn_of_bounds(choices: Choices, images: Images) -> None:
+    """Say so where a generator cannot reach all of the data: vectors are not scaled to what tanh gives."""
+    if images.array.ndim != 2 or not choices.architecture.value.bounded:
+        return
+    low, high = float(images.array.min()), float(images.array.max())
+    if low < -1 or high > 1:
+        log.warning(
+            "%s makes numbers in [-1, 1], and the data reach from %.3g to %.3g; --arch mlp has no bounds",
+            choices.architecture.name,
+            low,
+            high,
+        )
 
 
 def _labels(choices: Choices, images: Images) -> np.ndarray | None:
@@ -155,7 +183,13 @@ def _labels(choices: Choices, images: Images) -> np.ndarray | None:
 
 
 def _engine(
-    settings: Settings, choices: Choices, run: RunConfig, loss: Choice, labels: np.ndarray | None, classes: int
+    settings: Settings,
+    choices: Choices,
+    run: RunConfig,
+    loss: Choice,
+    optimizers: tuple[NetworkOptimizer, NetworkOptimizer],
+    labels: np.ndarray | None,
+    classes: int,
 ) -> Engine:
     """Build the networks and the engine that trains them."""
     from ganforge.engine.engine import Engine
@@ -180,12 +214,12 @@ def _engine(
         strategies=choices.strategies,
         batch_size=settings.batch_size,
         latent_dim=settings.latent_dim,
-        learning_rate=run.learning_rate,
-        beta_1=settings.beta_1,
+        learning_rate=(optimizers[0].learning_rate, optimizers[1].learning_rate),
+        optimizers=(optimizers[0].optimizer, optimizers[1].optimizer),
         seed=settings.seed,
         frequencies=None if labels is None else np.bincount(labels, minlength=classes) / len(labels),
         step=settings.step,
         compile=settings.compile,
-        ema=settings.ema,
+        ema=None if settings.ema is None else parse_ema(settings.ema),
         batch_statistics=architecture.batch_statistics,
     )

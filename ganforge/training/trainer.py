@@ -66,7 +66,8 @@ class Trainer:
             StoppedAtOnce: Ctrl-C came twice.
         """
         setup, start, stopping = self.setup, self.start, threading.Event()
-        audience = Audience(setup.choices.strategies, (*setup.choices.observers, *check_observers(observers)))
+        choices = setup.choices
+        audience = Audience(choices.strategies, (*choices.observers, *check_observers(observers)), choices.loggers)
         stopwatch = Stopwatch(start.seconds)
         stages = record.with_changes(setup, start.stages, start.step)
         recorder = start.recorder or Recorder.create(setup, stages)

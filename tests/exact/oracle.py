@@ -49,9 +49,19 @@ def wanted(loss: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return -x, -np.ones_like(x)
 
 
+def pairs(real: np.ndarray, fake: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The relativistic loss of each pair, and its slope at the real logit; at the fake one it is the negative of it.
+
+    A pair that is told 0 has its two logits exchanged.
+    """
+    assert np.isin(y, (0, 1)).all()
+    margin = np.where(y == 1, real - fake, fake - real)
+    return softplus(-margin), np.where(y == 1, -1.0, 1.0) * sigmoid(-margin)
+
+
 def right(loss: str, real: np.ndarray, fake: np.ndarray) -> float:
     """The share of pictures that D tells apart: at a log-odds of 0, midway between two targets, or in pairs."""
-    if loss == "wasserstein":
+    if loss in ("wasserstein", "relativistic"):
         return float(np.mean(real > fake))
     middle = 0.5 if loss == "least-squares" else 0.0
     return float((np.mean(real > middle) + np.mean(fake < middle)) / 2)
@@ -96,13 +106,18 @@ class Settings:
     flip: float = 0.0
     smooth: float = 0.0
     gamma: float = 0.0
+    every: int = 1  # the step under test is one in which r1 is paid, and then so many times as much
+    gamma_at_fakes: float = 0.0
+    lecam: tuple[float, float] | None = None  # weight and decay
+    lookahead: tuple[int, float] | None = None  # k and alpha
     penalty: float = 10.0
     rates: tuple[float, float] = (1.0, 1.0)
     generator_steps: int = 1
     ema: float = 0.0
 
 
-Draws = dict[str, Any]  # real, fake, again, penalty: noise; flip_real, flip_fake, t: uniform
+NOISES = ("real", "fake", "again", "again_real", "penalty")
+Draws = dict[str, Any]  # NOISES: normal; flip_real, flip_fake, t: uniform
 
 
 class Oracle:
@@ -111,6 +126,8 @@ class Oracle:
     def __init__(self, g: dict[str, np.ndarray], d: dict[str, np.ndarray]) -> None:
         self.g, self.d = (Adam({name: np.float64(array) for name, array in values.items()}) for values in (g, d))
         self.average = dict(self.g.values)
+        self.slow = [dict(self.g.values), dict(self.d.values)]
+        self.steps, self.updates, self.anchors = 0, 0, None
 
     def fakes(self, z: np.ndarray) -> np.ndarray:
         return z @ self.g.values["W"] + self.g.values["c"]
@@ -118,15 +135,20 @@ class Oracle:
     def step(self, s: Settings, x: np.ndarray, z: np.ndarray, draws: Draws, rate: float) -> dict[str, float]:
         """One step of the paper's algorithm; returns its metrics."""
         fakes, before = self.fakes(z), dict(self.d.values)
-        noise = {name: s.sigma * draws.get(name, 0.0) for name in ("real", "fake", "again", "penalty")}
+        noise = {name: s.sigma * draws.get(name, 0.0) for name in NOISES}
         seen = {"real": x + noise["real"], "fake": fakes + noise["fake"]}
         metrics, gradients = self._discriminate(s, seen, draws)
-        if s.gamma:
-            at = x + noise["penalty"]
-            steep = slope(before, at)
-            metrics["r1/penalty"] = s.gamma / 2 * np.mean(np.sum(steep**2, 1))
-            gradients["w"] += s.gamma * steep.mean(0)
-            gradients["q"] += s.gamma * (steep * at).mean(0)
+        for name, gamma, times, at in (
+            ("r1", s.gamma, s.every, x + noise["penalty"]),
+            ("r2", s.gamma_at_fakes, 1, fakes + noise["penalty"]),
+        ):
+            if gamma:
+                steep = slope(before, at)
+                metrics[f"{name}/penalty"] = gamma / 2 * np.mean(np.sum(steep**2, 1))
+                gradients["w"] += times * gamma * steep.mean(0)
+                gradients["q"] += times * gamma * (steep * at).mean(0)
+        if s.lecam:
+            metrics |= self._hold(s.lecam, before, seen, gradients)
         if s.loss == "wasserstein" and s.penalty:
             between = x + draws["t"].reshape(-1, 1) * (fakes - x) + noise["penalty"]
             steep = slope(before, between)
@@ -140,41 +162,76 @@ class Oracle:
             first = k == 0
             judged_by = before if s.one_stage and first else self.d.values
             images = seen["fake"] if s.one_stage and first else self.fakes(z) + noise["again"]
-            values, slopes = wanted(s.loss, judge(judged_by, images))
+            if s.loss == "relativistic":
+                margin = judge(judged_by, images) - judge(judged_by, x + noise["again_real"])
+                values, slopes = softplus(-margin), -sigmoid(-margin)
+            else:
+                values, slopes = wanted(s.loss, judge(judged_by, images))
             if first:
                 metrics["g_loss"] = values.mean()
             at_fakes = slopes[:, None] * slope(judged_by, images) / len(x)
             self.g.step({"W": z.T @ at_fakes, "c": at_fakes.sum(0)}, rate * s.rates[0])
+            if first:
+                self._look_back(s.lookahead)
             for name, mean in self.average.items():
-                decay = min(s.ema, (1 + k) / (10 + k))
+                decay = min(s.ema, (1 + self.updates) / (10 + self.updates))
                 self.average[name] = decay * mean + (1 - decay) * self.g.values[name]
+            self.updates += 1
         return metrics
+
+    def _hold(self, lecam: tuple[float, float], d: dict, seen: dict, gradients: dict) -> dict[str, float]:
+        """LeCam: hold each side's logits to the other side's mean so far; before there is one, to nothing."""
+        weight, decay = lecam
+        logits = {name: judge(d, images) for name, images in seen.items()}
+        means = {name: values.mean() for name, values in logits.items()}
+        total = 0.0
+        if self.anchors is not None:
+            for name, other in (("real", "fake"), ("fake", "real")):
+                off, images = logits[name] - self.anchors[other], seen[name]
+                total += weight * np.mean(off**2)
+                gradients["w"] += 2 * weight * off @ images / len(images)
+                gradients["q"] += 2 * weight * off @ images**2 / 2 / len(images)
+                gradients["b"] += 2 * weight * off.mean()
+            means = {name: decay * self.anchors[name] + (1 - decay) * mean for name, mean in means.items()}
+        self.anchors = means
+        return {"lecam/penalty": total, "lecam/real": means["real"], "lecam/fake": means["fake"]}
+
+    def _look_back(self, lookahead: tuple[int, float] | None) -> None:
+        self.steps += 1
+        if lookahead and self.steps % lookahead[0] == 0:
+            for network, slow in zip((self.g, self.d), self.slow):
+                for name, value in network.values.items():
+                    slow[name] = (1 - lookahead[1]) * slow[name] + lookahead[1] * value
+                network.values = dict(slow)
 
     def _discriminate(self, s: Settings, seen: dict[str, np.ndarray], draws: Draws) -> tuple[dict, dict]:
         labels = {"real": 1.0 - s.smooth, "fake": 0.0}
         logits = {name: judge(self.d.values, images) for name, images in seen.items()}
         gradients = {"w": 0.0, "q": 0.0, "b": 0.0}
-        loss = 0.0
+        told = {name: np.full(len(images), labels[name]) for name, images in seen.items()}
+        if s.flip:
+            for name, y in told.items():
+                told[name] = np.where(draws[f"flip_{name}"].reshape(-1) < s.flip, 1 - y, y)
+        if s.loss == "relativistic":
+            values, slopes = pairs(logits["real"], logits["fake"], told["real"])
+            loss, sides, shares = values.mean(), {"real": slopes, "fake": -slopes}, {}
+        else:
+            both = {name: side(s.loss, logits[name], told[name]) for name in seen}
+            loss, sides = sum(values.mean() for values, _ in both.values()), {n: v[1] for n, v in both.items()}
+            shares = {f"d_{name}": sigmoid(logits[name]).mean() for name in seen}
         for name, images in seen.items():
-            y = np.full(len(images), labels[name])
-            if s.flip:
-                y = np.where(draws[f"flip_{name}"].reshape(-1) < s.flip, 1 - y, y)
-            values, slopes = side(s.loss, logits[name], y)
-            loss += values.mean()
-            gradients["w"] += slopes @ images / len(images)
-            gradients["q"] += slopes @ images**2 / 2 / len(images)
-            gradients["b"] += slopes.mean()
-        return {
-            "d_loss": loss,
-            "d_real": sigmoid(logits["real"]).mean(),
-            "d_fake": sigmoid(logits["fake"]).mean(),
-            "d_accuracy": right(s.loss, logits["real"], logits["fake"]),
-        }, gradients
+            gradients["w"] += sides[name] @ images / len(images)
+            gradients["q"] += sides[name] @ images**2 / 2 / len(images)
+            gradients["b"] += sides[name].mean()
+        accuracy = right(s.loss, logits["real"], logits["fake"])
+        return {"d_loss": loss, "d_accuracy": accuracy, **shares}, gradients
 
 
 def roles(s: Settings) -> tuple[list[str], list[str]]:
     """Which independent draws a step needs: normal ones of a picture's shape, uniform ones a picture."""
     noise = ["real", "fake"] + ([] if s.one_stage else ["again"]) if s.sigma else []
+    if s.sigma and s.loss == "relativistic":
+        noise.append("again_real")
     if s.sigma and (s.gamma or s.loss == "wasserstein"):
         noise.append("penalty")
     uniform = (["flip_real", "flip_fake"] if s.flip else []) + (["t"] if s.loss == "wasserstein" else [])

@@ -69,7 +69,8 @@ class Small:
         owner, position, path = name.split("/", 2)
         if owner.startswith("generator_average") and path.startswith("average_updates"):
             return array
-        order = {"generator": "Wc", "generator_average": "?Wc", "discriminator": "wqb"}.get(owner)
+        known = {"generator": "Wc", "generator_average": "?Wc", "discriminator": "wqb", "strategy lookahead": "wqbWc"}
+        order = known.get(owner, "")[: 5 if position != "005" else 0]  # its last is a count
         return self.first[order[int(position)]].reshape(array.shape) if order else np.array(array)
 
     def run(self, batches, steps=(0, 1), total=2):

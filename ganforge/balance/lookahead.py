@@ -1,0 +1,51 @@
+"""``lookahead``: every few steps, both networks go back part of the way that they came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+from pydantic import Field
+
+from ganforge import Options as BaseOptions
+from ganforge import Strategy, hookimpl
+
+
+class Lookahead(Strategy):
+    """After every k-th step, weights := slow + alpha (weights - slow) and slow := that, of both networks together.
+
+    Two networks that chase each other turn around the point where both are content. The line between two points of
+    a circle runs inside it, so going back along that line brings them nearer. The optimizers' moments stay.
+
+    Helps: losses that swing and never settle. Hurts: progress is slower by about alpha, and each network's weights
+    are kept once more. A running mean of the generator's weights (``--ema``) follows the weights after it.
+
+    Source: Chavdarova et al. 2021, "Taming GANs with Lookahead-Minmax", algorithm 1; Zhang et al. 2019, "Lookahead
+    Optimizer: k steps forward, 1 step back".
+    """
+
+    name = "lookahead"
+
+    class Options(BaseOptions):
+        k: int = Field(5, ge=1, description="steps from one look back to the next")
+        alpha: float = Field(0.5, ge=0, le=1, description="part of the way that is kept; 1 changes nothing")
+
+    def initial_state(self, generator_weights: Any, discriminator_weights: Any) -> dict[str, Any]:
+        return {"steps": 0, "generator": generator_weights, "discriminator": discriminator_weights}
+
+    @hookimpl
+    def after_step(self, generator_weights: Any, discriminator_weights: Any, state: Any) -> Any:
+        steps = (state["steps"] + 1) % self.options.k
+        looks_back = ops.equal(steps, 0)
+        generator, slow_generator = self._look(looks_back, generator_weights, state["generator"])
+        discriminator, slow_discriminator = self._look(looks_back, discriminator_weights, state["discriminator"])
+        state = {"steps": steps, "generator": slow_generator, "discriminator": slow_discriminator}
+        return generator, discriminator, state
+
+    def _look(self, looks_back: Any, weights: Any, slow: Any) -> tuple[list[Any], list[Any]]:
+        """Return the weights and the slow ones after this step."""
+        moved = [before + self.options.alpha * (now - before) for now, before in zip(weights, slow)]
+        return (
+            [ops.where(looks_back, new, now) for new, now in zip(moved, weights)],
+            [ops.where(looks_back, new, before) for new, before in zip(moved, slow)],
+        )

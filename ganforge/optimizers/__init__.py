@@ -1,0 +1,94 @@
+"""The optimizers that ship with GANForge; they register by the same door as anybody's.
+
+Options that are None are the run's: ``--learning-rate`` and ``--beta-1``, or what the architecture says. An optimizer
+that is built without a run takes 0.0002 and 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import Field
+
+from ganforge import Optimizer, Options, hookimpl
+
+ganforge_api = 2
+
+LEARNING_RATE, BETA_1 = 2e-4, 0.5
+
+
+class WithRate(Options):
+    learning_rate: float | None = Field(None, gt=0, description="of this network; the run's when not given")
+
+
+class AdamOptions(WithRate):
+    beta_1: float | None = Field(None, ge=0, lt=1, description="decay of the mean gradient; the run's when not given")
+    beta_2: float = Field(0.999, ge=0, lt=1, description="decay of the mean squared gradient")
+    epsilon: float = Field(1e-8, gt=0, description="keeps the division from 0")
+
+
+class AdamWOptions(AdamOptions):
+    weight_decay: float = Field(0.01, ge=0, description="weights shrink by learning rate times this, a step")
+
+
+class RMSpropOptions(WithRate):
+    rho: float = Field(0.9, ge=0, lt=1, description="decay of the mean squared gradient")
+    momentum: float = Field(0.0, ge=0, lt=1, description="part of the last move that is made again")
+    epsilon: float = Field(1e-7, gt=0, description="keeps the division from 0")
+
+
+class SGDOptions(WithRate):
+    momentum: float = Field(0.0, ge=0, lt=1, description="part of the last move that is made again")
+    nesterov: bool = Field(False, description="look at the slope where the momentum leads")
+
+
+def adam(options: AdamOptions) -> Any:
+    """Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization"; beta_1 0.5: Radford et al. 2016 (DCGAN)."""
+    import keras
+
+    return keras.optimizers.Adam(**settings(options))
+
+
+def adamw(options: AdamWOptions) -> Any:
+    """Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2."""
+    import keras
+
+    return keras.optimizers.AdamW(**settings(options))
+
+
+def rmsprop(options: RMSpropOptions) -> Any:
+    """Hinton 2012, lecture 6e; for critics, Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1."""
+    import keras
+
+    return keras.optimizers.RMSprop(**settings(options))
+
+
+def sgd(options: SGDOptions) -> Any:
+    """v ← momentum v - rate g, w ← w + v; Nesterov: Sutskever et al. 2013, "On the importance of initialization"."""
+    import keras
+
+    return keras.optimizers.SGD(**settings(options))
+
+
+def optimistic_adam(options: AdamOptions) -> Any:
+    """Daskalakis et al. 2018, "Training GANs with Optimism", algorithm 1."""
+    from ganforge.optimizers.optimistic_adam import OptimisticAdam
+
+    return OptimisticAdam(**settings(options))
+
+
+def settings(options: Options) -> dict[str, Any]:
+    """Return what a Keras optimizer is made with."""
+    given = options.model_dump()
+    general = {"learning_rate": LEARNING_RATE, "beta_1": BETA_1}
+    return {name: general.get(name) if value is None else value for name, value in given.items()}
+
+
+@hookimpl
+def register_optimizers(register: Callable[[Optimizer], None]) -> None:
+    register(Optimizer("adam", adam, AdamOptions, "Adam, each weight at a pace of its own"))
+    register(Optimizer("adamw", adamw, AdamWOptions, "Adam with decoupled weight decay"))
+    register(Optimizer("rmsprop", rmsprop, RMSpropOptions, "As Adam, without a mean of the gradient"))
+    register(Optimizer("sgd", sgd, SGDOptions, "Plain steps down the slope, with momentum if asked"))
+    register(Optimizer("optimistic-adam", optimistic_adam, AdamOptions, "Adam that looks a step ahead in the game"))
