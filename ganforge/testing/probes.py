@@ -93,7 +93,7 @@ def first_state(strategy: Any) -> Any:
         "generator_weights": [keras.ops.convert_to_numpy(v.value) for v in generator.trainable_variables],
         "discriminator_weights": [keras.ops.convert_to_numpy(v.value) for v in discriminator.trainable_variables],
     }
-    return DeviceState([strategy], given).read().get(strategy.name)
+    return DeviceState([strategy], lambda: given).read().get(strategy.name)
 
 
 def configured(case: Any, options: Any) -> list[Any]:
