@@ -128,7 +128,7 @@ def register_architectures(register):
     add("forgetful", g=forgetful)
     add("seedless", g=seedless)
     add("fixed-size", d=fixed_size)
-    add("wrong-defaults", defaults={"learning_rat": 1e-3})
+    add("wrong-defaults", defaults={"loss": "bc"})
 
 
 class Faulty(Strategy):

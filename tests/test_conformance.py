@@ -95,7 +95,7 @@ FAULTS = {
     ("architecture", "forgetful"): ("saves", "get_config()"),
     ("architecture", "seedless"): ("starts-from-the-seed", "different weights"),
     ("architecture", "fixed-size"): ("other-sizes", "UsageError"),
-    ("architecture", "wrong-defaults"): ("known-defaults", "learning_rat"),
+    ("architecture", "wrong-defaults"): ("known-defaults", "defaults has loss='bc'"),
     ("architecture", "counting"): ("keeps-state-in-variables", "generator's counting gives other outputs"),
     ("architecture", "counting-deep"): ("keeps-state-in-variables", "discriminator's block/counting gives other"),
     ("architecture", "dice"): ("keeps-state-in-variables", "discriminator's dice gives other outputs"),
