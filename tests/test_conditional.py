@@ -81,7 +81,7 @@ def test_labels_follow_their_pictures_through_every_batch():
 
 def test_extra_fakes_are_of_each_class_as_often_as_the_pictures():
     from ganforge.plugin.registry import load_plugins
-    from ganforge.testing.cases import small_engine
+    from ganforge.testing.small import small_engine
 
     engine = small_engine(load_plugins())
     engine.step.batch_size, engine.step.frequencies = 4000, np.array([0.1, 0.6, 0.3])

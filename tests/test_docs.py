@@ -160,7 +160,7 @@ def test_every_example_of_a_plugin_works(tmp_path):
     from ganforge.plugin.calling import observer_hooks
     from ganforge.plugin.registry import load_plugins
     from ganforge.plugin.types import Progress, RunInfo, StepInfo
-    from ganforge.testing.cases import run, small_engine
+    from ganforge.testing.small import run, small_engine
 
     for i, block in enumerate(python_blocks(DOCS / "plugins" / "tutorial.md")):
         if "hookimpl" in block:

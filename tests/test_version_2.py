@@ -84,7 +84,7 @@ def test_helpers_of_a_module_may_have_names_that_came_later(tmp_path):
 
 
 def test_a_marked_hook_of_version_2_works_where_no_version_is_said(tmp_path):
-    from ganforge.testing.cases import run, small_engine
+    from ganforge.testing.small import run, small_engine
 
     strategy = load(
         tmp_path, f"{STATE}\n@hookimpl\ndef update_state(self, state): return {{'n': state['n'] + 1}}", None
@@ -248,7 +248,7 @@ BAD = {
 
 def said_of(strategy) -> tuple[str, str]:
     """Return when a strategy was refused, and how."""
-    from ganforge.testing.cases import run, small_engine
+    from ganforge.testing.small import run, small_engine
 
     when = "build"
     try:

@@ -74,7 +74,7 @@ def speaks_version_2(strategy: Any) -> bool:
 
 def trajectory(case: Any, options: Any, steps: int = 12) -> list[dict[str, float]]:
     """Return the metrics of a few steps of small networks."""
-    from ganforge.testing.cases import run
+    from ganforge.testing.small import run
 
     return run(case.small([case.strategy(options)]), 0, steps, total=steps)
 
@@ -84,7 +84,7 @@ def first_state(strategy: Any) -> Any:
     import keras
 
     from ganforge.engine.state import DeviceState
-    from ganforge.testing.cases import BATCH, SIDE, small_networks
+    from ganforge.testing.small import BATCH, SIDE, small_networks
 
     generator, discriminator = small_networks()
     given = {
@@ -122,7 +122,7 @@ def traced(case: Any, options: Any, strategy: Any = None) -> dict[str, np.ndarra
     import keras
 
     from ganforge.engine.door import result_of
-    from ganforge.testing.cases import BATCH, SIDE, random_numbers, some_pictures, tensors
+    from ganforge.testing.small import BATCH, SIDE, random_numbers, some_pictures, tensors
 
     strategy = strategy or case.strategy(options)
     hooks = strategy_hooks(strategy)

@@ -54,7 +54,7 @@ def other_sizes(case: Any) -> None:
 @check("architecture")
 def images_in_range(case: Any) -> None:
     """Pictures lie in [-1, 1] and reach below 0."""
-    from ganforge.testing.cases import outputs, refill, some_latents
+    from ganforge.testing.small import outputs, refill, some_latents
 
     if not case.value.bounded:
         raise Skip("its generator is declared without bounds; pictures are clipped when they are drawn")
@@ -83,7 +83,7 @@ def images_in_range(case: Any) -> None:
 @check("architecture")
 def latents_matter(case: Any) -> None:
     """Different latents give different pictures."""
-    from ganforge.testing.cases import outputs, refill, some_latents
+    from ganforge.testing.small import outputs, refill, some_latents
 
     generator, _ = case.build(case.size)
     refill(generator)
@@ -95,7 +95,7 @@ def latents_matter(case: Any) -> None:
 @check("architecture")
 def classes_matter(case: Any) -> None:
     """A conditional architecture's pictures and verdicts depend on it."""
-    from ganforge.testing.cases import outputs, refill, some_latents, some_pictures
+    from ganforge.testing.small import outputs, refill, some_latents, some_pictures
 
     if not case.value.conditional:
         raise Skip("it takes no class labels")
@@ -116,7 +116,7 @@ def classes_matter(case: Any) -> None:
 def logits(case: Any) -> None:
     """The discriminator gives logits, not probabilities."""
     from ganforge.engine.networks import output_spec
-    from ganforge.testing.cases import outputs, refill, some_pictures
+    from ganforge.testing.small import outputs, refill, some_pictures
 
     _, discriminator = case.build(case.size)
     lowest, highest = math.inf, -math.inf
@@ -207,7 +207,7 @@ def saves(case: Any) -> None:
 
     from ganforge.backend import quietly
     from ganforge.engine.keras_internals import all_layers
-    from ganforge.testing.cases import outputs, refill, some_latents
+    from ganforge.testing.small import outputs, refill, some_latents
 
     generator, discriminator = case.networks
     refill(generator)
@@ -252,7 +252,7 @@ def trains(case: Any) -> None:
 
 def _numbers(case: Any) -> None:
     """Keep what the other backends must reproduce: both networks' outputs from fixed weights and inputs."""
-    from ganforge.testing.cases import outputs, refill, some_latents, some_pictures
+    from ganforge.testing.small import outputs, refill, some_latents, some_pictures
 
     generator, discriminator = case.networks
     refill(generator)
@@ -268,8 +268,8 @@ def _numbers(case: Any) -> None:
 @check("architecture", everywhere=True)
 def moves_every_weight(case: Any) -> None:
     """Gradients reach every weight."""
-    from ganforge.testing.cases import refill
     from ganforge.testing.reference.comparison import where_gradients_stop
+    from ganforge.testing.small import refill
 
     unmoved = case.training.unmoved
     if unmoved:
@@ -344,7 +344,7 @@ def _finite(case: Any, penalty: bool, precision: str) -> bool:
     """Train three steps, once for each combination, and say whether everything stays finite."""
     known = case.__dict__.setdefault("_combinations", {})
     if (penalty, precision) not in known:
-        from ganforge.testing.cases import run
+        from ganforge.testing.small import run
 
         engine = case.engine([case.r1()] if penalty else [], precision)
         lines = run(engine, 0, 3, case.size)

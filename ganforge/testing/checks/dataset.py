@@ -135,7 +135,7 @@ def trains(case: Any) -> None:
     """Small networks train on it."""
     from ganforge.data.batches import Batches
     from ganforge.plugin.types import Progress
-    from ganforge.testing.cases import BATCH, SIDE, small_engine
+    from ganforge.testing.small import BATCH, SIDE, small_engine
 
     array = load(case, SIDE).array
     batches, engine = Batches(array, BATCH, seed=0), small_engine(case.registry, shape=array.shape[1:])

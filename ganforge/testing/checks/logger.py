@@ -25,7 +25,7 @@ STEPS = 8
 
 def observer(case: Any, folder: Path, start: int = 0) -> tuple[Any, RunInfo]:
     """Return the observer that the logger under check makes for a run, and what it is told of the run."""
-    from ganforge.testing.cases import small_networks
+    from ganforge.testing.small import small_networks
 
     networks = case.__dict__.setdefault("_networks", small_networks())
     run = RunInfo(folder, dict(CONFIG), STEPS, STEPS // 2, start, *networks)

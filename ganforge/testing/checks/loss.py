@@ -97,7 +97,7 @@ def heeds_labels(case: Any) -> None:
 @check("loss")
 def honours_options(case: Any) -> None:
     """Each option changes a loss; absurd values are refused."""
-    from ganforge.testing.cases import run
+    from ganforge.testing.small import run
 
     def picture(options: Any) -> Any:
         if not case.value.penalty:
@@ -142,8 +142,8 @@ def takes_several_logits(case: Any) -> None:
 def compares_with_real(case: Any) -> None:
     """``real_logits`` in G's loss count, and move no D."""
     from ganforge.engine.engine import Engine
-    from ganforge.testing.cases import BATCH as ROWS
-    from ganforge.testing.cases import LATENT, kept, one_update, small_networks
+    from ganforge.testing.small import BATCH as ROWS
+    from ganforge.testing.small import LATENT, kept, one_update, small_networks
 
     loss = case.value
     if not loss.compares:

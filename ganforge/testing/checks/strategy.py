@@ -203,7 +203,7 @@ def lets_gradients_through(case: Any) -> None:
     import keras
 
     from ganforge.engine.door import result_of
-    from ganforge.testing.cases import BATCH, SIDE, random_numbers, some_pictures, tensors
+    from ganforge.testing.small import BATCH, SIDE, random_numbers, some_pictures, tensors
 
     strategy = case.strategy()
     hook = strategy_hooks(strategy).get("discriminator_images")
@@ -266,7 +266,7 @@ def repeats(case: Any) -> None:
 @check("strategy", everywhere=True)
 def composes(case: Any) -> None:
     """It works before and after each strategy in the box."""
-    from ganforge.testing.cases import run
+    from ganforge.testing.small import run
 
     def together(strategies: list[Any]) -> None:
         require_finite(run(case.small(strategies), 0, 2, total=2), NOT_FINITE)

@@ -28,7 +28,7 @@ def _without(case: Any, *hooks: str) -> Any:
 
 def _step(engine: Any, step: int) -> dict[str, np.ndarray]:
     """Train one step and return all variables."""
-    from ganforge.testing.cases import kept, run
+    from ganforge.testing.small import kept, run
 
     run(engine, step, step + 1)
     return kept(engine)
@@ -67,7 +67,7 @@ def judges_fakes_as_fakes(case: Any) -> None:
     """``discriminator_penalty`` sends fakes through the fakes' door."""
     import keras
 
-    from ganforge.testing.cases import run
+    from ganforge.testing.small import run
 
     if not _has(case, "discriminator_penalty"):
         raise Skip("it adds nothing to the discriminator's loss")
@@ -107,7 +107,7 @@ def keeps_its_state_on_the_device(case: Any) -> None:
     import keras
 
     from ganforge.engine.door import result_of
-    from ganforge.testing.cases import random_numbers, tensors
+    from ganforge.testing.small import random_numbers, tensors
 
     if not _has(case, "update_state"):
         raise Skip("it has no device state")

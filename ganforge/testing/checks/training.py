@@ -14,9 +14,9 @@ OWN_LOOPS = ("train_step", "compute_loss", "fit")
 @check("architecture", everywhere=True)
 def keeps_state_in_variables(case: Any) -> None:
     """What a layer keeps or draws is in the network's variables."""
-    from ganforge.testing.cases import refill
     from ganforge.testing.reference.comparison import Twins
     from ganforge.testing.reference.layer_faults import hidden_variables, raising_layer, unsteady_layer
+    from ganforge.testing.small import refill
 
     case.sound = False
     for role, model, inputs in case.sides():
@@ -55,9 +55,9 @@ def _sound(case: Any) -> None:
 @check("architecture", everywhere=True)
 def trains_as_written(case: Any) -> None:
     """Outputs, gradients (second ones too) and state are plain Keras's."""
-    from ganforge.testing.cases import refill
     from ganforge.testing.reference.comparison import Twins, first_difference
     from ganforge.testing.reference.layer_faults import asleep, unwished_float64
+    from ganforge.testing.small import refill
 
     _sound(case)
     case.sound = False
@@ -142,9 +142,9 @@ def updates_as_written(case: Any) -> None:
 @check("architecture", everywhere=True)
 def judges_one_picture_at_a_time(case: Any) -> None:
     """A verdict does not depend on the pictures beside it."""
-    from ganforge.testing.cases import refill
     from ganforge.testing.reference.comparison import Twins
     from ganforge.testing.reference.layer_faults import companions
+    from ganforge.testing.small import refill
 
     _sound(case)
     _, model, inputs = case.sides()[1]
@@ -172,9 +172,9 @@ def judges_one_picture_at_a_time(case: Any) -> None:
 @check("architecture", everywhere=True)
 def draws_the_same_twice(case: Any) -> None:
     """In inference, the same input gives the same output twice."""
-    from ganforge.testing.cases import refill
     from ganforge.testing.reference.comparison import Twins
     from ganforge.testing.reference.layer_faults import restless_layer
+    from ganforge.testing.small import refill
 
     _sound(case)
     for role, model, inputs in case.sides():

@@ -15,8 +15,8 @@ from ganforge.engine.adapter import Adapter
 from ganforge.engine.backends import make_adapter
 from ganforge.engine.keras_internals import all_layers, graph_of, nodes
 from ganforge.engine.traits import OwnLosses, observe
-from ganforge.testing.cases import CLASSES
 from ganforge.testing.reference import plain_keras
+from ganforge.testing.small import CLASSES
 
 KEY = np.array([1, 2], np.uint32)
 # Of one and the same function in another order of operations; the second for layers in 16 bits.

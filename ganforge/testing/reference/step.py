@@ -17,10 +17,10 @@ from ganforge.engine.engine import Engine
 from ganforge.engine.keras_internals import adam_moments, adds_losses
 from ganforge.engine.verdict import LOGITS
 from ganforge.plugin.types import Progress
-from ganforge.testing.cases import BATCH, Batches, is_labelled, random_numbers, refill
 from ganforge.testing.reference import plain_keras
 from ganforge.testing.reference.comparison import KEY, restored, same_numbers, total
 from ganforge.testing.reference.layer_calls import places
+from ganforge.testing.small import BATCH, Batches, is_labelled, random_numbers, refill
 
 
 @dataclass(frozen=True)
