@@ -161,7 +161,11 @@ NO_TRANSFORM = {"keeps-shape-and-dtype", "draws-from-random", "reads-controls-al
 IN_VERSION_2 = {"moves-the-generator-alone", "keeps-its-state-on-the-device", "changes-weights-alone"}
 IN_VERSION_2 |= {"judges-fakes-as-fakes", "pays-when-it-is-due"}
 # What of these applies, to whom it does.
-APPLIES = {"sound-two": IN_VERSION_2, "r1": {"judges-fakes-as-fakes"}, "sound-looking": {"judges-fakes-as-fakes"}}
+APPLIES = {
+    "sound-two": IN_VERSION_2,
+    "r1": {"judges-fakes-as-fakes", "pays-when-it-is-due"},
+    "sound-looking": {"judges-fakes-as-fakes"},
+}
 SKIPPED = {
     **dict.fromkeys(("sound-two", "sound-looking"), NO_TRANSFORM),
     "label-noise": NO_IMAGES,

@@ -171,7 +171,7 @@ def test_the_source_reports_progress_and_refuses_too_few(tmp_path):
 def test_critters_register_like_any_plugin():
     found: list[DatasetSource] = []
     register_datasets(found.append)
-    assert found == [CRITTERS]
+    assert found[0] == CRITTERS
 
 
 @pytest.mark.parametrize("text", ["./photos", "photos/cats", "~/photos", "..", "photos.zip", "a/b:c=d", "/x"])

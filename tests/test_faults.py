@@ -478,7 +478,7 @@ def test_a_finished_run_is_trained_further_under_another_balance_and_both_stages
     assert [s["name"] for s in run.manifest["strategies"]] == ["r1", "label-noise"]
     assert "noise-anneal/sigma" in run.metrics()[0]
     assert "r1/penalty" in run.metrics()[-1]
-    assert ganforge_cli("resume", "run_1", "--epochs", 5, "--balance", "r2")[0] == 2
+    assert ganforge_cli("resume", "run_1", "--epochs", 5, "--balance", "r3")[0] == 2
     code, _, err = ganforge_cli("resume", "run_1", "--epochs", 5, "--balance", "stronger-discriminator")
     assert code == 1
     assert "does not fit these networks" in one_line(err)

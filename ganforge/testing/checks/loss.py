@@ -164,7 +164,7 @@ def compares_with_real(case: Any) -> None:
             "compute with keras.ops from the arguments alone",
         )
     try:
-        Engine(*small_networks(case.features), loss, batch_size=ROWS, latent_dim=LATENT, step="one-stage")
+        Engine(*small_networks(features=case.features), loss, batch_size=ROWS, latent_dim=LATENT, step="one-stage")
     except UsageError:
         return
     raise Nonconformity("--step one-stage is not refused", "name real_logits in the generator's loss itself")

@@ -35,7 +35,8 @@ def _step(engine: Any, step: int) -> dict[str, np.ndarray]:
 
 
 def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[str]:
-    return [name for name in one if not np.array_equal(one[name], other[name], equal_nan=True)]
+    # A state that only one of the two needs is no difference between them.
+    return [name for name in one if name in other and not np.array_equal(one[name], other[name], equal_nan=True)]
 
 
 @check("strategy")
