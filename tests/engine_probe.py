@@ -203,7 +203,7 @@ report["bfloat16_dtype"] = str(bf16.generator.layers[0].compute_dtype)
 
 # One stage: against two updates made apart, both from the same old networks. Plain gradient steps, because Adam's
 # first steps are signs and would hide or magnify differences.
-def simultaneous(self, batch, vector, key):
+def simultaneous(self, batch, vector, key, **parts):
     context = Context(self.adapter, self.planner, vector, key)
     fakes, backward = self._generate(context)
     loss = self._discriminator_loss(as_images(batch.images), context)
