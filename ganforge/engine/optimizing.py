@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 # On torch Keras makes a class of its own of it.
-_ADAM = keras.optimizers.Adam(learning_rate=0.0)
+_ADAM = keras.optimizers.Adam(learning_rate=0.0, name="plain")
 _PLAIN = _ADAM.get_config()
 # What a plain Adam may have its own values of.
 _OWN = ("name", "learning_rate", "beta_1", "beta_2", "epsilon")
