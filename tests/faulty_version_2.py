@@ -240,11 +240,10 @@ def unbounded(image_shape, latent_dim, options):
 
 @hookimpl
 def register_architectures(register):
-    bounded = {"bounded": False} if "bounded" in Architecture.__dataclass_fields__ else {}
     for name, first, second, more in (
         ("sound-patches", generator, patches, {}),
         ("sound-featured", generator, featured, {}),
-        ("sound-unbounded", unbounded, patches, bounded),
+        ("sound-unbounded", unbounded, patches, {"bounded": False}),
     ):
         register(Architecture(name, first, second, options=Width, summary="Small", **more))
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ganforge import Architecture
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.scaffold import CHECKED, write_plugin
 from ganforge.testing import CHECKS, Report, Subject, backends_to_check, run_checks
@@ -16,7 +15,6 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 FAULTY = [HERE / "faulty_plugins.py", HERE / "faulty_networks.py", HERE / "faulty_version_2.py"]
 
-UNBOUNDED = ("sound-unbounded",) if "bounded" in Architecture.__dataclass_fields__ else ()
 
 # The numbered variants are the same functions with other defaults: the shallowest and the deepest stand for them.
 SOUND = [
@@ -53,7 +51,7 @@ SOUND = [
     Subject("dataset", "sound-data"),
     *(Subject("strategy", name) for name in ("sound-two", "sound-looking")),
     *(Subject("loss", name) for name in ("sound-pair", "sound-features")),
-    *(Subject("architecture", name) for name in ("sound-patches", "sound-featured", *UNBOUNDED)),
+    *(Subject("architecture", name) for name in ("sound-patches", "sound-featured", "sound-unbounded")),
     Subject("optimizer", "sound-sgd"),
     Subject("logger", "sound-lines"),
     *(

@@ -86,14 +86,14 @@ def first_state(strategy: Any) -> Any:
     from ganforge.engine.state import DeviceState
     from ganforge.testing.small import BATCH, SIDE, small_networks
 
-    generator, discriminator = small_networks()
-    given = {
-        "image_shape": (SIDE, SIDE, 3),
-        "batch_size": BATCH,
-        "generator_weights": [keras.ops.convert_to_numpy(v.value) for v in generator.trainable_variables],
-        "discriminator_weights": [keras.ops.convert_to_numpy(v.value) for v in discriminator.trainable_variables],
-    }
-    return DeviceState([strategy], lambda: given).read().get(strategy.name)
+    def given() -> dict[str, Any]:  # networks are built for those alone that have a state
+        weights = {
+            f"{side}_weights": [keras.ops.convert_to_numpy(v.value) for v in model.trainable_variables]
+            for side, model in zip(("generator", "discriminator"), small_networks())
+        }
+        return {"image_shape": (SIDE, SIDE, 3), "batch_size": BATCH, **weights}
+
+    return DeviceState([strategy], given).read().get(strategy.name)
 
 
 def configured(case: Any, options: Any) -> list[Any]:
@@ -126,7 +126,7 @@ def traced(case: Any, options: Any, strategy: Any = None) -> dict[str, np.ndarra
 
     strategy = strategy or case.strategy(options)
     hooks = strategy_hooks(strategy)
-    controls = tensors(own_scalars(strategy))
+    controls, state = tensors(own_scalars(strategy)), first_state(strategy)
     done = {}
     for real in (True, False):
         common = {"real": real, "controls": controls}
@@ -135,7 +135,7 @@ def traced(case: Any, options: Any, strategy: Any = None) -> dict[str, np.ndarra
         for name, argument in (("discriminator_images", images), ("discriminator_labels", labels)):
             if hook := hooks.get(name):
                 given = {name.removeprefix("discriminator_"): argument, **common}
-                returned = hook(**given, random=random_numbers(case.idle_engine), state=first_state(strategy))
+                returned = hook(**given, random=random_numbers(case.idle_engine), state=state)
                 result = result_of(strategy.name, name, returned, None)
                 _require_same_form(name, result, argument)
                 done[f"{name}, real={real}"] = np.asarray(keras.ops.convert_to_numpy(result))

@@ -64,7 +64,7 @@ def images_in_range(case: Any) -> None:
         refill(generator, seed, scale=3.0)
         pictures = outputs(generator, some_latents(8, case.latent_dim, seed))
         lowest, highest = min(lowest, float(pictures.min())), max(highest, float(pictures.max()))
-    if not getattr(case.value, "bounded", True):
+    if not case.value.bounded:
         if not math.isfinite(lowest + highest):
             raise Nonconformity("the generator's pictures are not finite", "look for a division that reaches 0")
         return
@@ -318,26 +318,22 @@ def works_with_r1(case: Any) -> None:
 @check("architecture", everywhere=True)
 def works_in_bfloat16(case: Any) -> None:
     """Trains in mixed_bfloat16; the outputs stay float32."""
+    from ganforge.engine.networks import output_spec
+
     if not _finite(case, True, "mixed_bfloat16") and not _finite(case, False, "mixed_bfloat16"):
         raise Nonconformity(
             "with --precision mixed_bfloat16 the losses are no longer finite",
             "give delicate layers dtype='float32'",
         )
+    labels = [()] if case.value.conditional else []
     for model, takes in zip(
         case.build(case.size, precision="mixed_bfloat16"), ((case.latent_dim,), (case.size, case.size, 3))
     ):
-        output = model.compute_output_spec(_spec(case, takes))
+        output = output_spec(model, takes, *labels)
         if "float32" not in str((output["logits"] if isinstance(output, Mapping) else output).dtype):
             raise Advice(
                 f"give the {model.name}'s last layer dtype='float32', so that it is exact in mixed precision"
             )
-
-
-def _spec(case: Any, takes: tuple[int, ...]) -> Any:
-    import keras
-
-    given = keras.KerasTensor((2, *takes))
-    return [given, keras.KerasTensor((2,), dtype="int32")] if case.value.conditional else given
 
 
 def _finite(case: Any, penalty: bool, precision: str) -> bool:
