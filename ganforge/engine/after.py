@@ -26,6 +26,8 @@ class After:
         measured: Metrics = {}
         state = dict(context.state)
         for name, hooks in self.hooks:
+            if not ("update_state" in hooks or "after_step" in hooks):
+                continue
             given = context.given(name, f"{name}/state")
             if update := hooks.get("update_state"):
                 returned = update(**{**given, "metrics": metrics})

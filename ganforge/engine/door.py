@@ -31,13 +31,7 @@ class Door:
         self, images: Any, real: bool, context: Context, stream: str, measured: Metrics | None = None
     ) -> Any:
         """Return what the discriminator sees instead of ``images``; what hooks measure is put into ``measured``."""
-        for name, hooks in self.hooks:
-            if transform := hooks.get("discriminator_images"):
-                given = context.given(name, f"{name}/images/{stream}/{real}")
-                images = result_of(
-                    name, "discriminator_images", transform(images=images, real=real, **given), measured
-                )
-        return images
+        return self._transformed("images", images, real, context, f"{stream}/{real}", measured)
 
     def discriminate(
         self, images: Any, real: bool, context: Context, stream: str, measured: Metrics | None = None
@@ -67,13 +61,18 @@ class Door:
     def labels(self, real: bool, count: int, context: Context, measured: Metrics | None = None) -> Any:
         """Return what the discriminator is told: (count, 1), 1 for real and 0 for fake before the strategies."""
         labels = ops.ones((count, 1), "float32") if real else ops.zeros((count, 1), "float32")
+        return self._transformed("labels", labels, real, context, f"{real}", measured)
+
+    def _transformed(
+        self, what: str, value: Any, real: bool, context: Context, stream: str, measured: Metrics | None
+    ) -> Any:
+        """Return images or labels as the strategies' hooks of that name make them, in turn."""
+        hook = f"discriminator_{what}"
         for name, hooks in self.hooks:
-            if transform := hooks.get("discriminator_labels"):
-                given = context.given(name, f"{name}/labels/{real}")
-                labels = result_of(
-                    name, "discriminator_labels", transform(labels=labels, real=real, **given), measured
-                )
-        return labels
+            if transform := hooks.get(hook):
+                given = context.given(name, f"{name}/{what}/{stream}")
+                value = result_of(name, hook, transform(**{what: value}, real=real, **given), measured)
+        return value
 
     def for_penalties(
         self, context: Context, stream: str, real: bool

@@ -81,7 +81,12 @@ def adam_moments(optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]
     return [optimizer._momentums[i] for i in index], [optimizer._velocities[i] for i in index]
 
 
-# ------------------------------------------------------------------ devices and files
+def has_schedule(optimizer: Any) -> bool:
+    """Say whether an optimizer computes its learning rate: by a schedule, or by another function."""
+    return callable(getattr(optimizer, "_learning_rate", None))
+
+
+# ------------------------------------------------------------------ devices
 
 
 def torch_device() -> str:
@@ -90,8 +95,3 @@ def torch_device() -> str:
 
     device: str = get_device()
     return device
-
-
-def has_schedule(optimizer: Any) -> bool:
-    """Say whether an optimizer computes its learning rate: by a schedule, or by another function."""
-    return callable(getattr(optimizer, "_learning_rate", None))

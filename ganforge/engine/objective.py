@@ -66,9 +66,9 @@ class Objective:
         else:
             margin = real.logits - self.boundary
             right = (ops.cast(margin > 0, "float32") + ops.cast(fake.logits < self.boundary, "float32")) / 2
-        shares = {"d_real": ops.mean(ops.sigmoid(real.logits)), "d_fake": ops.mean(ops.sigmoid(fake.logits))}
+        shares = {} if self.compares else {"d_real": real.logits, "d_fake": fake.logits}
         return {
-            **({} if self.compares else shares),
+            **{name: ops.mean(ops.sigmoid(logits)) for name, logits in shares.items()},
             "d_accuracy": ops.mean(right),
             "d_real_sign": ops.mean(ops.sign(margin)),
             "d_real_logit": ops.mean(real.logits),

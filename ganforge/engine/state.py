@@ -39,14 +39,14 @@ class DeviceState:
             ]
 
     def _initial(self) -> dict[str, Any]:
-        keepers = [strategy for strategy in self._strategies if reads_state(strategy)]
+        keepers = [(strategy, readers) for strategy in self._strategies if (readers := reads_state(strategy))]
         given = self._given() if keepers else {}
         states = {}
-        for strategy in keepers:
+        for strategy, readers in keepers:
             state = _initial(strategy, given)
             if state is not None:
                 states[strategy.name] = state
-            elif "update_state" in reads_state(strategy):
+            elif "update_state" in readers:
                 raise GANForgeError(
                     f"strategy '{strategy.name}' has update_state and no state: initial_state(self, image_shape, "
                     "batch_size) is missing or returns nothing; expected the first state, such as {'mean': 0.0}"

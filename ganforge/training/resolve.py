@@ -137,10 +137,7 @@ def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) 
 
 def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
     chosen = tuple(registry.choose("logger", text) for text in texts if text.strip() != "none")
-    names = [choice.name for choice in chosen]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"--log {name} is given twice; give it once, with all its options")
+    _refuse_twice("--log", [choice.name for choice in chosen])
     return chosen
 
 
@@ -219,12 +216,16 @@ def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:
 
 def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:
     names = [strategy.name for strategy in strategies]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"--balance {name} is given twice; give it once, with all its options")
+    _refuse_twice("--balance", names)
     for strategy in strategies:
         for other in strategy.conflicts:
             if other in names:
                 raise UsageError(
                     f"'{strategy.name}' and '{other}' do the same thing in two ways; leave one out of --balance"
                 )
+
+
+def _refuse_twice(flag: str, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{flag} {name} is given twice; give it once, with all its options")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -17,11 +16,11 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from ganforge.engine.optimizing import apply
-from ganforge.engine.traits import Traits, call_once
+from ganforge.engine.backends.as_keras import AsKeras
+from ganforge.engine.traits import call_once
 
 
-class Adapter:
+class Adapter(AsKeras):
     """See ``ganforge.engine.adapter``."""
 
     def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
@@ -97,17 +96,6 @@ class Adapter:
         self._keep(assigned, updates)
         return gradient
 
-    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        def call(x: Any) -> Any:
-            return model(x, training=True)
-
-        return call, call
-
-    def apply(
-        self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
-    ) -> None:
-        apply(optimizer, gradients, variables, rate, betas)
-
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return jax.random.normal(_at(key, stream), tuple(shape), dtype)
 
@@ -127,9 +115,6 @@ class Adapter:
             return output
 
         return run
-
-    def seeded(self, words: Sequence[int]) -> AbstractContextManager[None]:
-        return nullcontext()  # layers draw from variables
 
     def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
         assigned: list[Any] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
 from ganforge.backend import quietly
-from ganforge.engine.optimizing import apply
-from ganforge.engine.traits import Traits, call_once
+from ganforge.engine.backends.as_keras import AsKeras
+from ganforge.engine.traits import call_once
 from ganforge.errors import GANForgeError
 from ganforge.plugin.types import Batch
 
@@ -56,7 +55,7 @@ def _make_resizing_differentiable_twice() -> None:
 _make_resizing_differentiable_twice()
 
 
-class Adapter:
+class Adapter(AsKeras):
     """See ``ganforge.engine.adapter``."""
 
     def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
@@ -82,17 +81,6 @@ class Adapter:
             tape.watch(x)
             total = tf.reduce_sum(function(x))
         return tape.gradient(total, x)
-
-    def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        def call(x: Any) -> Any:
-            return model(x, training=True)
-
-        return call, call
-
-    def apply(
-        self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
-    ) -> None:
-        apply(optimizer, gradients, variables, rate, betas)
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         return tf.random.stateless_normal(shape, _at(key, stream), dtype=dtype)
@@ -120,9 +108,6 @@ class Adapter:
                 raise type(error)(last.removeprefix(f"{type(error).__name__}: ")) from error
 
         return run
-
-    def seeded(self, words: Sequence[int]) -> AbstractContextManager[None]:
-        return nullcontext()  # layers draw from variables
 
     def try_out(self, model: Any) -> Callable[..., tuple[Any, ...]]:
         def call(values: Sequence[Any], inputs: Sequence[Any]) -> tuple[Any, ...]:

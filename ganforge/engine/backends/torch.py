@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -34,6 +35,7 @@ class Adapter:
         self._gpus = [self.device] if self.device.type == "cuda" else []
         self._random = torch.Generator(self.device)
         self._assigned: list[Any] = []
+        self._fused: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
         if self.device.type == "cpu":
             _keep_memory()
 
@@ -73,7 +75,7 @@ class Adapter:
     def apply(
         self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
     ) -> None:
-        if self.device.type != "cpu" or not is_plain_adam(optimizer):
+        if not self._is_fused(optimizer):
             apply(optimizer, gradients, variables, rate, betas)
             return
         # Keras's Adam, one pass over memory instead of a dozen. Keras adds epsilon to the root of the raw second
@@ -102,6 +104,12 @@ class Adapter:
             for variable in variables:
                 if variable.constraint is not None:
                     variable.assign(variable.constraint(variable.value))
+
+    def _is_fused(self, optimizer: Any) -> bool:
+        """Say whether the fused form of Adam serves an optimizer; its settings are read once, not in each step."""
+        if optimizer not in self._fused:
+            self._fused[optimizer] = self.device.type == "cpu" and is_plain_adam(optimizer)
+        return self._fused[optimizer]
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         shape = tuple(shape)
