@@ -21,6 +21,8 @@ ARCHITECTURES = (
     "fcgan:hidden=8,discriminator_hidden=8",
     *(f"{name}:width=2,discriminator_width=2" for name in ("dcgan", "dcgan-1", "dcgan-2", "dcgan-3", "dcgan-4")),
     "dcgan-conditional:width=2,discriminator_width=2",
+    "r3gan:width=4,discriminator_width=4,widest=8",
+    "r3gan-conditional:width=4,discriminator_width=4,widest=8",
     "resnet:width=2,discriminator_width=2",
     "lightweight:width=2,discriminator_width=2",
 )

@@ -9,7 +9,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import numpy as np
 import pytest
 import support
 from support import ARCH, ROOT
@@ -50,13 +49,14 @@ def venv(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_installed_examples_train_together_by_name(venv, tmp_path):
     out = run(
-        venv, "-m", "ganforge", "train", "--arch", "resnet:width=2,discriminator_width=2", "--balance", "diffaugment",
-        "--data", "critters:count=32", "--image-size", 16, "--batch-size", 16, "--epochs", 1, "--quiet", cwd=tmp_path,
+        venv, "-m", "ganforge", "train", "--arch", "resnet:width=2,discriminator_width=2", "--loss", "rpgan",
+        "--balance", "flat-at-both", "--data", "critters:count=32", "--image-size", 16, "--batch-size", 16,
+        "--epochs", 1, "--quiet", cwd=tmp_path,
     )  # fmt: skip
     manifest = json.loads((tmp_path / out.strip() / "run.json").read_text())
     assert manifest["architecture"]["package"] == "ganforge-resnet"
     assert manifest["architecture"]["version"] == "0.1.0"
-    assert [s["package"] for s in manifest["strategies"]] == ["ganforge-diffaugment"]
+    assert [s["package"] for s in manifest["strategies"]] == ["ganforge-r3gan-rules"]
     assert (tmp_path / out.strip() / "generator.keras").is_file()
 
 
@@ -101,62 +101,3 @@ def test_the_tour_of_the_python_api_runs(tmp_path, capsys):
     assert "(16, 32, 32, 3) uint8" in out
     assert "run_2 (flip)" in out
     assert "Did you mean 'width'?" in out
-
-
-# ------------------------------------------------------------------ differentiable augmentation
-
-
-class Fixed:
-    """Random numbers that a test chooses: uniform gives one place between its bounds."""
-
-    def __init__(self, place):
-        self.place = place
-
-    def uniform(self, shape, low=0.0, high=1.0, dtype="float32"):
-        from keras import ops
-
-        return ops.full(shape, low + self.place * (high - low))
-
-
-@pytest.fixture
-def diffaugment(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES / "ganforge-diffaugment"))
-    import ganforge_diffaugment
-
-    return ganforge_diffaugment
-
-
-def numbered(side=8):
-    return np.arange(2 * side * side * 3, dtype="float32").reshape(2, side, side, 3) / (2 * side * side * 3)
-
-
-def applied(function, pictures, *arguments):
-    from keras import ops
-
-    return ops.convert_to_numpy(function(ops.convert_to_tensor(pictures), *arguments))
-
-
-def test_translation_shifts_whole_pixels_and_opens_grey(diffaugment):
-    pictures = numbered()
-    # 0.25 of 8 pixels: -2 … 2; the lowest place shifts by -2, the middle one not at all.
-    moved = applied(diffaugment.translation, pictures, Fixed(0.0), 0.25)
-    np.testing.assert_allclose(moved[:, 2:, 2:], pictures[:, :-2, :-2], rtol=1e-6)
-    assert not moved[:, :2].any()
-    assert not moved[:, :, :2].any()
-    still = applied(diffaugment.translation, pictures, Fixed(0.5), 0.25)
-    np.testing.assert_allclose(still, pictures, rtol=1e-6)
-
-
-def test_cutout_blanks_a_square_of_the_given_side(diffaugment):
-    cut = applied(diffaugment.cutout, np.ones((2, 8, 8, 3), "float32"), Fixed(0.5), 0.5)
-    assert (cut == 0).sum() == 2 * 4 * 4 * 3
-    assert not cut[:, 2:6, 2:6].any()
-
-
-def test_colour_keeps_what_its_random_numbers_leave_alone(diffaugment):
-    pictures = numbered()
-    # The middle of every range: brightness + 0, saturation x 1, contrast x 1.
-    same = applied(diffaugment.colour, pictures, Fixed(0.5))
-    np.testing.assert_allclose(same, pictures, atol=1e-6)
-    grey = applied(diffaugment.colour, pictures, Fixed(0.0))
-    assert np.ptp(grey, axis=3).max() < 1e-6

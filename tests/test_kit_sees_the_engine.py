@@ -13,7 +13,7 @@ import pytest
 
 from ganforge.engine import player, traits
 from ganforge.engine.backends import torch as adapter
-from ganforge.engine.backends import torch_layers
+from ganforge.engine.backends import torch_forms, torch_layers
 from ganforge.testing import CHECKS
 from ganforge.testing.cases import make_case
 from ganforge.testing.framework import Result, perform
@@ -129,13 +129,13 @@ def statistics_not_kept(patch: Any) -> None:
 
         return call
 
-    original = torch_layers._batch_norm
-    patch.setitem(torch_layers._FORMS, keras.layers.BatchNormalization, batch_norm)
+    original = torch_forms._batch_norm
+    patch.setitem(torch_forms.FORMS, keras.layers.BatchNormalization, batch_norm)
 
 
 def wrong_slope(patch: Any) -> None:
     patch.setitem(
-        torch_layers._FORMS,
+        torch_forms.FORMS,
         keras.layers.LeakyReLU,
         lambda layer, given, gives: partial(_leaky, slope=layer.negative_slope + 0.05),
     )

@@ -72,6 +72,14 @@ MODELS = {
     ),
     "not ours": ((8, 8, 6), lambda x: chain(layers.LayerNormalization(), layers.UpSampling2D(), conv(4))(x)),
     "two ways": ((8, 8, 6), residual),
+    "larger": (
+        (5, 4, 6),
+        lambda x: chain(layers.UpSampling2D((2, 3), interpolation="bilinear"), conv(4), layers.UpSampling2D(2))(x),
+    ),
+    "smaller": ((12, 8, 6), lambda x: layers.AveragePooling2D((3, 2), padding="same")(x)),
+    "smaller, with a rest": ((7, 8, 6), lambda x: layers.AveragePooling2D(2, padding="same")(x)),
+    "smaller, overlapping": ((8, 8, 6), lambda x: layers.AveragePooling2D(3, strides=2)(x)),
+    "groups": ((8, 8, 6), lambda x: layers.GlobalAveragePooling2D()(layers.Conv2D(12, 3, groups=3)(x))),
 }
 
 

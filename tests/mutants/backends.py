@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.mutants.fault import Fault
 
-TRAITS, TORCH, LAYERS = (
-    f"ganforge/engine/{name}.py" for name in ("traits", "backends/torch", "backends/torch_layers")
+TRAITS, TORCH, LAYERS, FORMS = (
+    f"ganforge/engine/{name}.py"
+    for name in ("traits", "backends/torch", "backends/torch_layers", "backends/torch_forms")
 )
 T, L = "tests/test_traits.py::", "tests/test_torch_layers.py::"
 OWN = (T + "test_a_networks_own_losses_count_once_an_update",)
@@ -22,20 +23,20 @@ FAULTS = [
         '**{"training": True, **keywords}',
         (T + "test_layers_train_in_training_mode_whatever_their_default",),
     ),
-    Fault("averages-that-forget", "factor", LAYERS, "1.0 - layer.momentum", "layer.momentum", LOWERED),
+    Fault("averages-that-forget", "factor", FORMS, "1.0 - layer.momentum", "layer.momentum", LOWERED),
     Fault(
         "a-variance-with-twice-its-epsilon",
         "sign",
-        LAYERS,
+        FORMS,
         "inverse.pow(-2) - layer",
         "inverse.pow(-2) + layer",
         LOWERED,
     ),
-    Fault("phases-exchanged", "order", LAYERS, "((3, 1), (2, 0))", "((2, 0), (3, 1))", LOWERED),
+    Fault("phases-exchanged", "order", FORMS, "((3, 1), (2, 0))", "((2, 0), (3, 1))", LOWERED),
     Fault(
         "columns-of-the-other-phase",
         "off by one",
-        LAYERS,
+        FORMS,
         "c : c + width, (2 * a + c)",
         "c : c + width, (a + 2 * c)",
         LOWERED,
