@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    arch: str = "dcgan",
+    arch: str | None = None,
     balance: str | Sequence[str] | None = None,
     *,
     observers: Sequence[object] = (),
@@ -25,7 +25,7 @@ def train(
     """Train a GAN and return its run.
 
     Args:
-        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line.
+        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; without it, what fits the data.
         balance: strategies, in the order they compose; ``none`` for none where the architecture recommends some.
         observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
         settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,

@@ -34,7 +34,7 @@ Examples:
     "--arch",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("architecture"),
-    help="The architecture. [default: dcgan]",
+    help="The architecture. [default: what fits the data, such as r3gan for photographs]",
 )
 @click.option(
     "--balance",
@@ -177,6 +177,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     sizes = setup.parameters
     rows = [
         ("architecture", with_options(choices.architecture.name, choices.architecture.options.model_dump())),
+        *([("", choices.chosen_because)] if choices.chosen_because else []),
         ("parameters", f"generator {sizes['generator']:,}, discriminator {sizes['discriminator']:,}"),
         ("balance", "\n".join(balance) or "none"),
         ("loss", with_options(setup.loss.name, setup.loss.options.model_dump())),

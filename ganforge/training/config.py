@@ -31,7 +31,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    arch: str = "dcgan"
+    arch: str | None = None
     balance: tuple[str, ...] | None = None
     loss: str | None = None
     optimizer: str | None = None
@@ -97,6 +97,7 @@ class Settings(TrainConfig):
 
     model_config = ConfigDict(frozen=True)
 
+    arch: str
     balance: tuple[str, ...]
     loss: str
     epochs: int

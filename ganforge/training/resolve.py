@@ -35,7 +35,8 @@ class Choices:
 
     ``optimizers`` are the generator's and the discriminator's, None for the Adam that is taken where nobody says
     otherwise; ``given`` says which of ``WINNING`` a person gave. ``observers`` are those that plugins bring, and
-    ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out.
+    ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out. ``chosen_because`` says why this
+    architecture was taken, where nobody named one.
     """
 
     config: TrainConfig
@@ -50,6 +51,7 @@ class Choices:
     observers: tuple[object, ...]
     loggers: tuple[Choice, ...]
     warnings: tuple[str, ...]
+    chosen_because: str = ""
 
     @property
     def image_size(self) -> int | None:
@@ -85,7 +87,9 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
     """
     backend = decide_backend(config.backend)  # before plugins, which may import Keras
     registry = load_plugins(config.plugins)
-    architecture = registry.choose("architecture", config.arch)
+    source = resolve_source(config.data, registry)
+    usual, why = (config.arch, "") if config.arch else usual_architecture(config, source)
+    architecture = registry.choose("architecture", usual)
     if given is None:
         given = {name for name in WINNING if getattr(config, name) is not None}
         config = _recommended(config, architecture, registry)
@@ -95,7 +99,6 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
     _refuse_conflicts(strategies)
     own = config.discriminator_optimizer or config.optimizer
     chosen = [registry.choose("optimizer", text) if text else None for text in (config.optimizer, own)]
-    source = resolve_source(config.data, registry)
     _refuse_sizes(config, source)
     return Choices(
         config=config,
@@ -110,7 +113,27 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
         observers=tuple(module for _, module in registry.observers),
         loggers=_loggers(config.log, registry),
         warnings=tuple(registry.warnings()),
+        chosen_because=why,
     )
+
+
+def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str, str]:
+    """Return what is trained where no architecture is named, and why in a few words.
+
+    For a folder of pictures the one that measures best at equal seconds (``docs/quality.md``). It is a recipe, with a
+    loss and a balance of its own: whoever chooses one of these gets networks that train under any.
+    """
+    if source is not None and source.value.image_size is None:
+        return "mlp", "the usual one for data that are not pictures"
+    own = [name for name in ("balance", "loss", "optimizer", "discriminator_optimizer") if getattr(config, name)]
+    if source is None and not own and config.step == "two-stage":
+        return "r3gan", "the usual one for photographs, with its own loss and balance; another by --arch"
+    if source is None:
+        what = ("--" + own[0].replace("_", "-")) if own else "--step one-stage"
+        return "dcgan", f"the usual one where {what} is chosen; another by --arch"
+    return "dcgan", "the usual one for these pictures; another by --arch"
+
+
 
 
 def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) -> TrainConfig:
@@ -161,6 +184,7 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
     epochs = config.epochs or -(-TYPICAL_STEPS // steps_per_epoch)
     snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
     defaults = {
+        "arch": choices.architecture.name,
         "latent_dim": LATENT_DIM,
         "learning_rate": LEARNING_RATE,
         "beta_1": BETA_1,
