@@ -23,12 +23,12 @@ def kept_rows(
 ) -> np.ndarray:
     """Return ``compute(pictures)``, float32 (N, width) of uint8 (N, H, W, C), from the cache where it is there.
 
-    The entry's key is of ``what``, which names the computation and its version, and of the pixels themselves: it is
-    right whichever pictures of a set were drawn, and whatever a source says of its fingerprint. A damaged entry is
+    The entry's name is of ``what``, the computation and its version, and of the pixels themselves: it is right
+    whichever pictures of a set were drawn, and whatever a source says of its fingerprint. A damaged entry is
     computed again; a full or read-only disk costs only that the next call computes again.
     """
     pixels = np.ascontiguousarray(pictures)
-    key = hashlib.sha256(f"{what} {pixels.dtype} {pixels.shape} ".encode())
+    key = hashlib.sha256(f"{pixels.dtype} {pixels.shape} ".encode())
     key.update(pixels.data)
     path = cache_root(cache_dir) / f"{what}-{key.hexdigest()[:32]}.npy"
     with suppress(OSError, ValueError, EOFError):
