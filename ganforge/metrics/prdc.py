@@ -55,4 +55,4 @@ def _radii(x: np.ndarray, k: int) -> np.ndarray:
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the squared distances of float64 (n, D) and (m, D), float64 (n, m)."""
     distances: np.ndarray = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2.0 * a @ b.T
-    return np.maximum(distances, 0.0)
+    return distances.clip(0.0)

@@ -142,10 +142,13 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         ("tone", tone.get("floor"), ".1f"),
         ("KID", first["kid"]["floor"], ".3f"),
     ]
+    real = "held-out" if first.get("reference", {}).get("held_out") else "training"
+    if "imagenet" in first and first["imagenet"]["floor"]:
+        floors.append(("FD", first["imagenet"]["floor"]["fd"], ".1f"))
     known = " and ".join(f"{name} {value:{form}}" for name, value, form in floors if value is not None)
     notes = [
         f"SWD{', tone' * bool(tone)} and KID from {min(first['samples'], first['real']):,} generated pictures and as "
-        f"many training pictures{f'; real against real: {known}' * bool(known)}. KID by {first['kid']['features']}, "
+        f"many {real} pictures{f'; real against real: {known}' * bool(known)}. KID by {first['kid']['features']}, "
         "a fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
         "Loss gap, D right and in balance: the second half of each run. In balance: D right between 55 % and 90 %.",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,29 +15,40 @@ from ganforge.runs.evaluation import FORMAT, NAME
 
 if TYPE_CHECKING:
     from ganforge.api import Run
+    from ganforge.metrics.sides import Sides
+    from ganforge.plugin.dataset import Images
 
-SAMPLES = 2048
+# By 1,280 features a Fréchet distance of fewer pictures is mostly their number.
+SAMPLES, IMAGENET_SAMPLES = 2048, 5000
 
 
 def evaluate(
     run: Run,
-    samples: int = SAMPLES,
+    samples: int | None = None,
     seed: int = 0,
     inception: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    *,
+    features: str = "random",
+    data: str | None = None,
 ) -> dict[str, Any]:
     """Measure a run, store the result as ``evaluation.json`` in it and return it.
 
     Args:
         samples: pictures, or vectors, drawn from the generator. Of vectors are measured the diversity, the modes of
             ``--data gaussians``, the balance and the cost: the rest looks at pixels. The distances and their floors
-            take as many of them as of two sets of training pictures, at most half of those there are.
-        seed: of the latents and of the choice of training pictures.
+            take as many of them as of two sets of training pictures, at most half of those there are. Without a
+            number, 2,048; with ``features="imagenet"``, 5,000.
+        seed: of the latents and of the choice of real pictures.
         inception: a network for published FID and KID, see ``ganforge.metrics.inception``.
         progress: told in a word what is being measured.
+        features: ``random`` for KID by random features alone; ``imagenet`` for Fréchet distance, KID, precision,
+            recall, density and coverage by an ImageNet network too, see ``ganforge.metrics.imagenet``.
+        data: held-out pictures to compare with in place of the training pictures, as ``--data`` of ``train``.
 
     Raises:
-        UsageError: ``inception`` for vectors, which it cannot see.
+        UsageError: ``inception``, ``data`` or ``imagenet`` for vectors, which they cannot see; ``data`` are the
+            training pictures; there are no such features.
         GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
             first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
     """
@@ -46,8 +56,9 @@ def evaluate(
     from ganforge.metrics.cost import cost
     from ganforge.metrics.critters import critter_coverage
     from ganforge.metrics.diversity import diversity
-    from ganforge.metrics.features import NAME as FEATURES
-    from ganforge.metrics.features import features
+    from ganforge.metrics.features import NAME as RANDOM
+    from ganforge.metrics.features import features as random_features
+    from ganforge.metrics.imagenet import require_imagenet
     from ganforge.metrics.kid import kid
     from ganforge.metrics.memorising import memorising
     from ganforge.metrics.modes import mode_coverage
@@ -63,14 +74,22 @@ def evaluate(
     require_file(run.path / NAME)
     manifest = run.manifest
     vectors = len(manifest["image_shape"]) == 1
+    if features not in ("random", "imagenet"):
+        raise UsageError(f"invalid features '{features}': expected random or imagenet")
+    imagenet = features == "imagenet"
+    asked = {"--inception": inception is not None, "--features imagenet": imagenet, "--data": data is not None}
+    for option, given in asked.items():
+        if vectors and given:
+            raise UsageError(f"{option} is for pictures; {run.id} makes vectors")
     if inception is not None:
-        if vectors:
-            raise UsageError(f"--inception is for pictures; {run.id} makes vectors")
         require_inception(inception)
+    if imagenet:
+        require_imagenet()
     say("vectors" if vectors else "pictures")
     training = training_images(run)
-    fake = run.sample(samples, seed=seed)
-    sides = choose_sides(training, fake, seed)
+    held_out = None if data is None else held_out_images(run, data)
+    fake = run.sample(samples or (IMAGENET_SAMPLES if imagenet else SAMPLES), seed=seed)
+    sides = choose_sides(training, fake, seed, held_out)
     real, other = sides.real, sides.other
 
     def measure_swd() -> dict[str, Any]:
@@ -80,10 +99,10 @@ def evaluate(
         return {**tone(real, sides.fake), "floor": None if other is None else tone(real, other)["distance"]}
 
     def measure_kid() -> dict[str, Any]:
-        seen = features(real)
-        value, error = kid(seen, features(sides.fake))
-        floor = None if other is None else kid(seen, features(other))[0]
-        return {"value": value, "error": error, "floor": floor, "features": FEATURES}
+        seen = random_features(real)
+        value, error = kid(seen, random_features(sides.fake))
+        floor = None if other is None else kid(seen, random_features(other))[0]
+        return {"value": value, "error": error, "floor": floor, "features": RANDOM}
 
     def measure_diversity() -> dict[str, Any]:
         few = min(len(real), 200)
@@ -106,19 +125,28 @@ def evaluate(
         measures["critters"] = ("modes of the critters", lambda: critter_coverage(fake))
     measures["gap"] = ("balance", lambda: balance(read_metrics(run.path)))
     measures["cost"] = ("cost", lambda: cost(manifest))
+    if imagenet:
+        measures["imagenet"] = ("FD by an ImageNet network", lambda: imagenet_scores(sides))
     if inception is not None:
-        measures["inception"] = ("FID", lambda: inception_scores_of(sides.all_real[: len(fake)], fake, inception))
+        # Of training pictures there are both sides; held-out ones are one side, and training pictures the other.
+        pair = (sides.all_real[: len(fake)], fake) if held_out is None else (real, sides.fake)
+        measures["inception"] = ("FID", lambda: inception_scores_of(*pair, inception))
     result: dict[str, Any] = {
         "format": FORMAT,
         "step": manifest["progress"]["step"],
         "samples": len(fake),
         "real": len(real),
         "seed": seed,
+        "reference": {
+            "held_out": data is not None,
+            "data": data or manifest["config"]["data"],
+            "pictures": len(training if held_out is None else held_out),
+        },
     }
     failed: dict[str, str] = {}
     for name, (what, measure) in measures.items():
         say(what)
-        if name == "inception":  # the longest, and what takes most memory: the rest is safe before
+        if name in ("imagenet", "inception"):  # the longest, and what takes most memory: the rest is safe before
             write_json(run.path / NAME, result)
         try:
             result[name] = measure()
@@ -140,8 +168,6 @@ def require_inception(weights: Path) -> None:
     """Raise ``GANForgeError`` where FID cannot be measured with a file, as far as that shows without pictures."""
     if not weights.is_file():
         raise GANForgeError(f"--inception {weights}: there is no such file; expected a TorchScript network")
-    if importlib.util.find_spec("torchmetrics") is None:
-        raise GANForgeError("--inception needs the fid extra: pip install 'ganforge[fid]'")
     import torch
 
     try:
@@ -157,6 +183,17 @@ def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> di
 
     require_inception(weights)
     return inception_scores(real, fake, weights)
+
+
+def imagenet_scores(sides: Sides) -> dict[str, Any]:
+    """Return scores by an ImageNet network; what it sees in real pictures is kept beside the picture cache."""
+    from ganforge.data.kept import kept_rows
+    from ganforge.metrics.imagenet import VERSION, WIDTH, features, scores
+
+    real = kept_rows(sides.real, VERSION, WIDTH, features)
+    other = None if sides.other is None else kept_rows(sides.other, VERSION, WIDTH, features)
+    counts = {"real": len(sides.real), "generated": len(sides.fake)}
+    return {**scores(real, features(sides.fake), other), **counts}
 
 
 def known_mixture(run: Run) -> tuple[np.ndarray, float]:
@@ -176,27 +213,47 @@ def training_images(run: Run) -> np.ndarray:
     Raises:
         GANForgeError: they cannot be read, or are not those any more.
     """
+    data = run.config.data
+    images = _read(run, data, run.config.limit)
+    if images.fingerprint != run.manifest["data"]["fingerprint"]:
+        raise GANForgeError(f"the pictures in {data} are not those {run.id} was trained on; put them back")
+    return np.asarray(images.array)
+
+
+def held_out_images(run: Run, data: str) -> np.ndarray:
+    """Return other pictures than a run's, uint8 (N, H, W, C), read as its own were.
+
+    Raises:
+        UsageError: they are those it was trained on, or there is no such source.
+        GANForgeError: they cannot be read, or have another shape.
+    """
+    images, shape = _read(run, data, None), run.manifest["image_shape"]
+    if images.fingerprint == run.manifest["data"]["fingerprint"]:
+        raise UsageError(f"--data {data} has the pictures {run.id} was trained on; expected held-out pictures")
+    if list(images.array.shape[1:]) != shape or len(images.array) < 2:
+        wanted = ", ".join(map(str, shape))
+        raise GANForgeError(f"--data {data} gave {images.array.shape}; expected 2 pictures or more, (N, {wanted})")
+    return np.asarray(images.array)
+
+
+def _read(run: Run, data: str, limit: int | None) -> Images:
     from ganforge.backend import choose_backend
     from ganforge.data.load import load_images, resolve_source
     from ganforge.plugin.registry import load_plugins
 
-    config, manifest = run.config, run.manifest
+    config, shape = run.config, run.manifest["image_shape"]
     choose_backend(None)
-    shape = manifest["image_shape"]
     side, channels = (shape[0], shape[-1]) if len(shape) == 3 else (None, None)
-    images = load_images(
-        config.data,
-        resolve_source(config.data, load_plugins(config.plugins)),
+    return load_images(
+        data,
+        resolve_source(data, load_plugins(config.plugins)),
         image_size=side,
         channels=channels,
         fit=config.fit,
         strict=config.strict,
-        limit=config.limit,
+        limit=limit,
         seed=config.seed,
     )
-    if images.fingerprint != manifest["data"]["fingerprint"]:
-        raise GANForgeError(f"the pictures in {config.data} are not those {run.id} was trained on; put them back")
-    return np.asarray(images.array)
 
 
 def draw_nearest(path: Path, fake: np.ndarray, training: np.ndarray, count: int = 10) -> None:

@@ -85,6 +85,9 @@ COLUMNS = (
     Column("swd", "SWD ×10³", _measured("swd", "mean"), "{:.1f}", "low", "the sliced Wasserstein distance"),
     Column("tone", "tone", _measured("tone", "distance"), "{:.1f}", "low", "the distance in brightness and contrast"),
     Column("kid", "KID", _measured("kid", "value"), "{:.3f}", "low", "the kernel distance"),
+    Column("fd", "FD", _measured("imagenet", "fd"), "{:.1f}", "low", "the Fréchet distance of ImageNet features"),
+    Column("coverage", "coverage", _measured("imagenet", "coverage"), "{:.3f}", "high", "the coverage"),
+    Column("density", "density", _measured("imagenet", "density"), "{:.3f}", "high"),
     Column("fid", "FID", _measured("inception", "fid"), "{:.1f}", "low", "the Fréchet distance"),
     Column(
         "modes",

@@ -10,6 +10,13 @@ SWD, KID, MEMORISING, SPREAD, GAP, COST, CRITTERS, SIDES, TONE = (
 )
 FEATURES = "ganforge/metrics/features.py"
 DIAGNOSE, EVIDENCE = "ganforge/diagnosis/rules.py", "ganforge/diagnosis/evidence.py"
+FRECHET, PRDC, IMAGENET = (f"ganforge/metrics/{name}.py" for name in ("frechet", "prdc", "imagenet"))
+KEPT, BY_NETWORK = "ganforge/data/kept.py", "tests/test_imagenet.py::"
+FD = (BY_NETWORK + "test_the_frechet_distance_is_that_of_the_moments",)
+BALLS = (BY_NETWORK + "test_precision_recall_density_and_coverage_are_their_definitions",)
+SEEN = (BY_NETWORK + "test_features_are_those_of_the_package_on_pictures_resized_by_pillow",)
+ONCE = (BY_NETWORK + "test_what_was_computed_is_kept_for_the_same_pictures_and_computation",)
+AGAINST = (BY_NETWORK + "test_evaluate_compares_with_training_or_held_out_pictures_and_says_which",)
 T, D = "tests/test_metrics.py::", "tests/test_diagnose.py::"
 OWN_SWD = (T + "test_swd_equals_an_implementation_of_its_own",)
 ERROR = (T + "test_the_error_is_how_far_the_estimate_scatters",)
@@ -264,6 +271,50 @@ FAULTS = [
         "order[:, 0] < RATIO * order[:, 1]",
         "order[:, 0] > RATIO * order[:, 1]",
         (T + "test_no_mode_is_seen_in_noise_smears_and_mixtures",),
+    ),
+    # ------------------------------------------------------------------ by an ImageNet network
+    Fault("biased-covariance", "off by one", FRECHET, "np.sqrt(len(x) - 1)", "np.sqrt(len(x))", FD),
+    Fault("moments-about-nothing", "forgotten", FRECHET, "np.linalg.qr(x - mean,", "np.linalg.qr(x,", FD),
+    Fault("one-root-for-two", "factor", FRECHET, "traces - 2.0 * cross", "traces - cross", FD),
+    Fault("distance-of-means-unsquared", "tensor", FRECHET, "((mean_a - mean_b) ** 2)", "(mean_a - mean_b)", FD),
+    Fault("the-neighbour-before", "off by one", PRDC, "axis=1)[:, k]", "axis=1)[:, k - 1]", BALLS),
+    Fault("recall-by-the-real-balls", "tensor", PRDC, "(distances < radii_b).any(1)", "inside.any(1)", BALLS),
+    Fault("density-without-k", "factor", PRDC, "balls.mean() / k", "balls.mean()", BALLS),
+    Fault(
+        "balls-of-the-last-rows-alone", "forgotten", PRDC, "balls += inside.sum(0)", "balls = inside.sum(0)", BALLS
+    ),
+    Fault(
+        "other-points-at-0",
+        "off by one",
+        PRDC,
+        "start + np.arange(len(distances))]",
+        "np.arange(len(distances))]",
+        BALLS,
+    ),
+    Fault("pictures-from-minus-one", "factor", IMAGENET, "(x - 127.0) / 128.0", "(x - 127.0) / 64.0", SEEN),
+    Fault("bilinear", "constant", IMAGENET, 'mode="bicubic"', 'mode="bilinear"', SEEN),
+    Fault("aliased", "forgotten", IMAGENET, "antialias=True", "antialias=False", SEEN),
+    Fault("overshoot-kept", "forgotten", IMAGENET, ".clamp(0, 255)", "", SEEN),
+    Fault("statistics-of-the-batch", "forgotten", IMAGENET, "network.eval()", "network.train()", SEEN),
+    Fault(
+        "floor-of-the-fakes",
+        "tensor",
+        IMAGENET,
+        "frechet_distance(real, other)",
+        "frechet_distance(fake, other)",
+        AGAINST,
+    ),
+    Fault("kept-whatever-the-pixels", "forgotten", KEPT, "    key.update(pixels.data)\n", "", ONCE),
+    Fault(
+        "kept-whatever-computed", "forgotten", KEPT, "{what}-{key.hexdigest()[:32]}", "{key.hexdigest()[:32]}", ONCE
+    ),
+    Fault(
+        "held-out-on-the-other-side",
+        "order",
+        SIDES,
+        "Sides(held_out[chosen], training[order[:size]],",
+        "Sides(training[order[:size]], held_out[chosen],",
+        AGAINST,
     ),
     # ------------------------------------------------------------------ diagnoses
     Fault(
