@@ -481,3 +481,25 @@ def test_completion_knows_optimizers_and_loggers():
     assert "own-adam" in complete_spec(("optimizer",), "own")
     assert "own-adam:beta_2=" in complete_spec(("optimizer",), "own-adam:be")
     assert complete_spec(("logger",), "lin")[0] == "lines"
+
+
+@pytest.mark.parametrize(
+    ("settings", "architecture", "loss"),
+    [
+        ({"data": "photos"}, "r3gan", "relativistic"),
+        ({"data": "photos", "balance": ("noise-anneal",)}, "dcgan", "bce"),
+        ({"data": "photos", "balance": ("none",)}, "dcgan", "bce"),
+        ({"data": "photos", "loss": "hinge"}, "dcgan", "hinge"),
+        ({"data": "photos", "step": "one-stage"}, "dcgan", "bce"),
+        ({"data": "photos", "arch": "fcgan"}, "fcgan", "bce"),
+        ({"data": "critters"}, "dcgan", "bce"),
+        ({"data": "gaussians"}, "mlp", "bce"),
+    ],
+)
+def test_without_an_architecture_what_fits_the_data_is_taken_and_said(settings, architecture, loss, tmp_path):
+    if settings["data"] == "photos":
+        settings = {**settings, "data": str(tmp_path)}
+    choices = resolve(TrainConfig.of(settings))
+    assert (choices.architecture.name, choices.loss.name) == (architecture, loss)
+    assert ("usual one" in choices.chosen_because) == ("arch" not in settings)
+    assert fill_in(choices, 100).arch.partition(":")[0] == architecture
