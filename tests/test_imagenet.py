@@ -14,6 +14,7 @@ from ganforge.metrics import imagenet, prdc
 from ganforge.metrics.frechet import frechet_distance
 from ganforge.metrics.imagenet import features, kid, scores
 from ganforge.metrics.sides import choose_sides
+from ganforge.study.summary import Summary, measured_apart
 
 TINY = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": "critters:count=64", "image_size": 8}
 TINY |= {"batch_size": 16, "log_every": 1, "ema": "none"}
@@ -247,6 +248,19 @@ def test_evaluate_compares_with_training_or_held_out_pictures_and_says_which(
     code, out, _ = ganforge_cli("compare", trained.path, "--json")
     (row,) = json.loads(out)
     assert (row["fd"], row["coverage"]) == (found["imagenet"]["fd"], found["imagenet"]["coverage"])
+
+
+def test_runs_that_were_not_measured_alike_are_said_to_be(tmp_path):
+    def measured(name, real, **reference):
+        evaluation = {"real": real, **({"reference": reference} if reference else {})}
+        return Summary(name, tmp_path, {}, [], evaluation, {}, {})
+
+    old, same = measured("a", 1000), measured("b", 1000, held_out=False, data="x", pictures=3000)
+    assert measured_apart([old, same, Summary("c", tmp_path, {}, [], None, {}, {})]) is None
+    fewer, other = measured("d", 20), measured("e", 1000, held_out=True, data="photos", pictures=1000)
+    said = "Not measured alike, so that distances do not compare: a, b against 1,000 training pictures; "
+    assert measured_apart([old, same, fewer]) == said + "d against 20 training pictures."
+    assert measured_apart([old, same, other]) == said + "e against 1,000 held-out pictures of photos."
 
 
 def test_real_pictures_are_seen_once(trained, quick, ganforge_cli, monkeypatch):

@@ -47,7 +47,7 @@ def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
     from rich.table import Table
 
     from ganforge.study.findings import findings
-    from ganforge.study.summary import best, columns_of, summarise
+    from ganforge.study.summary import best, columns_of, measured_apart, summarise
 
     summaries = [summarise(name, run) for name, run in chosen]
     # What is wide and rarely asked is in --json and in the report.
@@ -71,6 +71,8 @@ def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
     out.print(table)
     for sentence in findings(summaries):
         out.print(f"• {sentence}", markup=False)
+    if apart := measured_apart(summaries):
+        out.print(apart, markup=False)
     missing = [s.run.name for s in summaries if s.evaluation is None]
     if missing:
         out.print(

@@ -20,7 +20,7 @@ from ganforge.files import write_atomic
 from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots
 from ganforge.study.findings import findings
-from ganforge.study.summary import Summary, columns_of
+from ganforge.study.summary import Summary, columns_of, measured_apart
 
 SHOWN, COLUMNS_OF_GRID = 36, 6
 
@@ -152,6 +152,8 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         "a fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
         "Loss gap, D right and in balance: the second half of each run. In balance: D right between 55 % and 90 %.",
     ]
+    if apart := measured_apart(summaries):
+        notes.append(apart)
     if len(measured) < len(summaries):
         notes.append(f"{len(summaries) - len(measured)} of {len(summaries)} runs are not measured.")
     return notes

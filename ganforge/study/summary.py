@@ -161,6 +161,20 @@ def columns_of(summaries: Sequence[Summary]) -> list[Column]:
     return [column for column in COLUMNS if any(column.get(s) is not None for s in summaries)]
 
 
+def measured_apart(summaries: Sequence[Summary]) -> str | None:
+    """Return a sentence where runs were measured against different pictures, or by different numbers of them."""
+    ways: dict[str, list[str]] = {}
+    for summary in summaries:
+        if summary.evaluation and "real" in summary.evaluation:
+            reference = summary.evaluation.get("reference", {})
+            what = f"held-out pictures of {reference['data']}" if reference.get("held_out") else "training pictures"
+            ways.setdefault(f"{summary.evaluation['real']:,} {what}", []).append(summary.name)
+    if len(ways) < 2:
+        return None
+    parts = "; ".join(f"{', '.join(names)} against {way}" for way, names in ways.items())
+    return f"Not measured alike, so that distances do not compare: {parts}."
+
+
 def best(column: Column, summaries: Sequence[Summary]) -> float | None:
     """Return the best number of a column, None where none is better than another."""
     values = [value for s in summaries if (value := column.get(s)) is not None]
