@@ -21,8 +21,7 @@ ARCHITECTURES = (
     "fcgan:hidden=8,discriminator_hidden=8",
     *(f"{name}:width=2,discriminator_width=2" for name in ("dcgan", "dcgan-1", "dcgan-2", "dcgan-3", "dcgan-4")),
     "dcgan-conditional:width=2,discriminator_width=2",
-    "resnet:width=2,discriminator_width=2",
-    "lightweight:width=2,discriminator_width=2",
+    *(f"{name}:width=2,discriminator_width=2" for name in ("sngan", "sngan-conditional", "fastgan")),
 )
 # Other authors': sound, and unusual.
 UNUSUAL = (

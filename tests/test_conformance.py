@@ -40,8 +40,10 @@ SOUND = [
     Subject("dataset", "critters:count=32"),
     Subject("dataset", "gaussians:count=32"),
     Subject("architecture", "mlp:width=8"),
-    Subject("architecture", "resnet:width=2,discriminator_width=2"),
-    Subject("architecture", "lightweight:width=2,discriminator_width=2"),
+    Subject("architecture", "sngan:width=2,discriminator_width=2"),
+    Subject("architecture", "sngan-conditional:width=2,discriminator_width=2"),
+    Subject("architecture", "fastgan:width=2,discriminator_width=2"),
+    Subject("strategy", "redraw"),
     Subject("strategy", "diffaugment"),
     *(Subject(kind, CHECKED[kind].format(name=f"new-{kind}")) for kind in CHECKED),
     Subject("architecture", "sound"),
@@ -163,12 +165,14 @@ APPLIES = {
     "sound-two": IN_VERSION_2,
     "r1": {"judges-fakes-as-fakes", "pays-when-it-is-due"},
     "sound-looking": {"judges-fakes-as-fakes"},
+    "redraw": {"judges-fakes-as-fakes"},
 }
 SKIPPED = {
     **dict.fromkeys(("sound-two", "sound-looking"), NO_TRANSFORM),
     "label-noise": NO_IMAGES,
-    **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "r1"), NO_TRANSFORM),
+    **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "r1", "redraw"), NO_TRANSFORM),
     "dcgan-conditional:width=2,discriminator_width=2": frozenset(),
+    "sngan-conditional:width=2,discriminator_width=2": frozenset(),
     "sound-conditional": frozenset(),
     **dict.fromkeys(("mlp:width=8", "sound-unbounded"), frozenset({"classes-matter", "images-in-range"})),
 }
