@@ -23,8 +23,7 @@ ARCHITECTURES = (
     "dcgan-conditional:width=2,discriminator_width=2",
     "r3gan:width=4,discriminator_width=4,widest=8",
     "r3gan-conditional:width=4,discriminator_width=4,widest=8",
-    "resnet:width=2,discriminator_width=2",
-    "lightweight:width=2,discriminator_width=2",
+    *(f"{name}:width=2,discriminator_width=2" for name in ("sngan", "sngan-conditional", "fastgan")),
 )
 # Other authors': sound, and unusual.
 UNUSUAL = (

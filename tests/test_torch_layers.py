@@ -70,6 +70,10 @@ MODELS = {
         (8, 8, 6),
         lambda x: chain(layers.BatchNormalization(momentum=0.8, epsilon=1e-2), layers.ReLU(), conv(4))(x),
     ),
+    "normalised, neither scaled nor shifted": (
+        (8, 8, 6),
+        lambda x: chain(conv(8), layers.BatchNormalization(center=False, scale=False), layers.ReLU(), conv(4))(x),
+    ),
     "not ours": ((8, 8, 6), lambda x: chain(layers.LayerNormalization(), layers.UpSampling2D(), conv(4))(x)),
     "two ways": ((8, 8, 6), residual),
     "larger": (

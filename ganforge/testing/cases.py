@@ -24,6 +24,9 @@ from ganforge.testing.small import (
     Features,
     Trained,
     _labels,
+    kept_all,
+    moved_weights,
+    run,
     small_engine,
     some_latents,
     some_pictures,
@@ -69,6 +72,7 @@ class Case:
     def others(self) -> list[type[Strategy]]:
         """Return the strategies that come with GANForge and may stand beside the one under check."""
         ours = [e.value for e in self.registry.of("strategy") if e.package == "ganforge"]
+        ours = [s for s in ours if not asks_for_features(getattr(s, "discriminator_penalty", None))]
         mine = getattr(self.value, "conflicts", ())
         return [s for s in ours if s.name not in (self.value.name, *mine) and self.value.name not in s.conflicts]
 
@@ -96,24 +100,28 @@ class Case:
 
     @cached_property
     def features(self) -> Features:
-        """The features of a discriminator that it asks for: those that a loss names, or one tensor."""
-        askers = [self.value.discriminator, self.value.generator] if self.entry.kind == "loss" else []
-        hook = getattr(self.value, "discriminator_penalty", None) or getattr(self.value, "penalty", None)
-        named = [name for f in (*askers, hook) if callable(f) for name in parameters(f)]
-        if not {"real_features", "fake_features"} & set(named):
-            return None
-        seen = AnyFeature()
+        """The features of a discriminator that it asks for: those that it takes out of a dict, or one tensor."""
+        askers = []
         if self.entry.kind == "loss":
+            askers = [self.value.discriminator, self.value.generator, self.value.penalty]
+        elif self.entry.kind == "strategy":
+            askers = [getattr(self.strategy(), "discriminator_penalty", None)]
+        asking = [f for f in askers if asks_for_features(f)]
+        if not asking:
+            return None
+        seen, ones = AnyFeature(), keras.ops.ones((2, 1))
+        given = dict.fromkeys(("real_logits", "fake_logits", "real_labels", "fake_labels", "real", "fake"), ones)
+        for function in asking:
             with suppress(Exception):  # what takes a tensor fails on a dict
-                call_by_name(askers[0])(
-                    **dict.fromkeys(
-                        ("real_logits", "fake_logits", "real_labels", "fake_labels"), keras.ops.ones((2, 1))
-                    ),
-                    real_features=seen,
-                    fake_features=seen,
-                    options=self.options,
+                call_by_name(function)(
+                    **given, real_features=seen, fake_features=seen, options=self.options, controls=AnyFeature()
                 )
         return tuple(seen)
+
+
+def asks_for_features(function: Any) -> bool:
+    """Tell whether a function names what a discriminator returns beside its logits."""
+    return callable(function) and not {"real_features", "fake_features"}.isdisjoint(parameters(function))
 
 
 class AnyFeature(dict[str, Any]):
@@ -158,13 +166,15 @@ class ArchitectureCase(Case):
     def networks(self) -> tuple[Any, Any]:
         return self.build(self.size)
 
-    def engine(self, strategies: Sequence[Strategy] = (), precision: str = "float32") -> Engine:
+    def engine(
+        self, strategies: Sequence[Strategy] = (), precision: str = "float32", loss: Choice | None = None
+    ) -> Engine:
         generator, discriminator = self.build(self.size, precision=precision)
-        loss = self.registry.get("loss", "bce").value
         return Engine(
             generator,
             discriminator,
-            loss,
+            loss.value if loss else self.registry.get("loss", "bce").value,
+            loss_options=loss.options if loss else None,
             strategies=strategies,
             batch_size=BATCH,
             latent_dim=self.latent_dim,
@@ -181,6 +191,23 @@ class ArchitectureCase(Case):
     @cached_property
     def training(self) -> Trained:
         return train(self.trainee, side=self.size)
+
+    @cached_property
+    def unmoved(self) -> list[str]:
+        """The weights that never move: with one loss and no strategy, nor with those that ``defaults`` names."""
+        unmoved, defaults = self.training.unmoved, self.value.defaults
+        if not unmoved or not defaults.get("balance"):
+            return unmoved
+        texts = [defaults["balance"]] if isinstance(defaults["balance"], str) else defaults["balance"]
+        balance = [self.registry.choose("strategy", text) for text in texts if text.strip() != "none"]
+        loss = self.registry.choose("loss", defaults.get("loss", "bce"))
+        engine = self.engine([choice.value(choice.options) for choice in balance], loss=loss)
+        begun = kept_all(engine)[0]
+        run(engine, 0, 3, self.size)
+        # Built anew, a layer's name may carry another number: by position, then.
+        both = [*self.trainee.generator.trainable_variables, *self.trainee.discriminator.trainable_variables]
+        still = {v.path for v, (_, moved) in zip(both, moved_weights(engine, begun), strict=True) if not moved}
+        return [path for path in unmoved if path in still]
 
     def sides(self) -> list[tuple[str, Any, list[np.ndarray]]]:
         """Return each network's name, the network, and inputs for it: latents or pictures, labels if it has any."""

@@ -63,7 +63,7 @@ class Batches:
 def small_networks(shape: tuple[int, ...] = (SIDE, SIDE, 3), features: Features = None) -> tuple[Any, Any]:
     """Return dense networks for pictures of 8 x 8, or other data: quick to compile.
 
-    ``features``: None for logits alone, names for a dict of features, an empty tuple for one tensor.
+    ``features``: None for logits alone, names for a dict of different features, an empty tuple for one tensor.
     """
     with seeded(3), dtype_policy("float32"):
         generator = keras.Sequential(
@@ -79,7 +79,8 @@ def small_networks(shape: tuple[int, ...] = (SIDE, SIDE, 3), features: Features 
         logits = layers.Dense(1, dtype="float32")(hidden)
         outputs: Any = logits
         if features is not None:
-            outputs = {"logits": logits, "features": dict.fromkeys(features, hidden) if features else hidden}
+            more = {name: layers.Dense(16)(hidden) for name in features[1:]}
+            outputs = {"logits": logits, "features": {features[0]: hidden, **more} if features else hidden}
         discriminator = keras.Model(inputs, outputs)
     return generator, discriminator
 
@@ -124,11 +125,8 @@ def train(engine: Engine, side: int = SIDE) -> Trained:
     middle = kept_all(engine)
     lines = first + run(engine, STEPS // 2, STEPS, side)
     ended = kept_all(engine)
-    unmoved = [
-        variable.path
-        for name, variable in engine.variables()
-        if variable.trainable and "optimizer" not in name and np.array_equal(begun[0][name], ended[0][name])
-    ]
+    moved = moved_weights(engine, begun[0])
+    unmoved = [variable.path for variable, did in moved if not did]
     engine.set_state(*begun)
     again = run(engine, 0, STEPS // 2, side)
     engine.set_state(*middle)
@@ -136,6 +134,16 @@ def train(engine: Engine, side: int = SIDE) -> Trained:
     last = kept_all(engine)[0]
     drifted = [name for name, array in ended[0].items() if not np.array_equal(array, last[name], equal_nan=True)]
     return Trained(lines, again, resumed, unmoved, dict(engine.adapter.traces), drifted)
+
+
+def moved_weights(engine: Engine, begun: Mapping[str, np.ndarray]) -> list[tuple[Any, bool]]:
+    """Return each trainable weight of both networks, and whether it is another one than when it all ``begun``."""
+    now = kept_all(engine)[0]
+    return [
+        (variable, not np.array_equal(begun[name], now[name]))
+        for name, variable in engine.variables()
+        if variable.trainable and name.startswith(("generator/", "discriminator/"))
+    ]
 
 
 def kept(engine: Engine) -> dict[str, np.ndarray]:

@@ -134,8 +134,6 @@ def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str,
     return "dcgan", "the usual one for these pictures; another by --arch"
 
 
-
-
 def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) -> TrainConfig:
     """Return the settings with what the architecture recommends, by name, where the person says nothing.
 

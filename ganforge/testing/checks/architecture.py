@@ -267,11 +267,11 @@ def _numbers(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def moves_every_weight(case: Any) -> None:
-    """Gradients reach every weight."""
+    """Gradients reach every weight, with the loss and the strategies of ``defaults`` at the latest."""
     from ganforge.testing.reference.comparison import where_gradients_stop
     from ganforge.testing.small import refill
 
-    unmoved = case.training.unmoved
+    unmoved = case.unmoved
     if unmoved:
         stops = ""
         for role, model, inputs in case.sides():
