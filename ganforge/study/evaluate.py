@@ -164,8 +164,7 @@ def known_mixture(run: Run) -> tuple[np.ndarray, float]:
     from ganforge.data.gaussians import GaussianOptions, mixture
     from ganforge.plugin.registry import load_plugins
 
-    config = run.config
-    options = load_plugins(config.plugins).choose("dataset", config.data).options
+    options = load_plugins(run.plugin_files().load).choose("dataset", run.config.data).options
     assert isinstance(options, GaussianOptions)
     return mixture(options)
 
@@ -184,9 +183,14 @@ def training_images(run: Run) -> np.ndarray:
     choose_backend(None)
     shape = manifest["image_shape"]
     side, channels = (shape[0], shape[-1]) if len(shape) == 3 else (None, None)
+    files = run.plugin_files()
+    try:
+        source = resolve_source(config.data, load_plugins(files.load))
+    except UsageError as error:  # it may be what a file brings that was not let through
+        raise GANForgeError("; ".join([str(error), *files.refused])) from None
     images = load_images(
         config.data,
-        resolve_source(config.data, load_plugins(config.plugins)),
+        source,
         image_size=side,
         channels=channels,
         fit=config.fit,

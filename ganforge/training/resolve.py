@@ -16,6 +16,7 @@ from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.validation import check_strategy
 from ganforge.training.config import Settings, TrainConfig
 
@@ -50,6 +51,7 @@ class Choices:
     observers: tuple[object, ...]
     loggers: tuple[Choice, ...]
     warnings: tuple[str, ...]
+    plugins: tuple[PluginFile, ...]
 
     @property
     def image_size(self) -> int | None:
@@ -73,18 +75,20 @@ class Choices:
         return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
 
 
-def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choices:
+def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collection[str] | None = None) -> Choices:
     """Choose the backend, load the plugins and turn names into choices.
 
-    ``given`` is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved:
-    what an architecture recommends now is not asked again.
+    ``plugins`` are the files that were let through: they take the place of what ``config.plugins`` says. ``given``
+    is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved: what an
+    architecture recommends now is not asked again.
 
     Raises:
         UsageError: a name, an option or a value is wrong, or two strategies do the same thing.
         GANForgeError: a plugin file fails, or the backend or an extra is not there.
     """
     backend = decide_backend(config.backend)  # before plugins, which may import Keras
-    registry = load_plugins(config.plugins)
+    config = config.model_copy(update={"plugins": tuple(one.file for one in plugins)})
+    registry = load_plugins(plugins)
     architecture = registry.choose("architecture", config.arch)
     if given is None:
         given = {name for name in WINNING if getattr(config, name) is not None}
@@ -110,6 +114,7 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
         observers=tuple(module for _, module in registry.observers),
         loggers=_loggers(config.log, registry),
         warnings=tuple(registry.warnings()),
+        plugins=tuple(plugins),
     )
 
 
@@ -141,7 +146,7 @@ def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
     return chosen
 
 
-def look_first(config: TrainConfig) -> None:
+def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
     """Raise what a run of these settings would, of names, options and the place of the pictures.
 
     The backend is not looked at: the run may have a process of its own, with another one.
@@ -150,7 +155,7 @@ def look_first(config: TrainConfig) -> None:
         UsageError: a name or an option is wrong.
         GANForgeError: a plugin file fails, or the pictures are not there.
     """
-    choices = resolve(config.model_copy(update={"backend": None}))
+    choices = resolve(config.model_copy(update={"backend": None}), plugins)
     if choices.source is None and not Path(config.data).expanduser().exists():
         raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
 

@@ -9,7 +9,7 @@ from typing import Any
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.plugin.dataset import Images
-from ganforge.plugin.trust import plugin_files, remember, require
+from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, read_config
 from ganforge.training.outputs import FINAL_FILES
@@ -29,7 +29,7 @@ def resume(
     data: str | None = None,
     data_changed: str | None = None,
     on_nan: str | None = None,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[str | PluginFile] = (),
     progress: Decoded | None = None,
 ) -> Trainer:
     """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
@@ -56,14 +56,15 @@ def resume(
         manifest, saved = read_manifest(run), read_config(run)
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
         changes = {name: value for name, value in changes.items() if value is not None}
-        changes["plugins"] = require(plugin_files(run, manifest, plugins))
+        files = given(plugins)
+        let_through = require(plugin_files(run, manifest, files))
         changes.setdefault("data", _place_of_data(saved, manifest))
-        remember(plugins)
+        remember(files)
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs)
-        given = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
-        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), given)
+        asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
+        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked)
         images = load(choices, progress)
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
