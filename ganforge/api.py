@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.errors import GANForgeError, reason
+from ganforge.errors import GANForgeError
 
 if TYPE_CHECKING:
     import keras
@@ -124,7 +124,7 @@ class Run:
             GANForgeError: the run has none yet, or it cannot be opened.
         """
         if self._generator is None:
-            from ganforge.backend import choose_backend, quietly
+            from ganforge.backend import choose_backend
 
             path = self.path / "generator.keras"
             if not path.is_file():
@@ -134,20 +134,16 @@ class Run:
                 )
             choose_backend(None)
             from ganforge.plugin.registry import load_plugins
+            from ganforge.training.saved_generator import open_generator
 
             files = self.plugin_files()
             load_plugins(files.load)  # an architecture may bring layers of its own
-            import keras
-            from keras.src.saving.serialization_lib import SafeModeScope
-
+            manifest = self.manifest
             try:
-                # A file from elsewhere must not bring code of its own. The scope holds even where the process has
-                # called enable_unsafe_deserialization(), which load_model's argument does not.
-                with quietly(), SafeModeScope(True):
-                    self._generator = keras.models.load_model(path, compile=False, safe_mode=True)
-            except Exception as error:
+                self._generator = open_generator(path, manifest["image_shape"], manifest["config"]["latent_dim"])
+            except GANForgeError as error:
                 hint = f" ({'; '.join(files.refused)})" if files.refused else ""
-                raise GANForgeError(f"{path} cannot be opened: {reason(error, kind=False)}{hint}") from error
+                raise GANForgeError(f"{error}{hint}") from error
         return self._generator
 
     def plugin_files(self) -> PluginFiles:

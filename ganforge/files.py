@@ -93,6 +93,22 @@ def sweep(folder: Path) -> None:
 MIB = 2**20
 
 
+def own(folder: Path, *names: str) -> Path:
+    """Return the path of a part of ``folder``, which may be missing.
+
+    A run may come from anywhere, and what a link in it leads to is not the run's to read, to change or to remove.
+
+    Raises:
+        GANForgeError: it, or a folder on the way to it, is a link.
+    """
+    path = folder
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise GANForgeError(f"{path} is a link; expected a part of its own: put what it leads to in its place")
+    return path
+
+
 @contextmanager
 def opened(path: Path, most: int, links: bool = True) -> Iterator[BinaryIO]:
     """Open a regular file of at most ``most`` bytes for reading; ``links`` false: and not through a link.

@@ -8,6 +8,7 @@ from typing import Any
 
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
+from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
@@ -51,6 +52,8 @@ def resume(
     if data_changed not in (None, "ok"):
         raise UsageError(f"--data-changed {data_changed} will not do; expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
+    for name in ("snapshots", "checkpoints", "metrics.jsonl"):  # and before anything of it is changed
+        own(run, name)
     lock = lock_run(run)
     try:
         manifest, saved = read_manifest(run), read_config(run)
