@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganforge.errors import GANForgeError, reason
+from ganforge.errors import GANForgeError
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from ganforge.plugin.trust import PluginFile, PluginFiles
     from ganforge.training.config import TrainConfig
 
 
@@ -40,6 +41,7 @@ def train(
         >>> run.sample(16).shape  # doctest: +SKIP
         (16, 64, 64, 3)
     """
+    from ganforge.plugin.trust import given, remember
     from ganforge.plugin.validation import check_observers
     from ganforge.training.config import TrainConfig
     from ganforge.training.setup import Setup
@@ -47,7 +49,9 @@ def train(
 
     observers = check_observers(observers)  # before the pictures are read
     config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
-    return Run(Trainer(Setup.new(config)).run(observers).run)
+    files = given(config.plugins)  # whoever calls this gives them
+    remember(files)
+    return Run(Trainer(Setup.new(config, plugins=files)).run(observers).run)
 
 
 class Run:
@@ -62,7 +66,9 @@ class Run:
         GANForgeError: there is no such run.
     """
 
-    def __init__(self, path: str | Path, runs_dir: str | Path | None = None, plugins: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: str | Path, runs_dir: str | Path | None = None, plugins: Sequence[str | PluginFile] = ()
+    ) -> None:
         from ganforge.files import default_runs_dir
         from ganforge.runs import find_run
 
@@ -118,7 +124,7 @@ class Run:
             GANForgeError: the run has none yet, or it cannot be opened.
         """
         if self._generator is None:
-            from ganforge.backend import choose_backend, quietly
+            from ganforge.backend import choose_backend
 
             path = self.path / "generator.keras"
             if not path.is_file():
@@ -128,22 +134,23 @@ class Run:
                 )
             choose_backend(None)
             from ganforge.plugin.registry import load_plugins
-            from ganforge.plugin.trust import plugin_files
+            from ganforge.training.saved_generator import open_generator
 
-            files = plugin_files(self.path, self.manifest, self._plugins)
+            files = self.plugin_files()
             load_plugins(files.load)  # an architecture may bring layers of its own
-            import keras
-            from keras.src.saving.serialization_lib import SafeModeScope
-
+            manifest = self.manifest
             try:
-                # A file from elsewhere must not bring code of its own. The scope holds even where the process has
-                # called enable_unsafe_deserialization(), which load_model's argument does not.
-                with quietly(), SafeModeScope(True):
-                    self._generator = keras.models.load_model(path, compile=False, safe_mode=True)
-            except Exception as error:
+                self._generator = open_generator(path, manifest["image_shape"], manifest["config"]["latent_dim"])
+            except GANForgeError as error:
                 hint = f" ({'; '.join(files.refused)})" if files.refused else ""
-                raise GANForgeError(f"{path} cannot be opened: {reason(error, kind=False)}{hint}") from error
+                raise GANForgeError(f"{error}{hint}") from error
         return self._generator
+
+    def plugin_files(self) -> PluginFiles:
+        """Return the plugin files that it may load: those given, and recorded ones that are known and unchanged."""
+        from ganforge.plugin.trust import given, plugin_files
+
+        return plugin_files(self.path, self.manifest, given(self._plugins))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -245,6 +252,7 @@ class Run:
         observers = check_observers(observers)
         if isinstance(changes.get("balance"), str):
             changes["balance"] = (changes["balance"],)
+        changes.setdefault("plugins", self._plugins)
         resume(self.path, epochs=epochs, **changes).run(observers)
         self._generator = None
         return self

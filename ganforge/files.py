@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -89,6 +90,66 @@ def sweep(folder: Path) -> None:
                     leftover.unlink()
 
 
+MIB = 2**20
+
+
+def own(folder: Path, *names: str) -> Path:
+    """Return the path of a part of ``folder``, which may be missing.
+
+    A run may come from anywhere, and what a link in it leads to is not the run's to read, to change or to remove.
+
+    Raises:
+        GANForgeError: it, or a folder on the way to it, is a link.
+    """
+    path = folder
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise GANForgeError(f"{path} is a link; expected a part of its own: put what it leads to in its place")
+    return path
+
+
+@contextmanager
+def opened(path: Path, most: int, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file of at most ``most`` bytes for reading; ``links`` false: and not through a link.
+
+    What may block, never end or do something when it is opened (a pipe, a device, a socket) is refused before.
+
+    Raises:
+        OSError: it is something else, or too large; its ``strerror`` says what was expected.
+    """
+    _require_regular(os.stat(path, follow_symlinks=links), path, most)
+    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+    flags |= 0 if links else getattr(os, "O_NOFOLLOW", 0)
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+        _require_regular(os.fstat(file.fileno()), path, most)  # it may be another one by now
+        yield file
+
+
+def read_file(path: Path, most: int, links: bool = True) -> bytes:
+    """Return what a regular file of at most ``most`` bytes holds. Raises as ``opened`` does."""
+    with opened(path, most, links) as file:
+        return file.read(os.fstat(file.fileno()).st_size)  # what is added meanwhile is not waited for
+
+
+def _require_regular(about: os.stat_result, path: Path, most: int) -> None:
+    kinds = (
+        ("a link", stat.S_ISLNK),
+        ("a folder", stat.S_ISDIR),
+        ("a pipe", stat.S_ISFIFO),
+        ("a socket", stat.S_ISSOCK),
+    )
+    if not stat.S_ISREG(about.st_mode):
+        kind = next((name for name, tells in kinds if tells(about.st_mode)), "a device")
+        raise _refused(path, f"it is {kind}; expected a file of its own")
+    if about.st_size > most:
+        raise _refused(path, f"it holds {about.st_size:,} bytes; expected at most {most:,}")
+
+
+def _refused(path: Path, why: str) -> OSError:
+    return OSError(errno.EINVAL, why, str(path))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -96,10 +157,10 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file. Raises ``GANForgeError`` when it is damaged."""
+def read_json(path: Path, most: int = 256 * MIB, links: bool = True) -> Any:
+    """Read a JSON file. Raises ``GANForgeError`` when it is damaged, or what ``opened`` refuses."""
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_file(path, most, links).decode("utf-8"))
     except (ValueError, OSError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else reason(error, kind=False)
         raise GANForgeError(f"{path} cannot be read: {why}") from None

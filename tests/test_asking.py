@@ -16,6 +16,7 @@ import ganforge
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.architecture import Architecture
 from ganforge.plugin.averaging import parse_ema, written_ema
+from ganforge.plugin.trust import given
 from ganforge.plugin.validation import check_value
 from ganforge.runs import load_checkpoint, read_manifest, read_metrics
 from ganforge.training.config import TrainConfig, read_config
@@ -29,7 +30,8 @@ FLAGS = ("--arch", ARCH, "--data", "critters:count=32", "--image-size", 16, "--b
 
 
 def setup(tmp_path, **settings):
-    return Setup.new(TrainConfig.of({**TINY, "epochs": 2, "runs_dir": tmp_path, **settings}))
+    config = TrainConfig.of({**TINY, "epochs": 2, "runs_dir": tmp_path, **settings})
+    return Setup.new(config, plugins=given(config.plugins))
 
 
 # ------------------------------------------------------------------ the average
@@ -275,7 +277,7 @@ RECOMMENDED = {"arch": "recommended", "data": "critters:count=32", "batch_size":
 
 
 def resolved(**settings):
-    choices = resolve(TrainConfig.of({**RECOMMENDED, "plugins": (PLUGIN,), **settings}))
+    choices = resolve(TrainConfig.of({**RECOMMENDED, **settings}), given([PLUGIN]))
     return fill_in(choices, 2)
 
 
@@ -475,7 +477,7 @@ def test_completion_knows_optimizers_and_loggers():
     from ganforge.cli.completion import complete_spec, remember
     from ganforge.plugin.registry import load_plugins
 
-    names = remember(load_plugins([PLUGIN]))
+    names = remember(load_plugins(given([PLUGIN])))
     assert "own-adam" in names["optimizer"]
     assert "lines" in names["logger"]
     assert "own-adam" in complete_spec(("optimizer",), "own")

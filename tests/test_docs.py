@@ -129,12 +129,13 @@ def test_the_reference_names_no_option_that_does_not_exist():
 def test_every_whole_example_loads_as_a_plugin(tmp_path):
     choose_backend()
     from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.trust import given
 
     examples = [block for block in python_blocks(DOCS / "plugins" / "tutorial.md") if "hookimpl" in block]
     for i, block in enumerate(examples):
         (tmp_path / f"example_{i}.py").write_text(block, "utf-8")
     files = sorted(tmp_path.glob("example_*.py"))
-    registry = load_plugins(files)
+    registry = load_plugins(given(files))
     brought = {entry.name for kind in registry.entries for entry in registry.of(kind) if entry.sha256}
     assert brought == {
         *("tiny", "tiny-conditional", "my-input-noise", "slow-when-winning", "gradient-norm", "two-slopes"),
@@ -159,13 +160,14 @@ def test_every_example_of_a_plugin_works(tmp_path):
 
     from ganforge.plugin.calling import observer_hooks
     from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.trust import given
     from ganforge.plugin.types import Progress, RunInfo, StepInfo
     from ganforge.testing.small import run, small_engine
 
     for i, block in enumerate(python_blocks(DOCS / "plugins" / "tutorial.md")):
         if "hookimpl" in block:
             (tmp_path / f"example_{i}.py").write_text(block, "utf-8")
-    registry = load_plugins(sorted(tmp_path.glob("example_*.py")))
+    registry = load_plugins(given(sorted(tmp_path.glob("example_*.py"))))
     found = {e.name: e for kind in KINDS for e in registry.of(kind) if e.sha256}
     lines, states = {}, {}
     for name, entry in found.items():

@@ -15,6 +15,7 @@ from ganforge.plugin.alike import near
 from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.hookspecs import HOOKS
 from ganforge.plugin.registry import load_plugins
+from ganforge.plugin.trust import given
 from ganforge.plugin.types import RunConfig
 from ganforge.plugin.validation import check_observers, check_strategy
 
@@ -33,7 +34,7 @@ def _here(tmp_path, monkeypatch):
 def load(tmp_path: Path, source: str):
     file = tmp_path / "mine.py"
     file.write_text(source)
-    return load_plugins([file])
+    return load_plugins(given([file]))
 
 
 def in_class(body: str) -> str:
@@ -244,7 +245,7 @@ def test_helpers_of_a_module_are_left_alone(tmp_path):
 def test_what_ships_and_the_examples_are_not_taken_for_mistakes():
     examples = sorted((Path(__file__).parent.parent / "examples").glob("ganforge-*/ganforge_*/__init__.py"))
     assert len(examples) >= 3
-    assert load_plugins(examples).broken == []
+    assert load_plugins(given(examples)).broken == []
 
 
 # ------------------------------------------------------------------ observers

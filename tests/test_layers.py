@@ -23,6 +23,7 @@ MAY: dict[str, tuple[str, ...]] = {
     # ground
     "errors": (),
     "files": ("errors",),
+    "memory": (),
     "backend": ("errors",),
     # the contract with plugins, and those that come in the box
     "plugin": ("errors", "files"),
@@ -34,11 +35,11 @@ MAY: dict[str, tuple[str, ...]] = {
     "engine": ("backend", "errors", "plugin"),
     "data": ("errors", "files", "plugin"),
     "media": ("errors", "files", "metrics.columns"),
-    "runs": ("errors", "files", "media.animation"),
+    "runs": ("errors", "files", "media.animation", "memory"),
     "metrics": ("data.critters", "errors", "files"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "media", "metrics.diversity", "plugin", "runs"),
+        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics.diversity", "plugin", "runs"),
         VERSION,
     ),
     "api": (

@@ -13,6 +13,7 @@ from support import python
 from ganforge.cli import completion
 from ganforge.errors import GANForgeError
 from ganforge.plugin.registry import load_plugins
+from ganforge.plugin.trust import given
 
 HERE = Path(__file__).parent
 FAULTY = HERE / "faulty_plugins.py"
@@ -71,7 +72,7 @@ def test_new_plugin_says_what_to_do_next_and_never_overwrites(ganforge_cli, tmp_
     assert "pip install -e '.[test]'" in out
     assert "ganforge train --balance slow-start" in out
     module = tmp_path / "ganforge-slow-start" / "ganforge_slow_start" / "__init__.py"
-    assert load_plugins([module]).get("strategy", "slow-start").value.__name__ == "SlowStart"
+    assert load_plugins(given([module])).get("strategy", "slow-start").value.__name__ == "SlowStart"
     module.write_text("# mine")
     code, _, err = ganforge_cli("new-plugin", "slow-start", "--strategy")
     assert (code, module.read_text()) == (1, "# mine")
@@ -94,7 +95,7 @@ def test_new_plugin_writes_optimizers_and_loggers_that_are_listed_with_their_opt
     assert entry["example"].startswith(f"ganforge train {flag} new-{kind}:{options[0]}=")
     _, out, _ = ganforge_cli("plugins", "--plugin", module)
     assert f"new-{kind}" in out
-    names = completion.remember(load_plugins([module]))
+    names = completion.remember(load_plugins(given([module])))
     assert names[kind][f"new-{kind}"] == options
 
 
@@ -149,9 +150,9 @@ def test_a_plugin_made_for_other_hooks_is_one_line(tmp_path, version, reason):
     file = tmp_path / "other.py"
     file.write_text(f"ganforge_api = {version}\n")
     with pytest.raises(GANForgeError, match=reason):
-        load_plugins([file])
+        load_plugins(given([file]))
     file.write_text("ganforge_api = 1\n")
-    assert load_plugins([file])
+    assert load_plugins(given([file]))
 
 
 # ------------------------------------------------------------------ completion

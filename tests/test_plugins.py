@@ -13,6 +13,7 @@ from ganforge.errors import GANForgeError
 from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
 from ganforge.plugin.registry import _all_but, load_plugins
+from ganforge.plugin.trust import given
 
 ARCHITECTURE = """
 from ganforge import Architecture, hookimpl
@@ -137,14 +138,14 @@ def test_a_plugin_can_be_left_out_by_the_environment(install, monkeypatch):
 def test_a_file_is_a_plugin_and_its_hash_is_kept(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(ARCHITECTURE.format(name="mine", package=""))
-    entry = load_plugins([file]).get("architecture", "mine")
+    entry = load_plugins(given([file])).get("architecture", "mine")
     assert entry.plugin == str(file)
     assert len(entry.sha256) == 64
     with pytest.raises(UsageError):
         load_plugins().get("architecture", "mine")
     file.write_text("import not_there_at_all")
     with pytest.raises(GANForgeError, match=r"mine\.py: ModuleNotFoundError"):
-        load_plugins([file])
+        load_plugins(given([file]))
 
 
 def test_a_hook_is_called_with_the_arguments_it_names():

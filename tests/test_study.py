@@ -192,6 +192,7 @@ def test_a_study_needs_no_more_of_an_executor_than_its_protocol(tmp_path):
     assert first["settings"]["runs_dir"] == str(tmp_path / "runs")
     assert {**first, "settings": None} == {
         "settings": None,
+        "plugins": [],
         "stages": [],
         "run": None,
         "evaluate": True,

@@ -13,6 +13,7 @@ from support import BACKENDS, ROOT, TESTS, python
 
 from ganforge import GANForgeError, Options, Strategy, UsageError, hookimpl
 from ganforge.plugin.registry import load_plugins
+from ganforge.plugin.trust import given
 from ganforge.plugin.validation import check_observers, check_strategy
 
 HEAD = "from ganforge import Options, Strategy, hookimpl\n"
@@ -27,7 +28,7 @@ def load(tmp_path: Path, body: str, version: int | None, more: str = ""):
     source += "@hookimpl\ndef register_strategies(register): register(Mine)\n"
     file = tmp_path / "mine.py"
     file.write_text(source)
-    return load_plugins([file])
+    return load_plugins(given([file]))
 
 
 # ------------------------------------------------------------------ plugins of before

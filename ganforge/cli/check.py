@@ -74,6 +74,7 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
     from ganforge.errors import UsageError, closest
     from ganforge.plugin.options import parse_spec
     from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.trust import given
     from ganforge.testing import Subject
 
     if kind is not None and kind not in KINDS:
@@ -83,7 +84,7 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
     kinds = [k for k in KINDS if spec.name in known.get(k, ())]
     if not kinds:  # a file's, or one that is not there
         choose_backend(backend)
-        registry = load_plugins(plugins)
+        registry = load_plugins(given(plugins))
         kinds = [k for k in KINDS if spec.name in registry.entries[k]]
         if not kinds:
             names = [n for k in KINDS for n in registry.entries[k]]

@@ -34,9 +34,10 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
     from ganforge.errors import UsageError, closest
     from ganforge.plugin.kinds import KINDS
     from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.trust import given
 
     choose_backend()
-    registry = load_plugins(plugins)
+    registry = load_plugins(given(plugins))
     if not plugins:
         remember(registry)
     entries = [entry for kind in KINDS for entry in registry.of(kind)]

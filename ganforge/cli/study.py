@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganforge.cli.console import console, short
-from ganforge.cli.options import runs_dir_option
+from ganforge.cli.options import plugin_option, runs_dir_option
 
 if TYPE_CHECKING:
     from ganforge.study.runner import StudyRunner
@@ -33,22 +33,33 @@ STATES = {"done": "green", "running": "cyan", "measuring": "cyan", "stopped": "y
     "--samples", type=click.IntRange(16), default=2048, show_default=True, metavar="N", help="Pictures to measure on."
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and what is done already; train nothing.")
+@plugin_option
 @runs_dir_option
 def command(
-    file: Path, jobs: int, data: str | None, evaluate: bool, samples: int, dry_run: bool, runs_dir: str
+    file: Path,
+    jobs: int,
+    data: str | None,
+    evaluate: bool,
+    samples: int,
+    dry_run: bool,
+    plugins: tuple[str, ...],
+    runs_dir: str,
 ) -> int:
     """Carry out all the runs of a study file, and compare them.
 
     The file lists runs, or a grid of settings; each is an ordinary run with every flag of `ganforge train`.
     """
     from ganforge.files import require_runs_dir
+    from ganforge.plugin.trust import given, remember
     from ganforge.study.plan import read_study
     from ganforge.study.runner import StudyRunner
 
     study = read_study(file, **({"data": data} if data else {}))
-    runner = StudyRunner(study, Path(runs_dir), jobs, evaluate, samples)
+    files = given(plugins)
+    runner = StudyRunner(study, Path(runs_dir), jobs, evaluate, samples, plugins=files)
     out = console()
     require_runs_dir(Path(runs_dir))
+    remember(files)
     said = runner.look_first()
     for line in said:
         click.echo(f"ganforge: {line}", err=True)

@@ -121,6 +121,8 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
 
     NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` goes on from there.
     """
+    from ganforge.plugin.trust import given as read_given
+    from ganforge.plugin.trust import named_by_text, remember, require
     from ganforge.training.config import TrainConfig
     from ganforge.training.setup import Setup
     from ganforge.training.trainer import Trainer
@@ -131,8 +133,12 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     settings.setdefault("runs_dir", flags["runs_dir"])
     config = TrainConfig.of(settings)
     out = console()
+    own = read_given(given.get("plugins", ()))
+    # A settings file may come from elsewhere too: what it names is not given by a person.
+    plugins = require(named_by_text(filed.get("plugins", ()), own, f"--config {config_file}"))
+    remember(own)
     with decoding(quiet) as progress:
-        setup = Setup.new(config, progress)
+        setup = Setup.new(config, progress, plugins=plugins)
     for warning in setup.choices.warnings:
         click.echo(f"ganforge: {warning}", err=True)
     if not quiet or dry_run:
@@ -158,10 +164,10 @@ def _read(file: str | None) -> dict[str, Any]:
     if "plugin" in values:
         values["plugins"] = values.pop("plugin")
     try:
-        TrainConfig.of(values)
+        plugins = TrainConfig.of(values).plugins
     except UsageError as error:
         raise UsageError(f"--config {file}: {error}") from None
-    return values
+    return {**values, "plugins": plugins} if plugins else values
 
 
 def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:

@@ -5,7 +5,8 @@ Tested with the Keras in ``constraints.txt``. What a newer one changes is mended
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
@@ -60,6 +61,33 @@ def is_masked(tensor: Any) -> bool:
 def adds_losses(layer: Any) -> bool:
     """Say whether a layer itself, not one that it holds, added a loss when called or regularizes a weight."""
     return bool(layer._get_own_losses()) or any(v.regularizer is not None for v in layer._trainable_variables)
+
+
+def run_through(graph: Any, inputs: Any, how: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Return what a graph makes of ``inputs``; ``how`` returns, for an operation in it, what is called instead."""
+    return graph._run_through_graph(inputs, operation_fn=how)
+
+
+@contextmanager
+def without_numbers() -> Iterator[None]:
+    """Let variables that are made in the block have a shape and a type alone: no memory is taken, now or later."""
+    from keras.src.backend.common import global_state
+
+    waiting = "uninitialized_variables"  # what the end of the outermost scope would give numbers to
+    before = list(global_state.get_global_attribute(waiting, []))
+    with keras.StatelessScope():
+        try:
+            yield
+        finally:
+            global_state.set_global_attribute(waiting, before)
+
+
+def safe_mode() -> AbstractContextManager[Any]:
+    """Refuse Python code in what Keras opens, also where the process has called ``enable_unsafe_deserialization``."""
+    from keras.src.saving.serialization_lib import SafeModeScope
+
+    scope: AbstractContextManager[Any] = SafeModeScope(True)
+    return scope
 
 
 # ------------------------------------------------------------------ variables and optimizers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganforge import hookimpl
+from ganforge.files import own
 
 LOSSES = ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit")
 
@@ -21,7 +22,7 @@ class TensorBoard:
 
         # What a run cut off wrote after its checkpoint is hidden: it is written again.
         purge = run.start_step + 1 if run.start_step else None
-        self.writer = SummaryWriter(run.directory / "tensorboard", purge_step=purge)
+        self.writer = SummaryWriter(own(run.directory, "tensorboard"), purge_step=purge)
         self.steps_per_epoch = run.steps_per_epoch
 
     @hookimpl

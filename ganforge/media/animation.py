@@ -12,6 +12,7 @@ import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import replacing, require_file
+from ganforge.media.grids import read_png
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,14 +80,8 @@ def _open(frames: Sequence[Path | np.ndarray]) -> list[Image.Image]:
 
     pictures = []
     for frame in frames:
-        if isinstance(frame, np.ndarray):
-            pictures.append(Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame).convert("RGB"))
-            continue
-        try:
-            with Image.open(frame) as picture:
-                pictures.append(picture.convert("RGB"))
-        except OSError as error:
-            raise GANForgeError(f"{frame} cannot be read: {reason(error, kind=False)}") from None
+        array = frame if isinstance(frame, np.ndarray) else read_png(frame)
+        pictures.append(Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB"))
     return pictures
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ganforge.files import replacing
+from ganforge.errors import GANForgeError, reason
+from ganforge.files import MIB, opened, replacing
 
 BACKGROUND = 255
+MOST_PIXELS = 2**27  # 10 × 10 pictures of 1,024 × 1,024, with room
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -44,13 +46,27 @@ def save_png(picture: np.ndarray, path: Path) -> None:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, "png")
 
 
-def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
-    """Return the pictures of a saved grid, uint8 (N, side, side, C)."""
+def read_png(path: Path) -> np.ndarray:
+    """Return a PNG of a run, uint8 (H, W, 1 or 3). A run may come from anywhere: nothing but a PNG is opened.
+
+    Raises:
+        GANForgeError: it is a link, no file, no whole PNG, or of more than ``MOST_PIXELS``.
+    """
     from PIL import Image
 
-    with Image.open(path) as picture:
-        grid = np.asarray(picture)
-    grid = grid[..., None] if grid.ndim == 2 else grid
+    try:
+        with opened(path, 512 * MIB, links=False) as file, Image.open(file, formats=("PNG",)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"it has {picture.width:,} × {picture.height:,} pixels")
+            array = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+    except Exception as error:  # Pillow has many ways to say that a file is damaged
+        raise GANForgeError(f"{path} cannot be read: {reason(error, kind=False)}") from None
+    return array[..., None] if array.ndim == 2 else array
+
+
+def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
+    """Return the pictures of a saved grid, uint8 (N, side, side, C)."""
+    grid = read_png(path)
     rows, columns = (grid.shape[0] - pad) // (side + pad), (grid.shape[1] - pad) // (side + pad)
     body = grid[pad : pad + rows * (side + pad), pad : pad + columns * (side + pad)]
     body = body.reshape(rows, side + pad, columns, side + pad, -1)[:, :side, :, :side]

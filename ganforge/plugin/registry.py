@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -20,6 +19,7 @@ from ganforge.plugin.calling import call_by_name, implementation, observer_hooks
 from ganforge.plugin.hookspecs import HOOK_API_VERSION
 from ganforge.plugin.kinds import KINDS
 from ganforge.plugin.options import Options, make_options, parse_spec
+from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.validation import check_marked, check_unmarked, check_value, check_version
 
 GROUP = "ganforge"
@@ -135,13 +135,12 @@ class Registry:
         return lines
 
 
-def load_plugins(files: Sequence[str | Path] = ()) -> Registry:
-    """Return everything installed, and what ``files`` (Python files) bring.
+def load_plugins(files: Sequence[PluginFile] = ()) -> Registry:
+    """Return everything installed, and what ``files`` bring, which ``ganforge.plugin.trust`` has let through.
 
     The backend must have been chosen before, since a plugin may import Keras at its top.
 
     Raises:
-        UsageError: a file does not exist.
         GANForgeError: a file fails; it was asked for by name, so it is not left out.
     """
     installed = _installed()
@@ -152,7 +151,7 @@ def load_plugins(files: Sequence[str | Path] = ()) -> Registry:
         list(installed.broken),
         list(installed.observers),
     )
-    for file in dict.fromkeys(Path(file) for file in files):
+    for file in dict.fromkeys(files):
         _add_file(registry, file)
     return registry
 
@@ -186,30 +185,26 @@ def _all_but(disabled_names: str) -> Registry:
     return registry
 
 
-def _add_file(registry: Registry, file: Path) -> None:
-    if not file.is_file():
-        raise UsageError(f"--plugin {file}: there is no such file; expected a Python file that registers something")
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise GANForgeError(f"--plugin {file} cannot be read: {reason(error, kind=False)}") from None
-    digest = hashlib.sha256(content).hexdigest()
-    name = f"ganforge_plugin_{file.stem}_{digest[:8]}"
+def _add_file(registry: Registry, plugin: PluginFile) -> None:
+    file = Path(plugin.file)
+    # The networks of a run name their own layers' module so; another file whose SHA-256 begins alike is no such one.
+    name = f"ganforge_plugin_{file.stem}_{plugin.sha256[:8]}"
     try:
         module = sys.modules.get(name)
-        if module is None:
+        if module is None or vars(module).get("__sha256__") != plugin.sha256:
             spec = importlib.util.spec_from_file_location(name, file)
             if spec is None or spec.loader is None:
                 raise ImportError("it is not a Python file (.py)")
             module = importlib.util.module_from_spec(spec)
+            vars(module)["__sha256__"] = plugin.sha256
             sys.modules[name] = module
             try:
                 # The bytes that were hashed, not the file again, nor a .pyc that lies beside it and says otherwise.
-                exec(compile(content, str(file), "exec"), vars(module))
+                exec(compile(plugin.source, plugin.file, "exec"), vars(module))
             except BaseException:
                 del sys.modules[name]
                 raise
-        _register(registry, module, file.name, "file", str(file), digest)
+        _register(registry, module, file.name, "file", plugin.file, plugin.sha256)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

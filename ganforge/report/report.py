@@ -83,21 +83,15 @@ def _frames(run: Path, shape: Sequence[int], count: int) -> list[dict[str, Any]]
 
     Of vectors, the scatter plots as they are.
     """
-    from PIL import Image
-
-    from ganforge.media.grids import cells, make_grid
+    from ganforge.media.grids import cells, make_grid, read_png
 
     snapshots = list_snapshots(run)
     chosen = np.unique(np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int))
     result = []
     for i in chosen:
         epoch, path = snapshots[i]
-        if len(shape) == 1:
-            with Image.open(path) as picture:
-                grid = np.asarray(picture.convert("RGB"))
-        else:
-            grid = make_grid(cells(path, shape[0])[:SHOWN], COLUMNS_OF_GRID, pad=1)
-        result.append({"epoch": epoch, "src": _inline(grid)})
+        pictures = read_png(path) if len(shape) == 1 else make_grid(cells(path, shape[0])[:SHOWN], COLUMNS_OF_GRID, 1)
+        result.append({"epoch": epoch, "src": _inline(pictures)})
     return result
 
 
@@ -112,7 +106,7 @@ def _inline(picture: np.ndarray, lossless: bool = False) -> str:
 
 def _diagram(summary: Summary, diagrams: dict[str, dict[str, Any]]) -> int | None:
     """Return the place of a run's diagram among those of the page; runs of one architecture share it."""
-    from PIL import Image
+    from ganforge.media.grids import read_png
 
     path = summary.run / "architecture.png"
     if not path.is_file():
@@ -124,8 +118,7 @@ def _diagram(summary: Summary, diagrams: dict[str, dict[str, Any]]) -> int | Non
     }
     key = hashlib.sha256(json.dumps(layers, sort_keys=True).encode()).hexdigest()
     if key not in diagrams:
-        with Image.open(path) as picture:
-            drawn = np.asarray(picture.convert("RGB"))
+        drawn = read_png(path)
         diagrams[key] = {"arch": summary.manifest["config"]["arch"], "src": _inline(drawn, lossless=True)}
     return list(diagrams).index(key)
 

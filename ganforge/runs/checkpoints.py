@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.files import beside, sweep, sync, write_atomic, write_json
+from ganforge.files import MIB, beside, own, read_file, sweep, sync, write_atomic, write_json
+from ganforge.memory import memory_left
 
 FORMAT = 1
 
@@ -39,7 +40,7 @@ def save_checkpoint(
     """
     from safetensors.numpy import save
 
-    folder = run / "checkpoints"
+    folder = own(run, "checkpoints")
     folder.mkdir(exist_ok=True)
     sweep(folder)
     path = folder / f"step_{step:08d}"
@@ -107,8 +108,9 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
     from safetensors.numpy import load
 
     try:
-        about = json.loads((path / "state.json").read_bytes())
-        content = (path / "weights.safetensors").read_bytes()
+        about = json.loads(read_file(path / "state.json", 256 * MIB, links=False))
+        # Twice: as the file is, and as arrays.
+        content = read_file(path / "weights.safetensors", memory_left() // 2, links=False)
     except FileNotFoundError as error:
         raise GANForgeError(f"{Path(error.filename).name} is missing") from None
     except OSError as error:
@@ -133,7 +135,8 @@ def _step(path: Path) -> int:
 
 
 def _list(run: Path) -> list[Path]:
-    folder = run / "checkpoints"
+    folder = own(run, "checkpoints")
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if re.fullmatch(r"step_[0-9]{1,18}", path.name)), key=_step)
+    names = [name for name in os.listdir(folder) if re.fullmatch(r"step_[0-9]{1,18}", name)]
+    return sorted((own(folder, name) for name in names), key=_step)

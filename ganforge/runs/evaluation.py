@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError
-from ganforge.files import read_json
+from ganforge.files import MIB, read_json
 
 NAME, FORMAT = "evaluation.json", 1
 
@@ -14,7 +14,7 @@ NAME, FORMAT = "evaluation.json", 1
 def read_evaluation(run: Path) -> dict[str, Any] | None:
     """Return what ``ganforge evaluate`` stored, or None; a damaged or newer file counts as none."""
     try:
-        value = read_json(run / NAME)
+        value = read_json(run / NAME, 16 * MIB, links=False)
     except GANForgeError:
         return None
     return value if isinstance(value, dict) and value.get("format") == FORMAT else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge.errors import GANForgeError, reason
+from ganforge.files import own
 from ganforge.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def lock_run(run: Path) -> BaseFileLock:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(run / NAME, thread_local=False)
+    path = own(run, NAME)  # some versions of filelock empty what a link leads to
+    if path.exists() and not path.is_file():
+        raise GANForgeError(f"{path} is no file; remove it")
+    lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.05)
     except Timeout:
@@ -47,7 +51,7 @@ def is_locked(run: Path) -> bool:
     """Say whether a process is training this run now."""
     from filelock import FileLock
 
-    if not (run / NAME).is_file():
+    if (run / NAME).is_symlink() or not (run / NAME).is_file():
         return False
     lock = FileLock(run / NAME, thread_local=False)
     try:

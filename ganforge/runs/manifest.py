@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError
-from ganforge.files import read_json, write_json
+from ganforge.files import own, read_json, write_json
 
 FORMAT = 1
 # What readers count on, where it is there at all: a file may be damaged, or come from anywhere.
@@ -52,10 +52,10 @@ def update_manifest(run: Path, **changes: Any) -> None:
 
 def read_manifest(run: Path) -> dict[str, Any]:
     """Read ``run.json``. Raises ``GANForgeError`` when it is missing, damaged or from a newer version."""
-    path = run / "run.json"
+    path = own(run, "run.json")
     if not path.is_file():
         raise GANForgeError(f"{run} is not a run directory; expected a run.json in it")
-    manifest = read_json(path)
+    manifest = read_json(path, links=False)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("config"), dict):
         raise GANForgeError(f"{path} is damaged: it has no config")
     if type(manifest.get("format")) is not int or manifest["format"] > FORMAT:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.files import write_atomic
+from ganforge.files import own, read_file, write_atomic
+from ganforge.memory import memory_left
 
 NAME = "metrics.jsonl"
 
@@ -19,14 +20,14 @@ def append_metrics(run: Path, line: Mapping[str, Any]) -> None:
     """Write one line, in one piece. What is not a finite number becomes null: JSON has no other word for it."""
     content = (json.dumps({k: finite(v) for k, v in line.items()}) + "\n").encode()
     # Unbuffered: nothing waits in memory for a kill to lose, or to fail again when the file is closed.
-    with open(run / NAME, "ab", buffering=0) as file:
+    with open(own(run, NAME), "ab", buffering=0) as file:
         while content:  # a nearly full disk takes a part, and refuses the rest
             content = content[file.write(content) :]
 
 
 def sync_metrics(run: Path) -> None:
     """Bring all lines to the disk: a checkpoint stands for the lines before it."""
-    with open(run / NAME, "ab") as file:
+    with open(own(run, NAME), "ab") as file:
         os.fsync(file.fileno())
 
 
@@ -61,7 +62,7 @@ def truncate_metrics(run: Path, last_step: int) -> list[int]:
 def _parse(run: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the good lines, and the numbers of those that are not."""
     try:
-        text = (run / NAME).read_bytes().decode("utf-8", errors="replace")
+        text = read_file(own(run, NAME), memory_left() // 8, links=False).decode("utf-8", errors="replace")
     except FileNotFoundError:
         return [], []
     except OSError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+
+from ganforge.files import own
 
 
 def snapshot_path(run: Path, epoch: int) -> Path:
@@ -12,11 +15,12 @@ def snapshot_path(run: Path, epoch: int) -> Path:
 
 
 def list_snapshots(run: Path) -> list[tuple[int, Path]]:
-    """Return (epoch, path) of the saved grids, oldest first."""
+    """Return (epoch, path) of the saved grids, oldest first. Raises ``GANForgeError`` where one is a link."""
     found = []
-    for path in (run / "snapshots").glob("epoch_*.png"):
-        if match := re.fullmatch(r"epoch_([0-9]+)\.png", path.name):
-            found.append((int(match[1]), path))
+    folder = own(run, "snapshots")
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        if match := re.fullmatch(r"epoch_([0-9]{1,18})\.png", name):
+            found.append((int(match[1]), own(folder, name)))
     return sorted(found)
 
 

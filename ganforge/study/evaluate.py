@@ -201,8 +201,7 @@ def known_mixture(run: Run) -> tuple[np.ndarray, float]:
     from ganforge.data.gaussians import GaussianOptions, mixture
     from ganforge.plugin.registry import load_plugins
 
-    config = run.config
-    options = load_plugins(config.plugins).choose("dataset", config.data).options
+    options = load_plugins(run.plugin_files().load).choose("dataset", run.config.data).options
     assert isinstance(options, GaussianOptions)
     return mixture(options)
 
@@ -244,9 +243,15 @@ def _read(run: Run, data: str, limit: int | None) -> Images:
     config, shape = run.config, run.manifest["image_shape"]
     choose_backend(None)
     side, channels = (shape[0], shape[-1]) if len(shape) == 3 else (None, None)
+    files = run.plugin_files()
+    try:
+        source = resolve_source(data, load_plugins(files.load))
+    except UsageError as error:  # it may be what a file brings that was not let through
+        typed = data != config.data and not files.refused
+        raise (UsageError if typed else GANForgeError)("; ".join([str(error), *files.refused])) from None
     return load_images(
         data,
-        resolve_source(data, load_plugins(config.plugins)),
+        source,
         image_size=side,
         channels=channels,
         fit=config.fit,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import read_json, write_json
+from ganforge.plugin.trust import PluginFile, named_by_text, require
 from ganforge.runs import read_manifest
 from ganforge.runs.evaluation import read_evaluation
 from ganforge.study.evaluate import SAMPLES
@@ -37,7 +38,8 @@ class StudyRunner:
 
     Which run belongs to which entry stands in ``NAME.study.json`` beside the runs, with the settings it was made
     with: an entry whose settings changed gets a new run. ``evaluate``: measure each run when it is done.
-    ``executor`` says where they are trained, on this machine by default.
+    ``executor`` says where they are trained, on this machine by default. ``plugins`` are the files that a person
+    gives.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class StudyRunner:
         evaluate: bool = True,
         samples: int = SAMPLES,
         executor: Executor | None = None,
+        plugins: Sequence[PluginFile] = (),
     ) -> None:
         self.study, self.runs_dir, self.jobs = study, runs_dir, jobs
-        self.evaluate, self.samples = evaluate, samples
+        self.evaluate, self.samples, self.plugins = evaluate, samples, plugins
         self.executor = executor or LocalExecutor(jobs)
         self.index = study_path(study.name, runs_dir)
         self.known = _read_index(self.index)
@@ -72,7 +75,7 @@ class StudyRunner:
             if row.state == "done":
                 continue
             try:
-                look_first(TrainConfig.of(row.entry.settings))
+                look_first(TrainConfig.of(row.entry.settings), self._plugins(row.entry))
             except GANForgeError as error:
                 row.state, row.error = "failed", str(error)
                 lines.append(f"{row.entry.name}: {error}")
@@ -108,6 +111,11 @@ class StudyRunner:
         return all(row.state == "done" for row in self.rows)
 
     # ------------------------------------------------------------------ one run
+
+    def _plugins(self, entry: Entry) -> tuple[PluginFile, ...]:
+        """Return the plugin files that a run may load: a study file may come from elsewhere, and is only text."""
+        named = entry.settings.get("plugins", ())
+        return require(named_by_text(named, self.plugins, f"the study {self.study.name}"))
 
     def _look(self, row: Row) -> None:
         """Find the run that an earlier go made for this entry, and whether anything is left to do."""
@@ -146,6 +154,7 @@ class StudyRunner:
         run = row.run if row.run and any((row.run / "checkpoints").glob("step_*")) else None
         task = {
             "settings": {**row.entry.settings, "runs_dir": str(self.runs_dir)},
+            "plugins": [one.record for one in self._plugins(row.entry)],
             "stages": list(row.entry.stages),
             "run": str(run) if run else None,
             "evaluate": self.evaluate,

@@ -64,6 +64,7 @@ def main() -> int:
 
 
 def _work(task: dict[str, Any], reporter: Reporter) -> int:
+    from ganforge.plugin.trust import handed_over
     from ganforge.runs import read_manifest
     from ganforge.training.config import TrainConfig
     from ganforge.training.resume import resume
@@ -71,17 +72,18 @@ def _work(task: dict[str, Any], reporter: Reporter) -> int:
     from ganforge.training.trainer import Trainer
 
     run = Path(task["run"]) if task["run"] else None
+    plugins = handed_over(task["plugins"])
     # None stands for a new run, or for what is left of one that was cut off.
     for epochs in task["stages"] or [None]:
         if run is None:
-            outcome = Trainer(Setup.new(TrainConfig.of(task["settings"]))).run([reporter])
+            outcome = Trainer(Setup.new(TrainConfig.of(task["settings"]), plugins=plugins)).run([reporter])
         else:
             progress = read_manifest(run)["progress"]
             if progress["step"] >= progress["steps"] and (epochs or 0) <= progress["epochs"]:
                 continue
             reporter.tell(run=str(run))
             further = epochs if epochs and epochs > progress["epochs"] else None
-            outcome = resume(run, epochs=further).run([reporter])
+            outcome = resume(run, epochs=further, plugins=plugins).run([reporter])
         run = outcome.run
         if outcome.state == "stopped":
             return 130
@@ -91,7 +93,7 @@ def _work(task: dict[str, Any], reporter: Reporter) -> int:
 
         assert run is not None  # there was a stage, if only one
         reporter.tell(run=str(run), doing="measuring")
-        evaluate(Run(run), samples=task["samples"])
+        evaluate(Run(run, plugins=plugins), samples=task["samples"])
     return 0
 
 

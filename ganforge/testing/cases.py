@@ -18,6 +18,7 @@ from ganforge.plugin.calling import call_by_name, parameters
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.trust import given
 from ganforge.testing.small import (
     BATCH,
     CLASSES,
@@ -38,7 +39,7 @@ SIZES = (16, 32, 64, 8, 28, 128)
 
 def make_case(kind: str, text: str, plugins: Sequence[str], folder: Path, first: bool) -> Case:
     """Look a plugin up and validate its options; raises ``UsageError`` as the command line would."""
-    registry = load_plugins(plugins)
+    registry = load_plugins(given(plugins))
     return (ArchitectureCase if kind == "architecture" else Case)(
         registry, registry.choose(kind, text), folder, first
     )

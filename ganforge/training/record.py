@@ -15,7 +15,6 @@ from ganforge.engine.randomness import DRAWS
 from ganforge.metrics.diversity import diversity
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Entry
-from ganforge.plugin.trust import hashes
 from ganforge.runs.metrics import finite
 from ganforge.training.setup import Setup
 
@@ -42,7 +41,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
         "discriminator_optimizer": setup.optimizers[1].record,
         "given": sorted(choices.given),
         "strategies": [_entry(entry, strategy.options) for entry, strategy in strategies],
-        "plugins": hashes(settings.plugins),
+        "plugins": [one.record for one in choices.plugins],
         "draws": DRAWS,
         "process": {"pid": os.getpid()},
         "stages": list(stages),

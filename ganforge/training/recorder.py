@@ -10,7 +10,7 @@ import numpy as np
 
 from ganforge.engine.randomness import fixed_latents
 from ganforge.errors import log
-from ganforge.files import sweep
+from ganforge.files import own, sweep
 from ganforge.plugin.types import SnapshotInfo
 from ganforge.runs import (
     append_metrics,
@@ -59,8 +59,9 @@ class Recorder:
 
     def take_up(self, stages: Stages, step: int, seconds: float) -> None:
         """Go on in a directory from ``step``: note how, and clear away what was left half written."""
+        folders = [own(self.directory, *name) for name in ((), ("snapshots",), ("checkpoints",))]
         self.note(manifest(self.setup, stages, step, seconds))
-        for folder in (self.directory, self.directory / "snapshots", self.directory / "checkpoints"):
+        for folder in folders:
             folder.mkdir(exist_ok=True)
             sweep(folder)
         self.rewind(step)

@@ -16,6 +16,7 @@ from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.validation import check_strategy
 from ganforge.training.config import Settings, TrainConfig
 
@@ -35,8 +36,8 @@ class Choices:
 
     ``optimizers`` are the generator's and the discriminator's, None for the Adam that is taken where nobody says
     otherwise; ``given`` says which of ``WINNING`` a person gave. ``observers`` are those that plugins bring, and
-    ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out. ``chosen_because`` says why this
-    architecture was taken, where nobody named one.
+    ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out. ``chosen_because`` says why
+    this architecture was taken, where nobody named one.
     """
 
     config: TrainConfig
@@ -51,6 +52,7 @@ class Choices:
     observers: tuple[object, ...]
     loggers: tuple[Choice, ...]
     warnings: tuple[str, ...]
+    plugins: tuple[PluginFile, ...]
     chosen_because: str = ""
 
     @property
@@ -75,18 +77,20 @@ class Choices:
         return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
 
 
-def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choices:
+def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collection[str] | None = None) -> Choices:
     """Choose the backend, load the plugins and turn names into choices.
 
-    ``given`` is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved:
-    what an architecture recommends now is not asked again.
+    ``plugins`` are the files that were let through: they take the place of what ``config.plugins`` says. ``given``
+    is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved: what an
+    architecture recommends now is not asked again.
 
     Raises:
         UsageError: a name, an option or a value is wrong, or two strategies do the same thing.
         GANForgeError: a plugin file fails, or the backend or an extra is not there.
     """
     backend = decide_backend(config.backend)  # before plugins, which may import Keras
-    registry = load_plugins(config.plugins)
+    config = config.model_copy(update={"plugins": tuple(one.file for one in plugins)})
+    registry = load_plugins(plugins)
     source = resolve_source(config.data, registry)
     usual, why = (config.arch, "") if config.arch else usual_architecture(config, source)
     architecture = registry.choose("architecture", usual)
@@ -113,6 +117,7 @@ def resolve(config: TrainConfig, given: Collection[str] | None = None) -> Choice
         observers=tuple(module for _, module in registry.observers),
         loggers=_loggers(config.log, registry),
         warnings=tuple(registry.warnings()),
+        plugins=tuple(plugins),
         chosen_because=why,
     )
 
@@ -162,7 +167,7 @@ def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
     return chosen
 
 
-def look_first(config: TrainConfig) -> None:
+def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
     """Raise what a run of these settings would, of names, options and the place of the pictures.
 
     The backend is not looked at: the run may have a process of its own, with another one.
@@ -171,7 +176,7 @@ def look_first(config: TrainConfig) -> None:
         UsageError: a name or an option is wrong.
         GANForgeError: a plugin file fails, or the pictures are not there.
     """
-    choices = resolve(config.model_copy(update={"backend": None}))
+    choices = resolve(config.model_copy(update={"backend": None}), plugins)
     if choices.source is None and not Path(config.data).expanduser().exists():
         raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
 

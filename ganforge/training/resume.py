@@ -8,8 +8,9 @@ from typing import Any
 
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
+from ganforge.files import own
 from ganforge.plugin.dataset import Images
-from ganforge.plugin.trust import plugin_files, remember, require
+from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, read_config
 from ganforge.training.outputs import FINAL_FILES
@@ -29,7 +30,7 @@ def resume(
     data: str | None = None,
     data_changed: str | None = None,
     on_nan: str | None = None,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[str | PluginFile] = (),
     progress: Decoded | None = None,
 ) -> Trainer:
     """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
@@ -51,19 +52,22 @@ def resume(
     if data_changed not in (None, "ok"):
         raise UsageError(f"--data-changed {data_changed} will not do; expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
+    for name in ("snapshots", "checkpoints", "metrics.jsonl"):  # and before anything of it is changed
+        own(run, name)
     lock = lock_run(run)
     try:
         manifest, saved = read_manifest(run), read_config(run)
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
         changes = {name: value for name, value in changes.items() if value is not None}
-        changes["plugins"] = require(plugin_files(run, manifest, plugins))
+        files = given(plugins)
+        let_through = require(plugin_files(run, manifest, files))
         changes.setdefault("data", _place_of_data(saved, manifest))
-        remember(plugins)
+        remember(files)
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs)
-        given = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
-        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), given)
+        asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
+        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked)
         images = load(choices, progress)
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")

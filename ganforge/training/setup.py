@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from ganforge.plugin.averaging import parse_ema
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.registry import Choice
-from ganforge.plugin.trust import remember
+from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.training.config import Settings, TrainConfig
 from ganforge.training.configure import configure
@@ -47,8 +47,13 @@ class Setup:
     loss: Choice
 
     @classmethod
-    def new(cls, config: TrainConfig, progress: Decoded | None = None) -> Setup:
+    def new(
+        cls, config: TrainConfig, progress: Decoded | None = None, *, plugins: Sequence[PluginFile] = ()
+    ) -> Setup:
         """Resolve the settings, read the pictures and build the networks, for a run that is new.
+
+        ``plugins`` are the files that were let through (``ganforge.plugin.trust``): what the settings name is only
+        text, and loads nothing.
 
         Raises:
             UsageError: a name, an option or a value is wrong.
@@ -56,8 +61,7 @@ class Setup:
                 be built.
         """
         require_runs_dir(Path(config.runs_dir))
-        remember(config.plugins)
-        choices = resolve(config)
+        choices = resolve(config, plugins)
         return cls.build(choices, load(choices, progress))
 
     @classmethod

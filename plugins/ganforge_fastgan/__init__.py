@@ -177,7 +177,7 @@ def register_architectures(register):
                 "beta_1": 0.5,
                 "batch_size": 32,
                 "loss": "hinge",
-                "balance": ["redraw"],
+                "balance": ["mirror", "diffaugment", "redraw"],
                 "ema": 0.999,
             },
         )

@@ -29,6 +29,6 @@ class Executor(Protocol):
     def start(self, task: dict[str, Any], place: int) -> Worker:
         """Start a worker. ``place`` counts those at work at one time from 0; no two of them share one.
 
-        ``task``, JSON-able: ``settings`` of ``TrainConfig``, ``stages`` (epochs), ``run`` (to resume) or None,
-        ``evaluate`` and ``samples``.
+        ``task``, JSON-able: ``settings`` of ``TrainConfig``, ``plugins`` (the files that were let through, each with
+        its SHA-256), ``stages`` (epochs), ``run`` (to resume) or None, ``evaluate`` and ``samples``.
         """
