@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from support import ROOT, Same
 
-from tests.benchmarks import cases, data, record, rival, speed, whole
+from tests.benchmarks import cases, data, record, rival, rival_r3gan, speed, whole
 
 
 @pytest.mark.parametrize("lean", [False, True])
@@ -44,6 +44,51 @@ def test_the_rival_reaches_the_same_losses_from_the_same_weights_and_noise(case,
         assert ours["d_loss"] == pytest.approx(theirs["d_loss"], rel=1e-3)
         assert ours["g_loss"] == pytest.approx(theirs["g_loss"], rel=1e-3)
     assert abs(ours["d_loss"] - 2 * np.log(2)) > 1e-3, "they have learned something"
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+def test_the_modern_rival_reaches_the_same_losses_from_the_same_weights_and_noise(stem, monkeypatch):
+    import ganforge_r3gan as r3gan
+
+    from ganforge.balance import r1, r2
+    from ganforge.engine.engine import Engine
+    from ganforge.engine.optimizing import adam
+    from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.types import Progress
+
+    options = r3gan.R3GANOptions(width=8, discriminator_width=8, widest=16, stem=stem)
+    models = r3gan.generator((32, 32, 3), 64, options), r3gan.discriminator((32, 32, 3), options)
+    networks = rival_r3gan.networks(32, 8, stem, 16)
+    random = np.random.default_rng(0)
+    for network, model in zip(networks, models):
+        # Both list their weights from the input on; the second convolutions do not stay at 0, where nothing shows.
+        assert len(list(network.parameters())) == len(model.trainable_variables)
+        for mine, variable in zip(network.parameters(), model.trainable_variables):
+            values = random.normal(0, 0.1, variable.shape).astype("float32")
+            variable.assign(values)
+            turned = {4: (3, 2, 0, 1), 3: (2, 0, 1), 2: (1, 0), 1: (0,)}[values.ndim]
+            mine.data.copy_(torch.from_numpy(np.ascontiguousarray(values.transpose(turned))))
+    loss = load_plugins().get("loss", "relativistic").value
+    lazily = [each(each.Options(gamma=1.0, every=4)) for each in (r1.R1, r2.R2)]
+    moved = [adam(1e-3, 0.0) for _ in models]
+    for one in moved:
+        one.beta_2 = 0.99
+    engine = Engine(
+        *models, loss, strategies=lazily, batch_size=8, latent_dim=64, learning_rate=1e-3, optimizers=tuple(moved)
+    )
+    loop = rival_r3gan.ModernRival(networks, 1e-3)
+    latents = [torch.from_numpy(random.standard_normal((8, 64), "float32")) for _ in range(6)]
+    ours_given, theirs_given = iter(latents), iter(latents)
+    engine.adapter.normal = lambda key, stream, shape, dtype: next(ours_given)
+    monkeypatch.setattr(torch, "randn", lambda *shape: next(theirs_given))
+    monkeypatch.setattr(rival_r3gan, "mirrored", lambda pictures: pictures.clone())
+    batch = random.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+
+    for step in engine.steps(Same(batch), lambda s: Progress(s, 6, 0, 1), 0, 6):
+        ours, theirs = step.read(), {name: float(value) for name, value in loop.step(batch).items()}
+        assert ours["d_loss"] == pytest.approx(theirs["d_loss"], rel=1e-3)
+        assert ours["g_loss"] == pytest.approx(theirs["g_loss"], rel=1e-3)
+    assert abs(ours["d_loss"] - np.log(2)) > 1e-3, "they have learned something"
 
 
 def ran(monkeypatch, path, benchmark, *words):

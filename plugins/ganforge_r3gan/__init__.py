@@ -9,7 +9,7 @@ which processors are slow at.
 """
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import initializers, layers
@@ -21,10 +21,12 @@ SLOPE = 0.2
 
 
 class R3GANOptions(Options):
-    width: int = Field(12, ge=1, description="generator's channels at the largest maps, doubled where they halve")
-    discriminator_width: int = Field(12, ge=1, description="the same of the discriminator")
-    stem: int = Field(1, ge=1, le=4, description="largest maps are so many times smaller than the picture: 1, 2 or 4")
-    widest: int = Field(96, ge=1, description="channels at most, at the smallest sizes")
+    width: int = Field(16, ge=1, description="generator's channels at the largest maps, doubled where they halve")
+    discriminator_width: int = Field(16, ge=1, description="the same of the discriminator")
+    stem: Literal[1, 2, 4] = Field(
+        2, description="so many times smaller than the picture are the largest maps, where its side divides"
+    )
+    widest: int = Field(128, ge=1, description="channels at most, at the smallest sizes")
     depth: int = Field(1, ge=1, le=8, description="residual blocks at each size")
     bottleneck: int = Field(
         0, ge=0, le=8, description="1x1, 3x3, 1x1 with so many times the channels inside, as in the paper; 0: two 3x3"
@@ -32,16 +34,17 @@ class R3GANOptions(Options):
     cardinality: int = Field(1, ge=1, description="groups of a block's 3x3 convolutions; the paper has many")
 
 
-def _sizes(side: int) -> list[int]:
-    """Return the sides of the maps, from the picture's own down to between 4 and 7."""
-    sizes = [side]
+def _sizes(side: int, options: R3GANOptions) -> tuple[int, list[int]]:
+    """Return how much smaller the largest maps are than the picture, and the maps' sides down to 4 or more."""
+    stem = math.gcd(side, options.stem) if side // options.stem >= 8 else 1
+    sizes = [side // stem]
     while sizes[-1] % 2 == 0 and sizes[-1] >= 8:
         sizes.append(sizes[-1] // 2)
-    if sizes[-1] > 7:
-        fitting = [n * 2**k for n in (4, 5, 6, 7) for k in range(1, 8)]
-        nearest = min(fitting, key=lambda fits: abs(fits - side))
-        raise UsageError(f"r3gan cannot end at {side} pixels; expected 4 to 7 times a power of 2, such as {nearest}")
-    return sizes
+    if sizes[-1] > 31:
+        raise UsageError(
+            f"r3gan cannot end at {side} pixels; expected a multiple of 8, such as {8 * round(side / 8)}"
+        )
+    return stem, sizes
 
 
 def _widths(sizes: list[int], width: int, options: R3GANOptions) -> list[int]:
@@ -90,7 +93,7 @@ def generator(image_shape, latent_dim, options):
 
 
 def _grow(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOptions) -> Any:
-    sizes = _sizes(image_shape[0] // options.stem)
+    stem, sizes = _sizes(image_shape[0], options)
     widths = _widths(sizes, options.width, options)
     start, width = sizes[-1], widths[-1]
     x = layers.Dense(width, use_bias=False, kernel_initializer=_scaled(1.0))(inputs)
@@ -103,11 +106,11 @@ def _grow(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOptions)
             x = layers.UpSampling2D(interpolation="bilinear")(_linear(x, width))
         for _ in range(options.depth):
             x = _block(x, len(sizes) * options.depth, options)
+    if stem > 1:
+        x = layers.UpSampling2D(stem, interpolation="bilinear")(x)
+    kernel = 1 if stem == 1 else 3
+    x = layers.Conv2D(image_shape[-1], kernel, padding="same", kernel_initializer=_scaled(1.0))(x)
     # The picture itself in float32 whatever the layers compute in: it has 256 levels, bfloat16 only 8 bits.
-    if options.stem > 1:
-        x = layers.UpSampling2D(options.stem, interpolation="bilinear")(x)
-        return layers.Conv2D(image_shape[-1], 3, padding="same", kernel_initializer=_scaled(1.0), dtype="float32")(x)
-    x = layers.Conv2D(image_shape[-1], 1, use_bias=False, kernel_initializer=_scaled(1.0))(x)
     return layers.Activation("linear", dtype="float32")(x)
 
 
@@ -122,10 +125,10 @@ def discriminator(image_shape, options):
 
 def _features(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOptions) -> Any:
     """(B, H, W, C) -> (B, D), D the widest number of channels."""
-    sizes = _sizes(image_shape[0] // options.stem)
+    stem, sizes = _sizes(image_shape[0], options)
     widths = _widths(sizes, options.discriminator_width, options)
-    k = 1 if options.stem == 1 else options.stem + 2
-    x = layers.Conv2D(widths[0], k, strides=options.stem, padding="same", kernel_initializer=_scaled(1.0))(inputs)
+    kernel = 1 if stem == 1 else stem + 2
+    x = layers.Conv2D(widths[0], kernel, strides=stem, padding="same", kernel_initializer=_scaled(1.0))(inputs)
     for n, width in enumerate(widths):
         if n:
             x = _linear(layers.AveragePooling2D(2)(x), width)

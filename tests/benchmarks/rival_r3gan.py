@@ -35,6 +35,17 @@ class Block(nn.Module):
         return x + self.second(functional.leaky_relu(self.first(x), 0.2))
 
 
+class Basis(nn.Module):
+    """A picture (start, start) for each channel, which the numbers given are multiplied by."""
+
+    def __init__(self, width: int, start: int, deviation: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(deviation * torch.randn(width, start, start))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.weight
+
+
 def linear(a: int, b: int) -> nn.Module:
     if a == b:
         return nn.Identity()
@@ -49,17 +60,18 @@ class Generator(nn.Module):
         top = widths[-1]
         self.dense, self.stem = nn.Linear(LATENT, top, bias=False), stem
         nn.init.normal_(self.dense.weight, 0.0, LATENT**-0.5)
-        self.basis = nn.Parameter(torch.randn(top, start, start))
+        self.basis = Basis(top, start, 1.0)
         body: list[nn.Module] = [Block(top, len(widths))]
         for a, b in zip(widths[:0:-1], widths[-2::-1]):
             body += [linear(a, b), nn.Upsample(scale_factor=2, mode="bilinear"), Block(b, len(widths))]
         self.body = nn.Sequential(*body)
         side = 3 if stem > 1 else 1
-        self.last = nn.Conv2d(widths[0], channels, side, 1, side // 2, bias=stem > 1)
+        self.last = nn.Conv2d(widths[0], channels, side, 1, side // 2)
         nn.init.normal_(self.last.weight, 0.0, (side * side * widths[0]) ** -0.5)
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        x = self.dense(z)[:, :, None, None] * self.basis
+        x = self.basis(self.dense(z)[:, :, None, None])
         x = self.body(x.contiguous(memory_format=torch.channels_last))
         if self.stem > 1:
             x = functional.interpolate(x, scale_factor=self.stem, mode="bilinear")
@@ -70,18 +82,19 @@ class Discriminator(nn.Module):
     def __init__(self, start: int, widths: list[int], stem: int, channels: int = 3) -> None:
         super().__init__()
         side = 1 if stem == 1 else stem + 2
-        self.first = nn.Conv2d(channels, widths[0], side, stem, (side - stem) // 2, bias=stem > 1)
+        self.first = nn.Conv2d(channels, widths[0], side, stem, (side - stem) // 2)
         nn.init.normal_(self.first.weight, 0.0, (side * side * channels) ** -0.5)
+        nn.init.zeros_(self.first.bias)
         body: list[nn.Module] = [Block(widths[0], len(widths))]
         for a, b in itertools.pairwise(widths):
             body += [nn.AvgPool2d(2), linear(a, b), Block(b, len(widths))]
         self.body = nn.Sequential(*body)
-        self.basis = nn.Parameter(torch.randn(widths[-1], start, start) / start)
+        self.basis = Basis(widths[-1], start, 1 / start)
         self.dense = nn.Linear(widths[-1], 1, bias=False)
         nn.init.normal_(self.dense.weight, 0.0, widths[-1] ** -0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.dense((self.body(self.first(x)) * self.basis).sum((2, 3)))
+        return self.dense(self.basis(self.body(self.first(x))).sum((2, 3)))
 
 
 def networks(size: int, width: int, stem: int, widest: int) -> tuple[Generator, Discriminator]:
