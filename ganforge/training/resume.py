@@ -91,8 +91,10 @@ def _with_its_networks(choices: Choices, run: Path, manifest: dict[str, Any]) ->
     Options that it has got since are at their defaults, which must leave the networks of before as they were.
     """
     recorded, choice = manifest.get("architecture"), choices.architecture
-    options = recorded.get("options") if isinstance(recorded, dict) else None
-    if not isinstance(options, dict) or recorded.get("name") != choice.name:
+    if not isinstance(recorded, dict) or recorded.get("name") != choice.name:
+        return choices
+    options = recorded.get("options")
+    if not isinstance(options, dict):
         return choices
     known = choice.value.options
     values = {name: value for name, value in options.items() if name in known.model_fields}

@@ -232,7 +232,7 @@ def _batch_norm(layer: Any, given: Shape, gives: Shape) -> Fast | None:
 
     def call(x: torch.Tensor, then: Fast = _identity) -> torch.Tensor:
         # Without a float32 weight, torch would keep a bfloat16 batch's statistics in bfloat16.
-        gamma = layer.gamma.value if layer.scale else torch.ones(given[-1], device=x.device)
+        gamma = layer.gamma.value if layer.scale else torch.ones(x.shape[-1], device=x.device)
         beta = layer.beta.value if layer.center else None
         turned = x.permute(0, 3, 1, 2) if rank == 4 else x
         y, mean, inverse = torch.native_batch_norm(turned, gamma, beta, None, None, True, 0.0, layer.epsilon)
