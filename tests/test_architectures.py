@@ -74,9 +74,10 @@ def test_fcgan_is_the_arithmetic_of_dense_layers():
     np.testing.assert_allclose(inferred(generator, latents), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_dcgan_has_the_layers_it_promises():
-    options = dcgan.DCGANOptions(width=4, discriminator_width=5)
-    up, norm = "Conv2DTranspose", "BatchNormalization"
+@pytest.mark.parametrize("upsample", ["resize", "transposed"])
+def test_dcgan_has_the_layers_it_promises(upsample):
+    options = dcgan.DCGANOptions(width=4, discriminator_width=5, upsample=upsample)
+    up, norm = {"resize": "Conv2D", "transposed": "Conv2DTranspose"}[upsample], "BatchNormalization"
     assert kinds(dcgan.generator((32, 32, 3), 10, options)) == [
         ("Dense", (4 * 4 * 16,), False),  # a bias before a normalisation is taken away again
         (norm, (4, 4, 16), None),
@@ -96,11 +97,54 @@ def test_dcgan_has_the_layers_it_promises():
     ]
 
 
-@pytest.mark.parametrize(("size", "depth"), [(8, 2), (12, 2), (16, 3), (30, 1), (64, 3)])
-def test_small_pictures_get_a_shallower_dcgan(size, depth):
-    model = dcgan.generator((size, size, 3), 4, dcgan.DCGANOptions(width=2))
-    assert sum(isinstance(layer, layers.Conv2DTranspose) for layer in model.layers) == depth
-    assert model.output_shape[1:] == (size, size, 3)
+def maps(model: keras.Model) -> list[tuple[int, int]]:
+    """The side and the channels of each map."""
+    kinds = layers.Reshape, layers.Conv2D, layers.Conv2DTranspose
+    return [(x.output.shape[1], x.output.shape[-1]) for x in model.layers if isinstance(x, kinds)]
+
+
+@pytest.mark.parametrize(
+    ("size", "grown", "judged"),
+    [
+        (8, [(2, 2), (4, 1)], [(4, 1), (2, 2)]),
+        (12, [(3, 2), (6, 1)], [(6, 1), (3, 2)]),
+        (16, [(2, 4), (4, 2), (8, 1)], [(8, 1), (4, 2), (2, 4)]),
+        (30, [(15, 1)], [(15, 1), (8, 2), (4, 4)]),
+        (64, [(8, 4), (16, 2), (32, 1)], [(32, 1), (16, 2), (8, 4)]),
+        (96, [(12, 4), (24, 2), (48, 1)], [(48, 1), (24, 2), (12, 4)]),
+        (128, [(8, 8), (16, 4), (32, 2), (64, 1)], [(64, 1), (32, 2), (16, 4), (8, 8)]),
+        (256, [(8, 8), (16, 8), (32, 4), (64, 2), (128, 1)], [(128, 1), (64, 2), (32, 4), (16, 8), (8, 8)]),
+    ],
+)
+def test_dcgan_is_as_deep_as_its_pictures_are_large(size, grown, judged):
+    options = dcgan.DCGANOptions(width=1, discriminator_width=1)
+    assert maps(dcgan.generator((size, size, 3), 4, options)) == [*grown, (size, 3)]
+    assert maps(dcgan.discriminator((size, size, 3), options)) == judged
+
+
+def test_a_depth_that_is_asked_for_is_of_transposed_convolutions():
+    for options in (dcgan.DCGANOptions(layers=5, width=1), dcgan._variant(5)(width=1)):
+        model = dcgan.generator((128, 128, 3), 4, options)
+        assert sum(isinstance(layer, layers.Conv2DTranspose) for layer in model.layers) == 5
+        assert maps(model) == [(4, 16), (8, 8), (16, 4), (32, 2), (64, 1), (128, 3)]
+    assert len(maps(dcgan.discriminator((128, 128, 3), dcgan.DCGANOptions(discriminator_layers=2)))) == 2
+
+
+def test_a_resize_is_a_transposed_convolution_of_a_spread_kernel():
+    """Each pixel of the larger kernel is the sum of the four of the smaller one around it."""
+    resized, transposed = (
+        dcgan.generator((8, 8, 3), 4, dcgan.DCGANOptions(layers=1, upsample=how)) for how in ("resize", "transposed")
+    )
+    fill(resized)
+    *rest, kernel, bias = resized.get_weights()
+    # Keras keeps (height, width, in, out), and of a transposed convolution (height, width, out, in), turned around.
+    small = torch.tensor(kernel[::-1, ::-1].copy()).permute(3, 2, 0, 1).flatten(0, 1)[:, None]
+    spread = torch.nn.functional.conv2d(small, torch.ones(1, 1, 2, 2), padding=1)
+    spread = spread.unflatten(0, (kernel.shape[3], kernel.shape[2]))[:, :, 0].permute(2, 3, 0, 1)
+    transposed.set_weights([*rest, spread.numpy() / 50, bias])
+    resized.set_weights([*rest, kernel / 50, bias])  # away from where tanh is flat
+    latents = RANDOM.standard_normal((3, 4)).astype("float32")
+    np.testing.assert_allclose(inferred(resized, latents), inferred(transposed, latents), rtol=1e-3, atol=1e-4)
 
 
 def test_a_class_adds_its_projection_to_the_verdict():

@@ -164,3 +164,15 @@ def test_changed_code_is_known_as_such(tmp_path):
     assert clean["dirty"] is False
     (tmp_path / "new.py").touch()
     assert record.code(tmp_path) == {**clean, "dirty": True}
+
+
+def test_a_checkerboard_is_a_spike_and_smooth_pictures_have_none():
+    from tests.benchmarks.checkerboard import spikes
+
+    noise = np.random.default_rng(0).normal(size=(50, 65, 65, 3))
+    smooth = noise[:, 1:, 1:] + 0.5 * (noise[:, :-1, 1:] + noise[:, 1:, :-1])
+    assert all(0.5 < ratio < 1.5 for ratio in spikes(smooth).values())
+    for period in (2, 4, 8):
+        wave = np.cos(2 * np.pi * np.arange(64) / period)
+        found = spikes(smooth + 0.5 * (wave[:, None] + wave)[None, :, :, None])
+        assert {other for other, ratio in found.items() if ratio > 3} == {period}

@@ -6,6 +6,7 @@ noise, dropout, flipped labels, extra updates.
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 from support import TESTS, timeless
 
-from ganforge import Run
+from ganforge import Run, train
 from ganforge.runs import read_metrics
 
 BEFORE = TESTS / "data" / "runs_of_0_1"
@@ -37,3 +38,20 @@ def test_a_run_of_0_1_is_resumed_as_it_was(name, tmp_path):
     for key, array in expected.items():
         # Another processor rounds otherwise; on one and the same machine they were equal to the bit.
         np.testing.assert_allclose(found[key], array, rtol=1e-4, atol=1e-6, err_msg=key)
+
+
+def test_a_run_keeps_the_networks_that_it_began_with(tmp_path):
+    """At 128 pixels dcgan was of three transposed convolutions in 0.1, whose ``layers`` was None; now it is not."""
+    tiny = {"data": "critters:count=4", "image_size": 128, "channels": 1, "batch_size": 2, "latent_dim": 2}
+    small = "dcgan:width=1,discriminator_width=1"
+    now = train(f"{small},layers=3,discriminator_layers=3", **tiny, epochs=1, runs_dir=str(tmp_path))
+    before = tmp_path / "run_2"
+    shutil.copytree(now.path, before)
+    manifest = json.loads((before / "run.json").read_text())
+    manifest["config"]["arch"] = small
+    options = manifest["architecture"]["options"]
+    manifest["architecture"]["options"] = options | {"layers": None, "discriminator_layers": None}
+    del manifest["architecture"]["options"]["upsample"]
+    (before / "run.json").write_text(json.dumps(manifest))
+    ends = [run.resume(epochs=2).path / "checkpoints/step_00000004/weights.safetensors" for run in (now, Run(before))]
+    np.testing.assert_equal(*map(by_place, ends))

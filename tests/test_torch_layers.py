@@ -80,6 +80,23 @@ MODELS = {
         (5, 4, 6),
         lambda x: chain(layers.UpSampling2D((2, 3), interpolation="bilinear"), conv(4), layers.UpSampling2D(2))(x),
     ),
+    "doubled": (
+        (6, 5, 4),
+        lambda x: chain(
+            *(
+                layers.UpSampling2D(),
+                layers.Conv2D(8, 3, padding="same", use_bias=False),
+                layers.BatchNormalization(),
+            ),
+            *(layers.ReLU(), layers.UpSampling2D(), layers.Conv2D(6, 3, padding="same"), layers.ReLU()),
+            *(layers.UpSampling2D(), layers.Conv2D(3, 3, padding="same", activation="tanh")),
+        )(x),
+    ),
+    "doubled, then cut": ((6, 6, 4), lambda x: chain(layers.UpSampling2D(), layers.ReLU(), layers.LeakyReLU(0.2))(x)),
+    "doubled for two": (
+        (6, 6, 4),
+        lambda x: layers.Add()([layers.Conv2D(4, 3, padding="same")(y := layers.UpSampling2D()(x)), y]),
+    ),
     "smaller": ((12, 8, 6), lambda x: layers.AveragePooling2D((3, 2), padding="same")(x)),
     "smaller, with a rest": ((7, 8, 6), lambda x: layers.AveragePooling2D(2, padding="same")(x)),
     "smaller, overlapping": ((8, 8, 6), lambda x: layers.AveragePooling2D(3, strides=2)(x)),

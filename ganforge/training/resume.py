@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
+from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, read_config
 from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
-from ganforge.training.resolve import WINNING, resolve
+from ganforge.training.resolve import WINNING, Choices, resolve
 from ganforge.training.setup import Decoded, Setup, load
 from ganforge.training.trainer import Start, Trainer
 
@@ -68,6 +70,7 @@ def resume(
             _require_something_left(run, manifest, saved, checkpoint.step, epochs)
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked)
+        choices = _with_its_networks(choices, run, manifest)
         images = load(choices, progress)
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
@@ -84,6 +87,26 @@ def resume(
     except BaseException:
         lock.release()
         raise
+
+
+def _with_its_networks(choices: Choices, run: Path, manifest: dict[str, Any]) -> Choices:
+    """Return the choices with the architecture's options as the run began with them, whatever its defaults are now.
+
+    Options that it has got since are at their defaults, which must leave the networks of before as they were.
+    """
+    recorded, choice = manifest.get("architecture"), choices.architecture
+    if not isinstance(recorded, dict) or recorded.get("name") != choice.name:
+        return choices
+    options = recorded.get("options")
+    if not isinstance(options, dict):
+        return choices
+    known = choice.value.options
+    values = {name: value for name, value in options.items() if name in known.model_fields}
+    try:
+        made = make_options(f"architecture '{choice.name}'", known, values)
+    except UsageError as error:
+        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None
+    return replace(choices, architecture=replace(choice, options=made))
 
 
 def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:

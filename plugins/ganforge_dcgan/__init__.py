@@ -1,5 +1,12 @@
 """DCGAN: convolutions both ways (Radford, Metz & Chintala 2016, "Unsupervised Representation Learning with Deep
-Convolutional Generative Adversarial Networks"), in variants of depth and width."""
+Convolutional Generative Adversarial Networks"), in variants of depth and width.
+
+Transposed convolutions draw checkerboards (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"): whatever
+the kernel, their even and odd pixels learn apart. Unless a depth is asked for, pixels are repeated and convolved in
+their place, which is a transposed convolution whose kernel is a smaller one spread over 2 x 2 pixels.
+"""
+
+from typing import Literal
 
 import keras
 from keras import initializers, layers
@@ -7,18 +14,25 @@ from pydantic import Field
 
 from ganforge import Architecture, Options, hookimpl, plan_upsampling
 
+START = 8  # pixels of the first map at least, where the depth is chosen
+MOST = 8  # times the width that maps then have at the most
+
 
 class DCGANOptions(Options):
+    # None is what GANForge 0.1 chose: 3, or fewer where the size asks for it. Its runs have it in their run.json.
     layers: int | None = Field(
-        None,
-        ge=1,
-        le=8,
-        description="transposed convolutions in the generator; 3, or fewer where the size asks for it",
+        0, ge=0, le=8, description="doublings in the generator; 0: 3, and more from 128 pixels on, fewer below 16"
     )
     width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latents")
     kernel: int = Field(4, ge=2, description="side of the kernels; a multiple of the stride, which is 2")
+    upsample: Literal["resize", "transposed"] | None = Field(
+        None,
+        description="how sides are doubled; by itself transposed convolutions where layers is given, else resize",
+    )
     batch_norm: bool = Field(True, description="batch normalisation in the generator")
-    discriminator_layers: int | None = Field(None, ge=1, le=8, description="strided convolutions; 3 unless given")
+    discriminator_layers: int | None = Field(
+        0, ge=0, le=8, description="strided convolutions; 0: 3, and more from 128 pixels on, fewer below 16"
+    )
     discriminator_width: int = Field(32, ge=1, description="channels of the discriminator's first convolution")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each of the discriminator's convolutions")
     slope: float = Field(0.2, ge=0, lt=1, description="slope of the discriminator's leaky ReLU below zero")
@@ -37,37 +51,36 @@ def _normalise(x, options):
     )(x)
 
 
-def _depth(image_size: int, wanted: int | None) -> int:
-    if wanted is not None:
-        return wanted
-    halvings = next(n for n in range(9) if image_size % 2 ** (n + 1) or image_size // 2 ** (n + 1) < 2)
-    return max(1, min(3, halvings))
+def _widths(width: int, size: int, wanted: int | None, possible: int) -> list[int]:
+    """Return the channels of each layer from the image's side on; ``possible``: layers that the size allows."""
+    if wanted:
+        return [width * 2**n for n in range(wanted)]
+    deepest = 3 if wanted is None else max(3, (size // START).bit_length() - 1)
+    return [width * min(MOST, 2**n) for n in range(max(1, min(deepest, possible)))]
 
 
 def generator(image_shape, latent_dim, options):
-    """(B, latent_dim) -> (B, H, W, C) in [-1, 1]: project, then double the side with every transposed convolution."""
+    """(B, latent_dim) -> (B, H, W, C) in [-1, 1]: project, then double the side with every convolution."""
     inputs = keras.Input((latent_dim,))
     return keras.Model(inputs, _grow(inputs, image_shape, options), name="generator")
 
 
 def _grow(inputs, image_shape, options):
     size, _, channels = image_shape
-    depth = _depth(size, options.layers)
-    plan = plan_upsampling(size, depth, options.kernel)
-    widths = [options.width * 2**n for n in reversed(range(depth))]
+    halvings = next(n for n in range(11) if size % 2 ** (n + 1) or size // 2 ** (n + 1) < 2)
+    widths = _widths(options.width, size, options.layers, halvings)[::-1]
+    plan = plan_upsampling(size, len(widths), options.kernel)
+    resize = options.upsample == "resize" or (options.upsample is None and options.layers == 0)
     x = layers.Dense(plan.start**2 * widths[0], use_bias=not options.batch_norm, kernel_initializer=_normal())(inputs)
     x = layers.Reshape((plan.start, plan.start, widths[0]))(x)
     for width in [*widths[1:], channels]:
         x = layers.ReLU()(_normalise(x, options))
         last = x.shape[1] * 2 == size
-        x = layers.Conv2DTranspose(
-            width,
-            plan.kernel,
-            strides=2,
-            padding="same",
-            use_bias=last or not options.batch_norm,
-            kernel_initializer=_normal(),
-        )(x)
+        how = {"padding": "same", "use_bias": last or not options.batch_norm, "kernel_initializer": _normal()}
+        if resize:
+            x = layers.Conv2D(width, plan.kernel - 1, **how)(layers.UpSampling2D()(x))
+        else:
+            x = layers.Conv2DTranspose(width, plan.kernel, strides=2, **how)(x)
     # The picture itself in float32 whatever the layers compute in: it has 256 levels, bfloat16 only 8 bits.
     return layers.Activation("tanh", dtype="float32")(x)
 
@@ -79,11 +92,10 @@ def discriminator(image_shape, options):
     could not be judged in one batch.
     """
     size = image_shape[0]
-    depth = options.discriminator_layers or max(1, min(3, size.bit_length() - 2))
     inputs = x = keras.Input(image_shape)
-    for n in range(depth):
+    for width in _widths(options.discriminator_width, size, options.discriminator_layers, size.bit_length() - 2):
         x = layers.Conv2D(
-            options.discriminator_width * 2**n,
+            width,
             options.kernel,
             strides=2,
             padding="same",
@@ -120,7 +132,7 @@ def conditional_discriminator(image_shape, options, classes):
 
 def _variant(depth: int) -> type[Options]:
     class Variant(DCGANOptions):
-        layers: int | None = Field(depth, ge=1, le=8, description=DCGANOptions.model_fields["layers"].description)
+        layers: int | None = Field(depth, ge=0, le=8, description=DCGANOptions.model_fields["layers"].description)
 
     return Variant
 

@@ -45,9 +45,13 @@ FAULTS = [
         "overwritten-while-it-is-needed",
         "condition",
         LAYERS,
-        "before is not None and uses[given] == 1",
-        "before is not None and uses[given] >= 1",
+        "uses[given] == 1 and _is_fresh",
+        "uses[given] >= 1 and _is_fresh",
         LOWERED,
+    ),
+    Fault("two-joined-that-a-third-needs", "condition", LAYERS, "== 1 and (joined", ">= 1 and (joined", LOWERED),
+    Fault(
+        "a-spread-kernel-turned", "order", FORMS, "permute(2, 3, 0, 1).flip((2, 3))", "permute(2, 3, 0, 1)", LOWERED
     ),
     Fault(
         "epsilon-times-the-correction",

@@ -50,19 +50,50 @@ def _transposed_convolution(layer: Any, given: Shape, gives: Shape) -> Fast | No
         return None
     dtype, activation, padding = _dtype(layer), activation_of(layer), ((k - s) // 2, (k2 - s2) // 2)
     kernel, bias = layer.kernel, layer.bias
-    narrow = (k, k2, s, s2) == (4, 4, 2, 2) and layer.filters <= 4
 
     def call(x: torch.Tensor, then: Fast = identity) -> torch.Tensor:
         weight = kernel.value.to(dtype).permute(3, 2, 0, 1)
-        x = x.to(dtype).permute(0, 3, 1, 2)
-        # torch 2.13's compiler writes beyond its memory in the phases' slices; compiled code has no use for them.
-        if narrow and x.device.type == "cpu" and not torch.compiler.is_compiling():
-            y = _by_phases(x, weight, _cast(bias, dtype))
-        else:
-            y = functional.conv_transpose2d(x, weight, _cast(bias, dtype), (s, s2), padding)
+        y = _transposed(x.to(dtype).permute(0, 3, 1, 2), weight, _cast(bias, dtype), (s, s2), padding)
         return activation(then(y).permute(0, 2, 3, 1))
 
     return call
+
+
+def doubled_convolution(up: Any, layer: Any) -> Fast | None:
+    """Return a 3x3 convolution of pixels repeated to 2x2 as one transposed convolution, or None where it is none.
+
+    Row 2p of the result reads input rows p - 1 and p with w_0 and w_1 + w_2, row 2p + 1 rows p and p + 1 with
+    w_0 + w_1 and w_2, and columns likewise: a transposed convolution of kernel 4 and stride 2 with (w_2, w_1 + w_2,
+    w_0 + w_1, w_0), which takes 4 products where the other takes 9.
+    """
+    nearest = (up.interpolation, tuple(up.size)) == ("nearest", (2, 2)) and up.compute_dtype == layer.compute_dtype
+    plain = layer.padding == "same" and layer.groups == 1 and tuple(layer.strides) == (1, 1)
+    if not nearest or not plain or tuple(layer.kernel_size) != (3, 3) or altered(up) or altered(layer):
+        return None
+    dtype, activation, kernel, bias = _dtype(layer), activation_of(layer), layer.kernel, layer.bias
+
+    def call(x: torch.Tensor, then: Fast = identity) -> torch.Tensor:
+        weight = kernel.value.permute(2, 3, 0, 1).flip((2, 3))
+        weight = functional.pad(weight, (0, 0, 1, 0)) + functional.pad(weight, (0, 0, 0, 1))
+        weight = functional.pad(weight, (1, 0, 0, 0)) + functional.pad(weight, (0, 1, 0, 0))
+        y = _transposed(x.to(dtype).permute(0, 3, 1, 2), weight.to(dtype), _cast(bias, dtype), (2, 2), (1, 1))
+        return activation(then(y).permute(0, 2, 3, 1))
+
+    return call
+
+
+def _transposed(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    strides: tuple[int, int],
+    padding: tuple[int, int],
+) -> torch.Tensor:
+    narrow = weight.shape[2:] == (4, 4) and strides == (2, 2) and weight.shape[1] <= 4
+    # torch 2.13's compiler writes beyond its memory in the phases' slices; compiled code has no use for them.
+    if narrow and x.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _by_phases(x, weight, bias)
+    return functional.conv_transpose2d(x, weight, bias, strides, padding)
 
 
 def _by_phases(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
