@@ -1,8 +1,9 @@
 """Write the tables of strategies, losses and optimizers in strategies.md: ``python docs/generate_matrix.py``.
 
 What is refused is found by asking for it; a row stands for a strategy whose step ``tests/test_numbers.py`` holds to
-NumPy's, and an optimizer for one that ``tests/test_recipes.py`` holds to its formulas. A test fails when a table is
-not what this script writes, or when a strategy, a loss or an optimizer is not in it.
+NumPy's (or whose change of pictures ``tests/test_augmenting.py`` does), and an optimizer for one that
+``tests/test_recipes.py`` holds to its formulas. A test fails when a table is not what this script writes, or when a
+strategy, a loss or an optimizer is not in it.
 """
 
 from __future__ import annotations
@@ -87,10 +88,10 @@ def optimizers() -> str:
 
 def table() -> str:
     """Return the table and its notes."""
-    from tests.exact.pairs import ASKED, LOSSES
+    from tests.exact.pairs import ASKED, AUGMENTING, LOSSES
     from tests.exact.small import REGISTRY
 
-    for kind, tested in (("strategy", set(ASKED) - {"none"}), ("loss", set(LOSSES))):
+    for kind, tested in (("strategy", {*ASKED, *AUGMENTING} - {"none"}), ("loss", set(LOSSES))):
         # What an architecture brings for itself is described there.
         found = {entry.name for entry in REGISTRY.of(kind) if entry.plugin in ("balance", "losses")}
         if undecided := found ^ tested:
@@ -100,7 +101,7 @@ def table() -> str:
         "| | " + " | ".join(f"{loss}, {step}" for loss in LOSSES for step in STEPS) + " |",
         "|---" * (1 + len(LOSSES) * len(STEPS)) + "|",
     ]
-    for name in ASKED:
+    for name in (*ASKED, *AUGMENTING):
         cells = []
         for loss in LOSSES:
             for step in STEPS:

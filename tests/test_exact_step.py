@@ -25,7 +25,8 @@ def far(errors: dict[str, float]) -> dict[str, float]:
         *(("bce", name) for name in ("r1", "unequal-lr", "generator-steps", "label-noise")),
         ("hinge", "label-noise"),
         *(("bce", name) for name in ("lr-decay", "lookahead")),
-        *(("relativistic", name) for name in ("label-noise", "input-noise", "r1", "r2", "lecam", "auto")),
+        *((loss, "mirror") for loss in ("least-squares", "wasserstein")),
+        *(("relativistic", name) for name in ("label-noise", "input-noise", "r1", "r2", "lecam", "auto", "mirror")),
     ],
     ids=lambda text: text,
 )

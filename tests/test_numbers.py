@@ -27,6 +27,7 @@ STRATEGIES = [
     "r2",
     "lecam",
     "lookahead",
+    "mirror",
 ]
 LOSSES = ["bce", "least-squares", "hinge", "wasserstein", "relativistic"]
 # Refused with one stage, and why.

@@ -110,14 +110,23 @@ class Settings:
     gamma_at_fakes: float = 0.0
     lecam: tuple[float, float] | None = None  # weight and decay
     lookahead: tuple[int, float] | None = None  # k and alpha
+    mirror: tuple[int, int, int] | None = None  # the pictures' shape: each is turned with probability 1/2
     penalty: float = 10.0
     rates: tuple[float, float] = (1.0, 1.0)
     generator_steps: int = 1
     ema: float = 0.0
 
 
+def turned(s: Settings, images: np.ndarray, chances: np.ndarray | None) -> np.ndarray:
+    """Turn the rows left to right whose chance is below 1/2; done twice, it is undone."""
+    if not s.mirror:
+        return images
+    other = images.reshape(-1, *s.mirror)[:, :, ::-1].reshape(images.shape)
+    return np.where(chances.reshape(-1, 1) < 0.5, other, images)
+
+
 NOISES = ("real", "fake", "again", "again_real", "penalty")
-Draws = dict[str, Any]  # NOISES: normal; flip_real, flip_fake, t: uniform
+Draws = dict[str, Any]  # NOISES: normal; flip_real, flip_fake, t, and turn_ with each of NOISES: uniform
 
 
 class Oracle:
@@ -136,7 +145,11 @@ class Oracle:
         """One step of the paper's algorithm; returns its metrics."""
         fakes, before = self.fakes(z), dict(self.d.values)
         noise = {name: s.sigma * draws.get(name, 0.0) for name in NOISES}
-        seen = {"real": x + noise["real"], "fake": fakes + noise["fake"]}
+        turn = {name: draws.get(f"turn_{name}") for name in NOISES}
+        seen = {
+            "real": turned(s, x, turn["real"]) + noise["real"],
+            "fake": turned(s, fakes, turn["fake"]) + noise["fake"],
+        }
         metrics, gradients = self._discriminate(s, seen, draws)
         for name, gamma, times, at in (
             ("r1", s.gamma, s.every, x + noise["penalty"]),
@@ -150,7 +163,7 @@ class Oracle:
         if s.lecam:
             metrics |= self._hold(s.lecam, before, seen, gradients)
         if s.loss == "wasserstein" and s.penalty:
-            between = x + draws["t"].reshape(-1, 1) * (fakes - x) + noise["penalty"]
+            between = turned(s, x + draws["t"].reshape(-1, 1) * (fakes - x), turn["penalty"]) + noise["penalty"]
             steep = slope(before, between)
             norm = np.linalg.norm(steep, axis=1)
             metrics["wasserstein/penalty"] = s.penalty * np.mean((norm - 1) ** 2)
@@ -161,15 +174,18 @@ class Oracle:
         for k in range(s.generator_steps):
             first = k == 0
             judged_by = before if s.one_stage and first else self.d.values
-            images = seen["fake"] if s.one_stage and first else self.fakes(z) + noise["again"]
+            where = "fake" if s.one_stage and first else "again"
+            images = seen["fake"] if where == "fake" else turned(s, self.fakes(z), turn["again"]) + noise["again"]
             if s.loss == "relativistic":
-                margin = judge(judged_by, images) - judge(judged_by, x + noise["again_real"])
+                margin = judge(judged_by, images) - judge(
+                    judged_by, turned(s, x, turn["again_real"]) + noise["again_real"]
+                )
                 values, slopes = softplus(-margin), -sigmoid(-margin)
             else:
                 values, slopes = wanted(s.loss, judge(judged_by, images))
             if first:
                 metrics["g_loss"] = values.mean()
-            at_fakes = slopes[:, None] * slope(judged_by, images) / len(x)
+            at_fakes = turned(s, slopes[:, None] * slope(judged_by, images) / len(x), turn[where])
             self.g.step({"W": z.T @ at_fakes, "c": at_fakes.sum(0)}, rate * s.rates[0])
             if first:
                 self._look_back(s.lookahead)
@@ -229,13 +245,14 @@ class Oracle:
 
 def roles(s: Settings) -> tuple[list[str], list[str]]:
     """Which independent draws a step needs: normal ones of a picture's shape, uniform ones a picture."""
-    noise = ["real", "fake"] + ([] if s.one_stage else ["again"]) if s.sigma else []
-    if s.sigma and s.loss == "relativistic":
-        noise.append("again_real")
-    if s.sigma and (s.gamma or s.gamma_at_fakes or s.loss == "wasserstein"):
-        noise.append("penalty")
+    through_the_door = ["real", "fake"] + ([] if s.one_stage else ["again"])
+    if s.loss == "relativistic":
+        through_the_door.append("again_real")
+    if s.gamma or s.gamma_at_fakes or s.loss == "wasserstein":
+        through_the_door.append("penalty")
     uniform = (["flip_real", "flip_fake"] if s.flip else []) + (["t"] if s.loss == "wasserstein" else [])
-    return noise, uniform
+    uniform += [f"turn_{name}" for name in through_the_door] if s.mirror else []
+    return through_the_door if s.sigma else [], uniform
 
 
 def assignments(s: Settings, normal: list[np.ndarray], uniform: list[np.ndarray]) -> list[Draws]:

@@ -41,11 +41,14 @@ ASKED = {
     "r2": ({"gamma": 0.7}, {"gamma_at_fakes": 0.7}),
     "lecam": ({"weight": 0.3, "decay": 0.9, "warmup": 0.1}, {"lecam": (0.3, 0.9)}),
     "lookahead": ({"k": 2, "alpha": 0.3}, {"lookahead": (2, 0.3)}),
+    "mirror": ({}, {"mirror": (3, 4, 2)}),
 }
 # What remembers is looked at in its second step: the first has nothing to go by.
 SECOND = ("lecam", "lookahead")
+# What changes pictures by many random numbers at once: held to its formulas in tests/test_augmenting.py instead.
+AUGMENTING = ("diffaugment", "ada")
 # Where a step takes long to compile, of what is new since 0.1 those pairs in which the two meet.
-LATER = ("lr-decay", "r2", "lecam", "lookahead")
+LATER = ("lr-decay", "r2", "lecam", "lookahead", "mirror")
 MEETING = ("none", "r1", "r2", "label-noise")
 CONFIG = ("fcgan", (8, 8, 3), 3, 8, 1, 0.01, {"hidden": (8,)}, {"discriminator_hidden": (8,)})
 
