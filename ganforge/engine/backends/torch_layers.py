@@ -224,14 +224,13 @@ def _by_phases(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None)
 
 def _batch_norm(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     rank = len(given)
-    if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or layer.renorm or layer.synchronized:
-        return None
-    if not layer.trainable:
+    plain = layer.trainable and not layer.renorm and not layer.synchronized
+    if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or not plain:
         return None
     dtype, keep = _dtype(layer), 1.0 - layer.momentum
 
     def call(x: torch.Tensor, then: Fast = _identity) -> torch.Tensor:
-        # Without a float32 weight, torch would keep a bfloat16 batch's statistics in bfloat16.
+        # A float32 weight: else torch would keep a bfloat16 batch's statistics in bfloat16.
         gamma = layer.gamma.value if layer.scale else torch.ones(x.shape[-1], device=x.device)
         beta = layer.beta.value if layer.center else None
         turned = x.permute(0, 3, 1, 2) if rank == 4 else x
