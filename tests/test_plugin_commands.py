@@ -124,8 +124,8 @@ def test_plugins_json_has_types_bounds_defaults_and_help(ganforge_cli):
     (entry,) = json.loads(out)["plugins"]
     layers = next(option for option in entry["options"] if option["name"] == "layers")
     assert code == 0
-    assert (layers["type"], layers["bounds"], layers["default"]) == ("int", "from 1 to 8", "None")
-    assert layers["help"].startswith("transposed convolutions")
+    assert (layers["type"], layers["bounds"], layers["default"]) == ("int", "from 0 to 8", "0")
+    assert layers["help"].startswith("doublings in the generator")
     assert entry["example"] == "ganforge train --arch dcgan:width=48"
     assert "Radford" in entry["text"]
 

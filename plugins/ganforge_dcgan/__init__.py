@@ -19,11 +19,11 @@ MOST = 8  # times the width that maps then have at the most
 
 
 class DCGANOptions(Options):
+    width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latents")
     # None is what GANForge 0.1 chose: 3, or fewer where the size asks for it. Its runs have it in their run.json.
     layers: int | None = Field(
         0, ge=0, le=8, description="doublings in the generator; 0: 3, and more from 128 pixels on, fewer below 16"
     )
-    width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latents")
     kernel: int = Field(4, ge=2, description="side of the kernels; a multiple of the stride, which is 2")
     upsample: Literal["resize", "transposed"] | None = Field(
         None,
