@@ -224,7 +224,12 @@ def _by_phases(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None)
 
 def _batch_norm(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     rank = len(given)
-    if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or layer.renorm or layer.synchronized:
+    if (
+        layer.axis not in (-1, rank - 1)
+        or rank not in (2, 4)
+        or getattr(layer, "renorm", False)
+        or layer.synchronized
+    ):
         return None
     if not layer.trainable:
         return None
