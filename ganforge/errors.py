@@ -11,10 +11,20 @@ from collections.abc import Iterable
 log = logging.getLogger("ganforge")
 
 
+# C0 and C1 but for line ends and tabs, and what is no character (half of a name that is not UTF-8).
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 class GANForgeError(Exception):
-    """Something failed; the message is one line a person can act on. The command line exits with 1."""
+    """Something failed; the message is one line a person can act on. The command line exits with 1.
+
+    Names in it may come from anywhere: a terminal obeys nothing of it.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(on_one_line(message))
 
 
 class UsageError(GANForgeError):
@@ -32,6 +42,11 @@ def closest(name: str, known: Iterable[str]) -> str:
 def on_one_line(text: str) -> str:
     """Return ``text`` as a terminal may show it: names of files may hold line ends, escapes and surrogates."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def clean(text: str) -> str:
+    """Return ``text`` with a mark for each character that a terminal would obey or cannot be given; lines stay."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def reason(error: BaseException, kind: bool = True) -> str:

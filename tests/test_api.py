@@ -29,7 +29,13 @@ def run_of(tmp_path, classes=()) -> Run:
     if classes:
         embedding.set_weights([np.outer(np.arange(len(classes)), [0, 0, 0.25])])
     path = create_run(
-        tmp_path, {"config": {"arch": "x", "latent_dim": 3}, "state": "finished", "data": {"classes": [*classes]}}
+        tmp_path,
+        {
+            "config": {"arch": "x", "latent_dim": 3},
+            "state": "finished",
+            "data": {"classes": [*classes]},
+            "image_shape": [*model.output_shape[1:]],
+        },
     )
     model.save(path / "generator.keras")
     return Run(path)

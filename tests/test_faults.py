@@ -446,7 +446,7 @@ def test_a_newer_or_damaged_run_is_one_line(ganforge_cli):
     good = run.manifest
     bad = [{**good, "format": 99}, {**good, "config": {**good["config"], "warp": 9}}, {**good, "strategies": "no"}]
     bad += [{**good, "config": {**good["config"], "epochs": "many"}}, {**good, "data": []}, {**good, "progress": 1}]
-    for manifest, words in zip(bad, ("newer version", "'warp'", "strategies", "--epochs many", "data", "progress")):
+    for manifest, words in zip(bad, ("newer version", "'warp'", "strategies", "config.epochs", "data", "progress")):
         (run.path / "run.json").write_text(json.dumps(manifest))
         code, _, err = ganforge_cli("resume", "run_1", "--epochs", 3)
         assert code == 1
@@ -584,3 +584,24 @@ def test_a_run_whose_random_numbers_were_drawn_otherwise_goes_on_and_says_so(gan
     assert (code, err.count("drew other random numbers")) == (0, 1)
     code, _, err = ganforge_cli("resume", "run_1", "--epochs", 3)
     assert (code, "random numbers" in err) == (0, False)
+
+
+# ------------------------------------------------------------------ what is drawn when a run is over
+
+
+@pytest.mark.parametrize("error", [ValueError("x1 must be greater"), MemoryError(), OSError(28, "No space left")])
+def test_what_is_drawn_of_a_run_cannot_change_how_it_ended(error, monkeypatch, ganforge_cli):
+    states = []
+
+    def draws(*_: object, **__: object) -> None:
+        states.append(json.loads(Path("runs/run_1/run.json").read_text())["state"])
+        raise error
+
+    with monkeypatch.context() as context:
+        context.setattr("ganforge.training.outputs.make_progression", draws)
+        code, _, err = ganforge_cli("train", *FLAGS, "--epochs", 1, "--quiet")
+    assert (code, states, Run("run_1").state) == (0, ["finished"], "finished")
+    assert "progression.gif of run_1 could not be drawn" in one_line(err)
+    assert Run("run_1").sample(1).shape == (1, 8, 8, 3)
+    assert ganforge_cli("resume", "run_1", "--quiet")[0] == 0  # draws it
+    assert Path("runs/run_1/progression.gif").is_file()

@@ -294,3 +294,15 @@ def test_a_drawing_gathers_small_layers_and_names_what_is_drawn(tmp_path, monkey
     rows = architecture_text(networks).splitlines()
     assert rows[-1] == "1,234 parameters"
     assert [row.split()[-1] for row in rows[4:9]] == ["500", "0", "1,000", "20", "0"]
+
+
+def test_an_animation_may_have_more_frames_than_its_bar_has_pixels(tmp_path):
+    frames = [np.full((12, 16, 3), 255 * (i % 2), np.uint8) for i in range(400)]
+    make_animation(frames, [""] * 400, tmp_path / "long.gif")
+    with Image.open(tmp_path / "long.gif") as animation:
+        bars = []
+        for i in (0, 15, 200, 399):
+            animation.seek(i)
+            row = np.asarray(animation.convert("RGB"), dtype=int)[12]
+            bars.append(int((np.abs(row - (92, 107, 192)).sum(-1) < 60).sum()))
+    assert bars == [round(16 * (i + 1) / 400) for i in (0, 15, 200, 399)]

@@ -101,7 +101,7 @@ def test_a_checkpoint_comes_back_to_the_bit(tmp_path):
 
 def test_the_newest_whole_checkpoint_is_used_and_damaged_ones_are_named(tmp_path):
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path, step, {"w": np.full(3, step, np.float32)}, {}, keep=2)
+        save_checkpoint(tmp_path, step, {"w": np.full(3, step, np.float32)}, {"signals": {}}, keep=2)
     folder = tmp_path / "checkpoints"
     assert sorted(p.name for p in folder.iterdir()) == ["step_00000002", "step_00000003"]
     (folder / ".tmp-1-4").mkdir()  # what a killed process leaves
@@ -113,7 +113,7 @@ def test_the_newest_whole_checkpoint_is_used_and_damaged_ones_are_named(tmp_path
     (folder / "step_00000002" / "state.json").write_text("{")
     with pytest.raises(GANForgeError, match="no checkpoint to go on from"):
         load_checkpoint(tmp_path)
-    save_checkpoint(tmp_path, 5, {"w": np.zeros(1, np.float32)}, {})
+    save_checkpoint(tmp_path, 5, {"w": np.zeros(1, np.float32)}, {"signals": {}})
     assert not (folder / ".tmp-1-4").exists()
 
 
@@ -130,14 +130,14 @@ def test_snapshots_are_listed_by_epoch(tmp_path):
 
 def test_checkpoints_after_the_step_that_training_returned_to_go(tmp_path):
     for step in range(1, 6):
-        save_checkpoint(tmp_path, step, {"w": np.zeros(1, np.float32)}, {}, keep=9)
+        save_checkpoint(tmp_path, step, {"w": np.zeros(1, np.float32)}, {"signals": {}}, keep=9)
     prune_checkpoints(tmp_path, 3, keep=2)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step_00000002", "step_00000003"]
 
 
 def test_weights_that_differ_by_one_bit_are_not_taken(tmp_path):
     for step in (1, 2):
-        save_checkpoint(tmp_path, step, {"w": np.full(3, step, np.float32)}, {})
+        save_checkpoint(tmp_path, step, {"w": np.full(3, step, np.float32)}, {"signals": {}})
     weights = tmp_path / "checkpoints" / "step_00000002" / "weights.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1

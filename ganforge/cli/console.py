@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from ganforge.errors import clean, on_one_line
 from ganforge.files import default_runs_dir
 
 if TYPE_CHECKING:
@@ -15,12 +18,26 @@ if TYPE_CHECKING:
 
 
 def console(stderr: bool = False) -> Console:
-    """Return a console; what is piped gets 100 columns and no colours."""
+    """Return a console; what is piped gets 100 columns and no colours.
+
+    Texts may come from anywhere: what a terminal would obey is shown as a character in their place.
+    """
     from rich.console import Console
+    from rich.segment import Segment
+
+    class Clean(Console):
+        def render(self, *args: Any, **how: Any) -> Iterator[Segment]:
+            for segment in super().render(*args, **how):
+                yield segment if segment.control else segment._replace(text=clean(segment.text))
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else 100
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Clean(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def warn(line: str) -> None:
+    """Say something on stderr, in one line that a terminal obeys nothing of."""
+    click.echo(f"ganforge: {on_one_line(line)}", err=True)
 
 
 def say_path(path: Path) -> str:

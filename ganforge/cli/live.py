@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from ganforge import hookimpl
-from ganforge.cli.console import console, duration, pairs, run_name, say_path
+from ganforge.cli.console import console, duration, pairs, run_name, say_path, warn
 from ganforge.cli.words import standing
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def follow(trainer: Trainer, quiet: bool) -> int:
         outcome = trainer.run(observers)
     except StoppedAtOnce as error:
         name = run_name(error.run, trainer.setup.settings.runs_dir)
-        click.echo(f"ganforge: stopped at once; go on from the last checkpoint: ganforge resume {name}", err=True)
+        warn(f"stopped at once; go on from the last checkpoint: ganforge resume {name}")
         return 130
     finally:
         if display:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.console import console, run_name
+from ganforge.cli.console import console, run_name, warn
 from ganforge.cli.live import decoding, follow
 from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
 
@@ -47,7 +47,7 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
         trainer = resume(path, progress=progress, **changes)
     setup, start_step = trainer.setup, trainer.start.step
     for warning in setup.choices.warnings:
-        click.echo(f"ganforge: {warning}", err=True)
+        warn(warning)
     if not quiet:
         epoch = start_step / setup.steps_per_epoch
         console().print(

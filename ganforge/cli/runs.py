@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ganforge.cli.console import console, short
+from ganforge.cli.console import console, short, warn
 from ganforge.cli.options import runs_dir_option
 
 EPILOG = """\b
@@ -34,8 +34,6 @@ def command(as_json: bool, runs_dir: str) -> None:
             rows.append({**_row(run.name, manifest), "state": run_state(run, manifest)})
         except GANForgeError as error:
             damaged.append(f"{run.name}: {error}")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            damaged.append(f"{run.name}: run.json is damaged: {error} is missing or wrong")
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows and not damaged:
@@ -43,7 +41,7 @@ def command(as_json: bool, runs_dir: str) -> None:
     else:
         _print(rows)
     for line in damaged:
-        click.echo(f"ganforge: {line}", err=True)
+        warn(line)
 
 
 def _row(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def _row(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": name,
         "arch": config["arch"],
-        "balance": list(config["balance"]),
+        "balance": list(config["balance"] or ()),
         "data": config["data"],
         "epoch": progress["epoch"],
         "epochs": progress["epochs"],
@@ -72,7 +70,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for row in rows:
-        state = f"[{STATES.get(row['state'], 'white')}]{row['state']}[/]"
+        state = f"[{STATES.get(row['state'], 'white')}]{escape(row['state'])}[/]"
         table.add_row(
             row["id"],
             escape(row["arch"]),

@@ -44,12 +44,9 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
         return
     manifest, metrics, snapshots = read_manifest(path), read_metrics(path), list_snapshots(path)
     out = console()
-    try:
-        made = manifest["created"][:16].replace("T", " ")
-        out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, made {escape(made)} UTC")
-        out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GANForgeError(f"{path / 'run.json'} is damaged: {error} is missing or wrong") from None
+    made = manifest["created"][:16].replace("T", " ")
+    out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, made {escape(made)} UTC")
+    out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
     if metrics:
         out.print("\n[bold]How it went[/]")
         out.print(_curves(metrics))
@@ -72,10 +69,12 @@ def _print_csv(lines: list[dict[str, Any]]) -> None:
     import csv
     import sys
 
+    from ganforge.errors import clean
+
     names = list(dict.fromkeys(name for line in lines for name in line))
-    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(map(clean, names))
+    writer.writerows([line.get(name) for name in names] for line in lines)
 
 
 def _story(m: dict[str, Any]) -> list[tuple[str, str]]:

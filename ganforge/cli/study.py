@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.console import console, short
+from ganforge.cli.console import console, short, warn
 from ganforge.cli.options import plugin_option, runs_dir_option
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def command(
     remember(files)
     said = runner.look_first()
     for line in said:
-        click.echo(f"ganforge: {line}", err=True)
+        warn(line)
     if dry_run:
         out.print(_table(runner))
         out.print(
@@ -82,7 +82,7 @@ def command(
         print_comparison(out, done)
     for row in runner.rows:
         if row.state == "failed" and f"{row.entry.name}: {row.error}" not in said:
-            click.echo(f"ganforge: {row.entry.name}: {row.error}", err=True)
+            warn(f"{row.entry.name}: {row.error}")
     out.print(f"Next: [bold]ganforge report {study.name}[/]")
     return 0 if finished else 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ganforge.cli.console import console, pairs, with_options
+from ganforge.cli.console import console, pairs, warn, with_options
 from ganforge.cli.live import decoding, follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
@@ -93,7 +93,9 @@ Examples:
     f"thousands of pictures. [alone: {ALONE}]",
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, torch, what is installed]")
-@click.option("--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6, or fewer]")
+@click.option(
+    "--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6; about 20 to 100 a run]"
+)
 @click.option(
     "--checkpoint-every",
     metavar="EPOCHS|Nsteps|Nmin",
@@ -140,7 +142,7 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     with decoding(quiet) as progress:
         setup = Setup.new(config, progress, plugins=plugins)
     for warning in setup.choices.warnings:
-        click.echo(f"ganforge: {warning}", err=True)
+        warn(warning)
     if not quiet or dry_run:
         filed_backend = "backend" in filed and "backend" not in given
         describe(out, setup, f"--config {config_file}" if filed_backend else "--backend")

@@ -63,7 +63,8 @@ class Evidence:
         """Return an option of an active strategy, 0 where it is not active."""
         for active in self.manifest.get("strategies", []):
             if active["name"] == strategy:
-                return float(active["options"].get(name) or 0.0)
+                value = active["options"].get(name)
+                return float(value) if isinstance(value, (int, float)) and abs(value) < 2**63 else 0.0
         return 0.0
 
 

@@ -252,6 +252,11 @@ class Engine:
                     f"the checkpoint does not fit these networks and optimizers: {name} {got}, expected "
                     f"{tuple(variable.shape)}"
                 )
+            if not _same_kind(str(array.dtype), keras.backend.standardize_dtype(variable.dtype)):
+                raise GANForgeError(
+                    f"the checkpoint does not fit these networks and optimizers: {name} is {array.dtype}, expected "
+                    f"{variable.dtype}"
+                )
             variable.assign(array)
         if anew:
             self.state.begin_anew()
@@ -289,6 +294,12 @@ def _ema(generator: keras.Model, ema: float | None, batches: Sequence[Any], batc
 
 def _arrays(model: keras.Model) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(v.value)) for v in model.trainable_variables]
+
+
+def _same_kind(one: str, other: str) -> bool:
+    """Say whether two types hold the same numbers; those of whole ones (a seed's) differ from backend to backend."""
+    whole = ("int", "uint")
+    return one == other or (one.startswith(whole) and other.startswith(whole))
 
 
 def _position(name: str) -> str:

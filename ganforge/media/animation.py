@@ -95,7 +95,8 @@ def _captioned(picture: Image.Image, text: str, done: float) -> Image.Image:
     result.paste(picture, (0, 0))
     draw = ImageDraw.Draw(result)
     draw.rectangle((0, picture.height, picture.width, picture.height + line - 1), fill=QUIET)
-    draw.rectangle((0, picture.height, round(picture.width * done) - 1, picture.height + line - 1), fill=ACCENT)
+    if long := round(picture.width * done):  # nothing yet of a long animation's first frames
+        draw.rectangle((0, picture.height, long - 1, picture.height + line - 1), fill=ACCENT)
     middle = picture.height + line + (height - line) / 2
     draw.text((picture.width / 2, middle), text, fill=INK, font=ImageFont.load_default(size), anchor="mm")
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from ganforge.diagnosis.evidence import gather
 from ganforge.diagnosis.rules import diagnose
 from ganforge.errors import GANForgeError, reason
-from ganforge.report.render import curves, render
+from ganforge.files import MIB, own, read_file
+from ganforge.report.render import curves, finite, render
 from ganforge.runs import list_snapshots, read_manifest, read_metrics, snapshot_path
 
 HOST = "127.0.0.1"
+PATIENCE, CLIENTS = 10, 32  # seconds; how many are answered at a time
+MOST_GRID = 512 * MIB
 
 
 def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
@@ -24,44 +28,79 @@ def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
     """
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE  # of a client that says nothing, or takes nothing
+
         def do_GET(self) -> None:
             # A page elsewhere that resolves its own name to this machine must not read a run.
             host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
             if host not in (HOST, "localhost"):
                 self._answer(403, "text/plain", b"only for this machine")
                 return
-            path = self.path.partition("?")[0]
-            try:
-                if path == "/":
-                    self._answer(200, "text/html; charset=utf-8", page(run).encode())
-                elif path == "/state.json":
-                    self._answer(200, "application/json", json.dumps(state(run)).encode())
-                elif match := re.fullmatch(r"/grid/([0-9]{1,9})\.png", path):
-                    self._answer(200, "image/png", snapshot_path(run, int(match[1])).read_bytes())
-                else:
-                    self._answer(404, "text/plain", b"there is nothing here")
-            except FileNotFoundError:
-                self._answer(404, "text/plain", b"there is no such grid")
-            except GANForgeError as error:
-                self._answer(503, "text/plain; charset=utf-8", str(error).encode())
+            self._answer(*answer(run, self.path.partition("?")[0]))
 
         def _answer(self, code: int, kind: str, body: bytes) -> None:
-            self.send_response(code)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
+            try:
+                self.send_response(code)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "no-store")
+                self.send_header("X-Content-Type-Options", "nosniff")
+                self.end_headers()
+                self.wfile.write(body)
+            except OSError:  # it has gone
+                self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing: a line for each request would be noise."""
 
     try:
-        return ThreadingHTTPServer((HOST, port), Handler)
+        return Server((HOST, port), Handler)
     except OSError as error:
         raise GANForgeError(
             f"port {port} cannot be used ({reason(error, kind=False)}); choose another with --port"
         ) from None
+
+
+class Server(ThreadingHTTPServer):
+    """A thread a client, ``CLIENTS`` at a time; the others wait for their turn."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._places = threading.BoundedSemaphore(CLIENTS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that has gone."""
+
+
+def answer(run: Path, path: str) -> tuple[int, str, bytes]:
+    """Return the code, kind and body for a path; whatever the run holds, there is an answer."""
+    try:
+        if path == "/":
+            return 200, "text/html; charset=utf-8", page(run).encode("utf-8", "replace")
+        if path == "/state.json":
+            return 200, "application/json", json.dumps(finite(state(run)), allow_nan=False).encode()
+        if match := re.fullmatch(r"/grid/([0-9]{1,9})\.png", path):
+            grid = own(run, "snapshots", snapshot_path(run, int(match[1])).name)
+            return 200, "image/png", read_file(grid, MOST_GRID, links=False)
+        return 404, "text/plain", b"there is nothing here"
+    except FileNotFoundError:
+        return 404, "text/plain", b"there is no such grid"
+    except GANForgeError as error:
+        return 503, "text/plain; charset=utf-8", str(error).encode()
+    except Exception as error:
+        return 503, "text/plain; charset=utf-8", reason(error, kind=not isinstance(error, OSError)).encode()
 
 
 def page(run: Path) -> str:

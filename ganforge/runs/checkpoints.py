@@ -16,6 +16,7 @@ import numpy as np
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import MIB, beside, own, read_file, sweep, sync, write_atomic, write_json
 from ganforge.memory import memory_left
+from ganforge.runs.typed import CheckpointAbout, wrong
 
 FORMAT = 1
 
@@ -119,15 +120,21 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
         raise GANForgeError("state.json is damaged")
     if about["format"] > FORMAT:
         raise _Refused(f"{path} was written by a newer version; upgrade ganforge")
-    step, state, scalars = about.get("step"), about.get("state"), about.get("scalars")
-    if step != _step(path) or not isinstance(state, dict) or not isinstance(scalars, list):
-        raise GANForgeError("state.json is damaged")
+    if why := wrong(CheckpointAbout, about):
+        raise GANForgeError(f"state.json is damaged: {why}")
+    if about["step"] != _step(path) or not about["state"]:
+        raise GANForgeError("state.json is damaged: its step is another, or its state is empty")
     if hashlib.sha256(content).hexdigest() != about.get("sha256"):
         raise GANForgeError("the weights are not those that were saved")
     arrays = load(content)
-    for name in scalars:
+    for name in about["scalars"]:
         arrays[name] = arrays[name].reshape(())
-    return Checkpoint(step, arrays, state, path, skipped)
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():  # none is ever saved so
+            raise GANForgeError(f"{name} holds what is no finite number")
+    if not arrays:
+        raise GANForgeError("it holds no weights")
+    return Checkpoint(about["step"], arrays, about["state"], path, skipped)
 
 
 def _step(path: Path) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ganforge.errors import GANForgeError
 from ganforge.files import MIB, read_json
+from ganforge.runs.typed import Evaluation, wrong
 
 NAME, FORMAT = "evaluation.json", 1
 
@@ -17,4 +18,5 @@ def read_evaluation(run: Path) -> dict[str, Any] | None:
         value = read_json(run / NAME, 16 * MIB, links=False)
     except GANForgeError:
         return None
-    return value if isinstance(value, dict) and value.get("format") == FORMAT else None
+    good = isinstance(value, dict) and value.get("format") == FORMAT and wrong(Evaluation, value) is None
+    return value if good else None

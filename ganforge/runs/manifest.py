@@ -8,35 +8,9 @@ from typing import Any
 
 from ganforge.errors import GANForgeError
 from ganforge.files import own, read_json, write_json
+from ganforge.runs.typed import Manifest, held
 
 FORMAT = 1
-# What readers count on, where it is there at all: a file may be damaged, or come from anywhere.
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "state": str,
-    "created": str,
-    "updated": str,
-    "seconds": (int, float),
-    "config": dict,
-    "architecture": dict,
-    "loss": dict,
-    "optimizer": dict,
-    "discriminator_optimizer": dict,
-    "given": list,
-    "strategies": list,
-    "plugins": list,
-    "draws": int,
-    "stages": list,
-    "data": dict,
-    "image_shape": list,
-    "steps_per_epoch": int,
-    "networks": dict,
-    "parameters": dict,
-    "progress": dict,
-    "metrics": dict,
-    "versions": dict,
-}
-_LISTS_OF_OBJECTS = ("strategies", "plugins", "stages")
 
 
 def write_manifest(run: Path, manifest: dict[str, Any]) -> None:
@@ -51,7 +25,10 @@ def update_manifest(run: Path, **changes: Any) -> None:
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
-    """Read ``run.json``. Raises ``GANForgeError`` when it is missing, damaged or from a newer version."""
+    """Read ``run.json``. Raises ``GANForgeError`` when it is missing, damaged or from a newer version.
+
+    And, of what is returned, wherever something is asked for that it does not hold.
+    """
     path = own(run, "run.json")
     if not path.is_file():
         raise GANForgeError(f"{run} is not a run directory; expected a run.json in it")
@@ -60,12 +37,6 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise GANForgeError(f"{path} is damaged: it has no config")
     if type(manifest.get("format")) is not int or manifest["format"] > FORMAT:
         raise GANForgeError(
-            f"{path} was written by a newer version (format {manifest.get('format')}); upgrade ganforge"
+            f"{path} was written by a newer version (format {manifest.get('format')!r:.40}); upgrade ganforge"
         )
-    for name, kind in _KINDS.items():
-        if name in manifest and (not isinstance(manifest[name], kind) or isinstance(manifest[name], bool)):
-            raise GANForgeError(f"{path} is damaged: its {name} is not what was written")
-    for name in _LISTS_OF_OBJECTS:
-        if not all(isinstance(item, dict) for item in manifest.get(name, [])):
-            raise GANForgeError(f"{path} is damaged: its {name} are not what was written")
-    return manifest
+    return held(path, Manifest, manifest)

@@ -59,6 +59,11 @@ def truncate_metrics(run: Path, last_step: int) -> list[int]:
     return damaged
 
 
+def _is_number(value: Any) -> bool:
+    kind = type(value)  # True is no number here
+    return value is None or kind is float or (kind is int and -(2**63) <= value < 2**63)
+
+
 def _parse(run: Path) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the good lines, and the numbers of those that are not."""
     try:
@@ -76,8 +81,8 @@ def _parse(run: Path) -> tuple[list[dict[str, Any]], list[int]]:
             value = json.loads(line)
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, dict) and type(value.get("step")) is int:
-            good.append(value)
+        if isinstance(value, dict) and type(value.get("step")) is int and all(map(_is_number, value.values())):
+            good.append({name: finite(number) for name, number in value.items()})
         elif number < len(lines):  # else it has no line end: killed while writing it
             damaged.append(number)
     return good, damaged

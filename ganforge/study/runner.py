@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -120,15 +121,16 @@ class StudyRunner:
     def _look(self, row: Row) -> None:
         """Find the run that an earlier go made for this entry, and whether anything is left to do."""
         known = self.known.get(row.entry.name)
-        if not known or known["settings"] != _comparable(row.entry):
+        if not known or known.get("settings") != _comparable(row.entry):
             return
         run = self.runs_dir / known["run"]
         try:
             manifest = read_manifest(run)
             progress, state = manifest["progress"], manifest["state"]
-        except (GANForgeError, KeyError):
+            row.step, row.steps = progress["step"], progress["steps"]
+        except GANForgeError:
             return
-        row.run, row.step, row.steps = run, progress["step"], progress["steps"]
+        row.run = run
         row.metrics = dict(manifest.get("metrics") or {})
         target = row.entry.stages[-1] if row.entry.stages else progress["epochs"]
         finished = state == "finished" and progress["epoch"] >= target
@@ -209,10 +211,17 @@ def study_runs(name: str, runs_dir: Path) -> list[tuple[str, Path]] | None:
 def _read_index(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
-    entries: dict[str, dict[str, Any]] | None = read_json(path).get("entries")
-    if not isinstance(entries, dict):
+    index = read_json(path)
+    entries = index.get("entries") if isinstance(index, dict) else None
+    if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
         raise GANForgeError(f"{path} is damaged; move it away, and the study starts anew")
     return entries
+
+
+def _is_entry(about: Any) -> bool:
+    """Say whether something in an index names a run beside it: a path would lead to anybody's."""
+    run = about.get("run") if isinstance(about, dict) else None
+    return isinstance(run, str) and re.fullmatch(r"run_[0-9]{1,18}", run) is not None
 
 
 def _comparable(entry: Entry) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Summary:
 
     @property
     def balance(self) -> str:
-        return " + ".join(text for text in self.manifest["config"]["balance"] if text != "none") or "none"
+        return " + ".join(text for text in self.manifest["config"]["balance"] or () if text != "none") or "none"
 
     @property
     def label(self) -> str:
@@ -150,10 +150,7 @@ def _study_name(path: Path) -> str:
 def summarise(name: str, run: Path) -> Summary:
     """Read everything about a run. Raises ``GANForgeError`` when ``run.json`` is missing or damaged."""
     manifest, lines = read_manifest(run), read_metrics(run)
-    try:
-        return Summary(name, run, manifest, lines, read_evaluation(run), balance(lines), cost(manifest))
-    except (KeyError, TypeError) as error:
-        raise GANForgeError(f"{run / 'run.json'} is damaged: {error} is missing or wrong") from None
+    return Summary(name, run, manifest, lines, read_evaluation(run), balance(lines), cost(manifest))
 
 
 def columns_of(summaries: Sequence[Summary]) -> list[Column]:

@@ -163,7 +163,8 @@ class Loop:
         at, run = self.step, self.recorder.directory
         self.step = self.saved_step = return_to_checkpoint(self.engine, run)
         if not may_roll_back(self.settings.on_nan, self.stages, self.step):
-            self.recorder.write_outputs()
+            self.recorder.write_generator()
+            self.recorder.draw_products()
             raise lost(error, at, self.step, run, self.settings.on_nan) from error
         self.stages = record.with_rollback(self.setup, self.stages, self.step, f"{error.what} at step {at}")
         scale_learning_rate(self.setup, self.stages)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.backend import quietly
+from ganforge.errors import log, reason
 from ganforge.files import replacing, write_atomic
 from ganforge.runs import read_metrics
 from ganforge.runs.progression import make_progression
@@ -28,12 +29,29 @@ def write_architecture(setup: Setup, run: Path) -> None:
         draw_architecture(setup.networks, drawing, title=f"{setup.choices.architecture.name} · {size}")
 
 
-def write_outputs(setup: Setup, run: Path) -> Path:
-    """Write ``FINAL_FILES`` of networks, metrics and snapshots as they are; return the animation's path."""
+def write_generator(setup: Setup, run: Path) -> None:
+    """Write ``generator.keras`` of the networks as they are."""
     with setup.engine.showing():
         save_generator(setup.engine.generator, run / "generator.keras")
-    draw_curves(setup, run)
-    return make_progression(run)
+
+
+def draw_products(setup: Setup, run: Path) -> Path | None:
+    """Draw ``losses.png`` and ``progression.gif``; return the animation's path, or None.
+
+    They are drawn of what is saved, once a run is over, and can be drawn again: what goes wrong is said, and changes
+    nothing of how the run ended.
+    """
+    animation = None
+    for name, draw in (
+        ("losses.png", lambda: draw_curves(setup, run)),
+        ("progression.gif", lambda: make_progression(run)),
+    ):
+        try:
+            animation = draw()
+        except Exception as error:
+            log.warning("%s of %s could not be drawn: %s", name, run.name, reason(error))
+            animation = None
+    return animation
 
 
 def draw_curves(setup: Setup, run: Path) -> None:

@@ -24,7 +24,7 @@ from ganforge.runs import (
     truncate_metrics,
     update_manifest,
 )
-from ganforge.training.outputs import write_architecture, write_outputs
+from ganforge.training.outputs import draw_products, write_architecture, write_generator
 from ganforge.training.record import Stages, manifest
 from ganforge.training.setup import Setup
 
@@ -109,9 +109,13 @@ class Recorder:
         sync_metrics(self.directory)
         save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
 
-    def write_outputs(self) -> Path:
-        """Write the generator, the curves and the animation; return the animation's path."""
-        return write_outputs(self.setup, self.directory)
+    def write_generator(self) -> None:
+        """Write the generator: without it a run is not finished."""
+        write_generator(self.setup, self.directory)
+
+    def draw_products(self) -> Path | None:
+        """Draw the curves and the animation; return the animation's path, None where it could not be drawn."""
+        return draw_products(self.setup, self.directory)
 
     def release(self) -> None:
         """Let others train the run."""

@@ -185,7 +185,8 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
     """Fill in what was left open: by the architecture, then the data source, then in general."""
     config = choices.config
     epochs = config.epochs or -(-TYPICAL_STEPS // steps_per_epoch)
-    snapshot_every = config.snapshot_every or min(6, max(1, epochs // 20))
+    # About twenty grids of a short run, and of a long one of short epochs (a tiny set) no more than a hundred.
+    snapshot_every = config.snapshot_every or max(min(6, max(1, epochs // 20)), -(-epochs // 100))
     defaults = {
         "arch": choices.architecture.name,
         "latent_dim": LATENT_DIM,

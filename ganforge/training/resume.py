@@ -126,7 +126,9 @@ def _take_back(setup: Setup, checkpoint: Checkpoint, anew: bool) -> None:
     """Put the state back; ``anew``: what the strategies keep on the device begins again, as they were given anew."""
     try:
         setup.engine.set_state(checkpoint.arrays, checkpoint.state, anew)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (MemoryError, GANForgeError):
+        raise
+    except Exception as error:  # a strategy may take anything from what it remembered
         raise GANForgeError(f"{checkpoint.path} cannot be taken back: {reason(error)}") from error
 
 
@@ -145,6 +147,11 @@ def _require_something_left(
     per_epoch = manifest.get("steps_per_epoch")
     if not isinstance(per_epoch, int) or per_epoch < 1 or saved.epochs is None:
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch, or no epochs")
+    if step > saved.epochs * per_epoch:
+        raise GANForgeError(
+            f"{run / 'checkpoints'} is damaged: it has a checkpoint of step {step:,}, and {run.name} has only "
+            f"{saved.epochs * per_epoch:,} steps"
+        )
     done, into = divmod(step, per_epoch)
     wanted = saved.epochs if epochs is None else epochs
     if step < wanted * per_epoch:

@@ -77,8 +77,9 @@ class Trainer:
                 if start.recorder:
                     recorder.take_up(stages, start.step, start.seconds)
                 state = loop.run()
-                animation = recorder.write_outputs()
+                recorder.write_generator()
                 loop.end(state)
+                animation = recorder.draw_products()
         except KeyboardInterrupt as error:
             loop.give_up("stopped")
             raise StoppedAtOnce(recorder.directory) from error

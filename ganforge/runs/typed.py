@@ -1,0 +1,262 @@
+"""What the files of a run hold, as types: they may be damaged, or come from anywhere, and are looked at once, here.
+
+What is missing is no damage until somebody asks for it (``Held``): older versions wrote less.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from ganforge.errors import GANForgeError, on_one_line
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[FiniteFloat, Field(ge=-1e300, le=1e300)]
+Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e12)]
+Texts = list[str]
+Shape = Annotated[list[Annotated[int, Field(ge=1, le=2**20)]], Field(min_length=1, max_length=3)]
+
+
+class Typed(BaseModel):
+    """Values are of these types, not only like them; names that nobody here reads may hold anything."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class Config(Typed):
+    """The settings that are read before ``TrainConfig`` looks at them all."""
+
+    arch: str = ""
+    balance: Texts = []
+    loss: str = ""
+    optimizer: str | None = None
+    discriminator_optimizer: str | None = None
+    data: str = ""
+    image_size: Count | None = None
+    channels: Count | None = None
+    limit: Count | None = None
+    epochs: Count = 0
+    batch_size: Count = 0
+    latent_dim: Count = 0
+    learning_rate: Number = 0.0
+    beta_1: Number = 0.0
+    seed: Count = 0
+    precision: str = ""
+    ema: Number | str | None = None
+    backend: str | None = None
+    plugins: Texts | None = None
+    runs_dir: str = ""
+
+
+class Chosen(Typed):
+    """Something a plugin registered, with its options."""
+
+    name: str
+    package: str = ""
+    version: str = ""
+    options: dict[str, Any]
+    learning_rate: Number = 0.0
+
+
+class Stage(Typed):
+    """From a step on, a run was trained in one way."""
+
+    step: Count
+    reason: str = ""
+    balance: Texts = []
+    learning_rate_scale: Number = 1.0
+
+
+class PluginRecord(Typed):
+    """A plugin file."""
+
+    file: str
+    sha256: str
+
+
+class Layer(Typed):
+    """A layer of a network."""
+
+    name: str
+    kind: str
+    output_shape: list[Count | None]
+    parameters: Count
+    detail: str
+
+
+class Networks(Typed):
+    """Both networks' layers."""
+
+    generator: list[Layer]
+    discriminator: list[Layer]
+
+
+class Parameters(Typed):
+    """How many numbers each network holds."""
+
+    generator: Count
+    discriminator: Count
+
+
+class Spread(Typed):
+    """How different pictures are."""
+
+    mean: Number
+    nearest: Number
+
+
+class Data(Typed):
+    """What a run is trained on."""
+
+    description: str = ""
+    fingerprint: str = ""
+    path: str | None = None
+    count: Count = 0
+    classes: Texts = []
+    skipped: list[Texts] = []
+    spread: Spread | None = None
+
+
+class Progress(Typed):
+    """How far a run is."""
+
+    step: Count
+    steps: Count
+    epoch: Count
+    epochs: Count
+
+
+class Process(Typed):
+    """Who trains it."""
+
+    pid: Count = 0
+    host: str = ""
+
+
+class Manifest(Typed):
+    """``run.json``."""
+
+    id: str = ""
+    state: Literal["running", "finished", "stopped", "failed"] = "running"
+    created: str = ""
+    updated: str = ""
+    seconds: Seconds = 0.0
+    config: Config
+    architecture: Chosen = Chosen.model_construct()
+    loss: Chosen = Chosen.model_construct()
+    optimizer: Chosen = Chosen.model_construct()
+    discriminator_optimizer: Chosen = Chosen.model_construct()
+    given: Texts = []
+    strategies: list[Chosen] = []
+    plugins: list[PluginRecord] = []
+    draws: Count = 0
+    process: Process = Process.model_construct()
+    stages: list[Stage] = []
+    data: Data = Data.model_construct()
+    image_shape: Shape = [1]
+    steps_per_epoch: Annotated[Count, Field(ge=1)] = 1
+    networks: Networks = Networks.model_construct()
+    parameters: Parameters = Parameters.model_construct()
+    progress: Progress = Progress.model_construct()
+    metrics: dict[str, Number | None] = {}
+    versions: dict[str, str] = {}
+    peak_memory: Count = 0
+
+
+class State(Typed):
+    """What a checkpoint holds beside arrays."""
+
+    signals: dict[str, Number | None] = {}
+    strategies: dict[str, dict[str, Any]] = {}
+    kept: dict[str, Number] = {}
+    seconds: Seconds = 0.0
+
+
+class CheckpointAbout(Typed):
+    """``state.json`` of a checkpoint."""
+
+    step: Count
+    sha256: str
+    scalars: Texts
+    state: State
+
+
+class Distances(Typed):
+    """A distance between pictures and training pictures."""
+
+    mean: Number = 0.0
+    floor: Number | None = None
+
+
+class Kernel(Typed):
+    """The kernel distance."""
+
+    value: Number
+    floor: Number | None = None
+    features: str
+
+
+class Copies(Typed):
+    """How many pictures repeat training pictures."""
+
+    share: Number
+    real_share: Number
+
+
+class Evaluation(Typed):
+    """``evaluation.json``, as far as anybody reads it who did not write it."""
+
+    step: Count
+    samples: Count
+    real: Count
+    swd: Distances = Distances.model_construct()
+    tone: Distances = Distances.model_construct()
+    kid: Kernel = Kernel.model_construct()
+    memorising: Copies = Copies.model_construct()
+    failed: dict[str, str] = {}
+
+
+class Held(dict[str, Any]):
+    """An object of a file: what is asked for and not there is said in one line."""
+
+    def __init__(self, values: dict[str, Any], where: str) -> None:
+        super().__init__({name: _held(value, where, name) for name, value in values.items()})
+        self.where = where
+
+    def __missing__(self, name: str) -> Any:
+        raise GANForgeError(f"{self.where} is damaged: it has no {on_one_line(str(name))}")
+
+    def __reduce__(self) -> Any:
+        return Held, (dict(self), self.where)
+
+
+def _held(value: Any, where: str, name: str) -> Any:
+    if isinstance(value, dict):
+        return Held(value, where)
+    return [_held(one, where, name) for one in value] if isinstance(value, list) else value
+
+
+def wrong(kind: type[Typed], values: Any) -> str | None:
+    """Return the place of the first value that is not of its type, and what was expected; None where all are."""
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "content"
+        return on_one_line(f"its {place} is not what was written: {first['msg'].lower()}")
+    except (OverflowError, ValueError, RecursionError) as error:
+        return on_one_line(f"its content is not what was written: {error}")
+    return None
+
+
+def held(path: Path, kind: type[Typed], values: Any) -> Held:
+    """Return the object that a file holds, once its values are of their types.
+
+    Raises:
+        GANForgeError: one is not; or, later, when something is asked for that is not there.
+    """
+    if why := wrong(kind, values):
+        raise GANForgeError(f"{path} is damaged: {why}")
+    return Held(values, str(path))
