@@ -477,3 +477,32 @@ def test_an_index_of_a_study_names_runs_beside_it_alone(run, ganforge_cli, tmp_p
             code, _, err = ganforge_cli(*words.split())
             assert code == 1
             assert "all.study.json is damaged" in one_line(err)
+
+
+def test_no_terminal_obeys_a_text_of_a_run(run, ganforge_cli):
+    """Every text of run.json at once, in every command that prints some."""
+    whole = json.loads((run / "run.json").read_text())
+    texts = [place for place in places(whole) if place[0] != "state"]
+    evil = whole
+    for place in texts:
+        value = evil
+        for name in place:
+            value = value[name]
+        if isinstance(value, str) and place[-1] not in ("ema", "fingerprint"):
+            evil = replaced(evil, place, f"{value}\x1b]0;owned\x07\x9b2J\u202e")
+    (run / "run.json").write_text(json.dumps(evil))
+    line = {**json.loads((run / "metrics.jsonl").read_text().splitlines()[-1]), "strategy/\x1b[2J": 1.0}
+    (run / "metrics.jsonl").write_text(json.dumps(line) + "\n")
+    said = ""
+    for words in (
+        "runs",
+        "show run_1",
+        "show run_1 --csv",
+        "diagnose run_1",
+        "compare run_1",
+        "resume run_1 --epochs 3",
+    ):
+        _, out, err = ganforge_cli(*words.split())
+        said += out + err
+    assert "owned" in said
+    assert not set("\x1b\x07\x9b\u202e") & set(said)
