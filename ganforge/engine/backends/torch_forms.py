@@ -122,7 +122,8 @@ def _by_phases(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None)
 
 def _batch_norm(layer: Any, given: Shape, gives: Shape) -> Fast | None:
     rank = len(given)
-    if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or layer.renorm or layer.synchronized:
+    odd = getattr(layer, "renorm", False) or layer.synchronized  # older Keras has no renorm
+    if layer.axis not in (-1, rank - 1) or rank not in (2, 4) or odd:
         return None
     if not layer.trainable:
         return None
