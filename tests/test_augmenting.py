@@ -164,9 +164,10 @@ def test_colours_are_changed_by_the_papers_matrices(channels):
 def steered(signs, **options):
     strategy = ada.ADA(ada.ADA.Options(**options))
     state = {name: ops.convert_to_tensor(value) for name, value in strategy.initial_state(batch_size=64).items()}
-    path = []
+    controls, path = strategy.plan_step(), []
     for sign in signs:
-        answer = strategy.update_state(state, {} if sign is None else {"d_real_sign": ops.convert_to_tensor(sign)})
+        metrics = {} if sign is None else {"d_real_sign": ops.convert_to_tensor(sign)}
+        answer = strategy.update_state(state, controls, metrics)
         state = answer[0] if isinstance(answer, tuple) else answer
         path.append(float(state["p"]))
     return path

@@ -47,12 +47,16 @@ class ADA(Strategy):
         colour: bool = Field(True, description="brightness, contrast, hue and saturation")
 
     def initial_state(self, batch_size: int) -> dict[str, float]:
-        move = batch_size * INTERVAL / (1000.0 * self.options.kimg)
-        return {"p": self.options.start, "signs": 0.0, "read": 0.0, "move": move}
+        return {"p": self.options.start, "signs": 0.0, "read": 0.0, "batch": float(batch_size)}
 
     @hookimpl
     def configure_run(self, config: Any) -> None:
         need_pictures(self.name, config)
+
+    @hookimpl
+    def plan_step(self) -> dict[str, float]:
+        o = self.options
+        return {"target": o.target, "most": o.most, "pace": INTERVAL / (1000.0 * o.kimg)}
 
     @hookimpl
     def discriminator_images(self, images: Any, random: Random, state: Any) -> Any:
@@ -61,14 +65,14 @@ class ADA(Strategy):
         return colour(images, random, state["p"]) if self.options.colour else images
 
     @hookimpl
-    def update_state(self, state: Any, metrics: Any) -> Any:
+    def update_state(self, state: Any, controls: Any, metrics: Any) -> Any:
         if "d_real_sign" not in metrics:  # the discriminator made no update in this step
             return state
         signs, read = state["signs"] + metrics["d_real_sign"], state["read"] + 1.0
         due = ops.cast(read >= INTERVAL, "float32")
-        moved = state["p"] + due * state["move"] * ops.sign(signs / read - self.options.target)
-        p = ops.clip(moved, 0.0, self.options.most)
-        state = {"p": p, "signs": signs * (1.0 - due), "read": read * (1.0 - due), "move": state["move"]}
+        moved = state["p"] + due * controls["pace"] * state["batch"] * ops.sign(signs / read - controls["target"])
+        p = ops.minimum(ops.maximum(moved, 0.0), controls["most"])
+        state = {**state, "p": p, "signs": signs * (1.0 - due), "read": read * (1.0 - due)}
         return state, {"p": p}
 
 

@@ -22,13 +22,14 @@ from ganforge.files import require_file
 from tests.benchmarks.record import record
 
 SAMPLES, HELD = 2500, 0.95
-COMMON: dict[str, Any] = {"arch": "mlp", "ema": 0.999}
+# Smooth units and depth: what lies between two modes is how quickly the generator passes from one to the other.
+COMMON: dict[str, Any] = {"arch": "mlp:layers=5,activation=silu", "ema": 0.999}
 RECIPES: dict[str, dict[str, Any]] = {
     "bce": {"loss": "bce", "learning_rate": 0.001},
     # A strong penalty keeps the modes while they are found, a weak one lets D see how narrow they are.
     "relativistic": {
         "loss": "relativistic",
-        "balance": ["r1:gamma=0.01,end=0.0002", "r2:gamma=0.01,end=0.0002", "lr-decay:hold=0.6"],
+        "balance": ["r1:gamma=0.1,end=0.005", "r2:gamma=0.1,end=0.005", "lr-decay:hold=0.6"],
         "learning_rate": 0.004,
         "optimizer": "adam:beta_2=0.9",  # with 0.999 modes found late are lost again
     },
