@@ -29,7 +29,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     # A strong penalty keeps the modes while they are found, a weak one lets D see how narrow they are.
     "relativistic": {
         "loss": "relativistic",
-        "balance": ["r1:gamma=0.1,end=0.005", "r2:gamma=0.1,end=0.005", "lr-decay:hold=0.6"],
+        "balance": ["r1:gamma=0.1,end=0.01", "r2:gamma=0.1,end=0.01", "lr-decay:hold=0.6"],
         "learning_rate": 0.004,
         "optimizer": "adam:beta_2=0.9",  # with 0.999 modes found late are lost again
     },
@@ -84,7 +84,7 @@ def known(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=16_000)
+    parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--kind", choices=("grid", "ring"), default="grid")
     parser.add_argument("--recipe", action="append", choices=tuple(RECIPES))
     parser.add_argument("--threads", type=int, default=1, help="of the backend")
