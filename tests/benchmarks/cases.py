@@ -22,7 +22,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        return f"{self.arch} {self.size}×{self.size}" + (f", width {self.width}" if self.arch == "dcgan" else "")
+        return f"{self.arch} {self.size}×{self.size}" + ("" if self.arch == "fcgan" else f", width {self.width}")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ CASES = [
     Case("dcgan", 32, 64),
     Case("fcgan", 64),
     Case("fcgan", 32),
+    Case("r3gan", 64, 16),
 ]
 CONTENDERS = [
     Contender("hand-written", rival=True),
@@ -75,34 +76,47 @@ def make_engine(case: Case, contender: Contender) -> Any:
 
     registry = load_plugins()
     architecture = registry.get("architecture", case.arch).value
-    widths = {"layers": 3, "width": case.width, "discriminator_width": case.width}
-    values = widths if case.arch == "dcgan" else {"dropout": 0.0}
+    modern = case.arch == "r3gan"  # a recipe: its loss, balance and average come with it
+    widths = {"width": case.width, "discriminator_width": case.width}
+    values = {"r3gan": widths, "dcgan": {"layers": 3, **widths}, "fcgan": {"dropout": 0.0}}[case.arch]
     options = make_options(case.arch, architecture.options, values)
     shape = (case.size, case.size, 3)
-    networks = build_networks(architecture, shape, 100, options, options, 0, contender.precision)
+    latent_dim = architecture.defaults["latent_dim"]
+    networks = build_networks(architecture, shape, latent_dim, options, options, 0, contender.precision)
     strategies = []
-    for text in contender.balance:
+    for text in [*(architecture.defaults["balance"] if modern else ()), *contender.balance]:
         spec = parse_spec(text)
         cls = registry.get("strategy", spec.name).value
         strategies.append(cls(make_options(spec.name, cls.Options, spec.values)))
     return Engine(
         *networks,
-        registry.get("loss", "bce").value,
+        registry.get("loss", architecture.defaults["loss"] if modern else "bce").value,
         strategies=strategies,
         batch_size=BATCH,
+        latent_dim=latent_dim,
         learning_rate=RATE,
+        beta_1=0.0 if modern else 0.5,
+        ema=architecture.defaults["ema"] if modern else None,
         step=contender.step,
     )
+
+
+def make_rival(case: Case, contender: Contender) -> Any:
+    """Return the hand-written loop for a case."""
+    from tests.benchmarks import rival, rival_r3gan
+
+    autocast = contender.precision == "mixed_bfloat16"
+    if case.arch == "r3gan":
+        return rival_r3gan.ModernRival(rival_r3gan.networks(case.size, case.width, 2, 128), RATE, autocast)
+    nets = rival.dcgan(case.size, case.width) if case.arch == "dcgan" else rival.fcgan(case.size)
+    return rival.Rival(nets, RATE, autocast, contender.lean)
 
 
 def make_stepper(case: Case, contender: Contender) -> Callable[[int], dict[str, float]]:
     """Return ``run(steps)``, which trains that many steps and reads the last one's losses."""
     batch = pictures(case)
     if contender.rival:
-        from tests.benchmarks import rival
-
-        nets = rival.dcgan(case.size, case.width) if case.arch == "dcgan" else rival.fcgan(case.size)
-        trainer = rival.Rival(nets, RATE, contender.precision == "mixed_bfloat16", contender.lean)
+        trainer = make_rival(case, contender)
 
         def run_rival(steps: int) -> dict[str, float]:
             for _ in range(steps):
