@@ -3,8 +3,9 @@
 Each contender trains in a process of its own for so many seconds of wall clock, start-up included, on all but
 ``--held`` of the photographs; then 5,000 of its pictures are compared with those kept out, by features of an ImageNet
 network (the extra ``imagenet``): from the trained generator, and from its moving average where it has one. One at a
-time, on an idle machine. ``--json`` is written after each run, and what it holds already is not run again; grids of
-the first 64 pictures, of fixed latents and not chosen, are written beside it.
+time, on an idle machine; on one that is not, ``--clock processor`` counts the processor's seconds instead. ``--json``
+is written after each run, and what it holds already is not run again; grids of the first 64 pictures, of fixed latents
+and not chosen, are written beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ganforge.files import require_file
 from tests.benchmarks.record import record
@@ -34,8 +37,15 @@ OURS: dict[str, list[str]] = {
     "fastgan": ["--arch", "fastgan"],
 }
 RIVALS = ("hand-written dcgan", "hand-written r3gan")
-# Seconds that a whole run takes besides its steps: the curves, the animation, the model's file.
-ENDING = 8.0
+TRIAL = 1500  # pictures of an epoch of the trial that says how long one takes
+
+
+def used(clock: str) -> float:
+    """Return the seconds so far: of the clock on the wall, or of the processor by this process and its children."""
+    if clock == "wall":
+        return time.perf_counter()
+    mine, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(part.ru_utime + part.ru_stime for part in (mine, children))
 
 
 def split(photographs: Path, held: int, folder: Path) -> None:
@@ -54,26 +64,25 @@ def pictures(folder: Path) -> np.ndarray:
     return np.asarray(load_folder(folder, image_size=SIZE).array)
 
 
-def train_ours(words: list[str], train: Path, seed: int, seconds: float, precision: str, out: Path) -> dict[str, Any]:
-    """Run the command for about ``seconds``; a trial of some steps says how many epochs that is."""
+def train_ours(words: list[str], train: Path, a: argparse.Namespace, seed: int, seconds: float, out: Path) -> float:
+    """Run the command for about ``seconds``, start-up included, and return what it took.
+
+    Trials of one epoch and of three say how long an epoch takes, and what comes before and after.
+    """
     common = [sys.executable, "-m", "ganforge", "train", *words, "--data", train, "--image-size", SIZE]
-    common += ["--seed", seed, "--precision", precision, "--quiet"]
+    common += ["--seed", seed, "--precision", a.precision, "--quiet"]
 
     def run(epochs: int, runs: Path, *more: Any) -> float:
-        begun = time.perf_counter()
+        begun = used(a.clock)
         command = [str(word) for word in [*common, "--epochs", epochs, "--runs-dir", runs, *more]]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - begun
+        return used(a.clock) - begun
 
     with tempfile.TemporaryDirectory() as trial:
-        run(1, Path(trial), "--limit", 1500)
-        log = (Path(trial) / "run_1" / "metrics.jsonl").read_text().splitlines()
-        rates = [json.loads(line)["images_per_second"] for line in log]
-    rate = float(np.median(rates[len(rates) // 3 :]))
-    start = 8.0
+        first, third = (run(n, Path(trial), "--limit", TRIAL) for n in (1, 3))
+    each = (third - first) / 2
     count = len(list(train.iterdir()))
-    took = run(max(1, int((seconds - start - ENDING) * rate / count)), out / "runs")
-    return {"seconds": took}
+    return run(max(1, round((seconds - (first - each)) / each * TRIAL / count)), out / "runs")
 
 
 def drawn_by_ours(out: Path) -> dict[str, np.ndarray]:
@@ -84,7 +93,7 @@ def drawn_by_ours(out: Path) -> dict[str, np.ndarray]:
     return {"pictures": run.sample(SAMPLES, seed=1)}
 
 
-def train_rival(name: str, images: np.ndarray, seed: int, seconds: float, autocast: bool) -> dict[str, Any]:
+def train_rival(name: str, images: np.ndarray, a: argparse.Namespace, seed: int, seconds: float) -> dict[str, Any]:
     """Train a rival until ``seconds`` are over and return what it drew and how many pictures it saw."""
     import torch
 
@@ -92,20 +101,20 @@ def train_rival(name: str, images: np.ndarray, seed: int, seconds: float, autoca
     from tests.benchmarks.rival_r3gan import LATENT as MODERN_LATENT
     from tests.benchmarks.rival_r3gan import ModernRival, drawn, networks
 
-    begun = time.perf_counter()
+    begun, autocast = used(a.clock), a.precision == "mixed_bfloat16"
     torch.manual_seed(seed)
     random, modern = np.random.default_rng(seed), name.endswith("r3gan")
-    batch = 32 if modern else 64
+    batch = 16 if modern else 64
     rival: Any = (
         ModernRival(networks(SIZE, **R3GAN), 5e-4, autocast) if modern else Rival(dcgan(SIZE, 32), 2e-4, autocast)
     )
     order, place, steps = random.permutation(len(images)), 0, 0
-    while time.perf_counter() - begun < seconds:
+    while used(a.clock) - begun < seconds:
         if place + batch > len(order):
             order, place = random.permutation(len(images)), 0
         rival.step(images[np.sort(order[place : place + batch])])
         place, steps = place + batch, steps + 1
-    took = time.perf_counter() - begun
+    took = used(a.clock) - begun
     if modern:
         made = {
             "raw": drawn(rival.generator, SAMPLES, MODERN_LATENT, 1),
@@ -126,32 +135,30 @@ def measure(real: np.ndarray, made: dict[str, np.ndarray]) -> dict[str, Any]:
     return {kind: scores(real, features(drawn)) for kind, drawn in made.items()}
 
 
-def one(name: str, folder: Path, seed: int, seconds: float, precision: str, grid: Path | None) -> dict[str, Any]:
+def one(name: str, folder: Path, a: argparse.Namespace, seed: int, seconds: float, grid: Path) -> dict[str, Any]:
     """Train one contender and measure it."""
     from ganforge.metrics.imagenet import features
 
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     if name in OURS:
-        result = train_ours(OURS[name], folder / "train", seed, seconds, precision, out)
+        result: dict[str, Any] = {"seconds": train_ours(OURS[name], folder / "train", a, seed, seconds, out)}
         log = (out / "runs" / "run_1" / "metrics.jsonl").read_text().splitlines()
         manifest = json.loads((out / "runs" / "run_1" / "run.json").read_text())
         result["seen"] = json.loads(log[-1])["step"] * manifest["config"]["batch_size"]
         made = drawn_by_ours(out)
     else:
-        result = train_rival(name, pictures(folder / "train"), seed, seconds, precision == "mixed_bfloat16")
+        result = train_rival(name, pictures(folder / "train"), a, seed, seconds)
         made = result.pop("made")
     known = folder / "held.npy"
     if not known.exists():
         np.save(known, features(pictures(folder / "held")))
     result |= measure(np.load(known), made)
-    if grid:
-        from PIL import Image
-
-        for kind, drawn in made.items():
-            rows = drawn[:64].reshape(8, 8, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4)
-            Image.fromarray(rows.reshape(8 * SIZE, 8 * SIZE, 3)).save(grid.with_name(f"{grid.name}-{kind}.png"))
-    return {"contender": name, "seed": seed, "budget": seconds, "precision": precision, **result}
+    for kind, drawn in made.items():
+        rows = drawn[:64].reshape(8, 8, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4)
+        Image.fromarray(rows.reshape(8 * SIZE, 8 * SIZE, 3)).save(grid.with_name(f"{grid.name}-{kind}.png"))
+    asked = {"budget": seconds, "precision": a.precision, "clock": a.clock, "threads": a.threads}
+    return {"contender": name, "seed": seed, **asked, **result}
 
 
 def main() -> None:
@@ -162,16 +169,19 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=3000)
     parser.add_argument("--only", action="append", choices=[*OURS, *RIVALS])
     parser.add_argument("--precision", default="float32", choices=("float32", "mixed_bfloat16"))
+    parser.add_argument("--clock", default="wall", choices=("wall", "processor"))
+    parser.add_argument("--threads", type=int, default=2, help="of the backend")
     parser.add_argument("--json", type=Path, metavar="FILE", required=True)
     a = parser.parse_args()
     require_file(a.json)
+    os.environ["OMP_NUM_THREADS"] = str(a.threads)
     from ganforge.backend import choose_backend
     from ganforge.metrics.imagenet import require_imagenet
 
     choose_backend("torch")
     require_imagenet()
     written = json.loads(a.json.read_text("utf-8"))["results"] if a.json.is_file() else []
-    keys = ("contender", "seed", "budget", "precision")
+    keys = ("contender", "seed", "budget", "precision", "clock", "threads")
     done = {tuple(run[key] for key in keys) for run in written}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -179,10 +189,10 @@ def main() -> None:
         for seconds in a.seconds or [300.0]:
             for seed in range(a.seeds):
                 for contender in a.only or [*RIVALS, *OURS]:
-                    if (contender, seed, seconds, a.precision) in done:
+                    if (contender, seed, seconds, a.precision, a.clock, a.threads) in done:
                         continue
                     grid = a.json.with_name(f"{contender.replace(' ', '-')}-{seconds:.0f}s-seed{seed}")
-                    written.append(one(contender, folder, seed, seconds, a.precision, grid))
+                    written.append(one(contender, folder, a, seed, seconds, grid))
                     record(a.json, "quality", {"held": a.held, "samples": SAMPLES}, written)
                     last = written[-1]
                     said = f"{contender}, seed {seed}: {last['seen']:,} pictures in {last['seconds']:.0f} s"
