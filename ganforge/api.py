@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ganforge.plugin.trust import PluginFile, PluginFiles
+    from ganforge.runs.snapshots import Grid
     from ganforge.training.config import TrainConfig
 
 
@@ -111,8 +112,8 @@ class Run:
 
         return read_metrics(self.path)
 
-    def snapshots(self) -> list[tuple[int, Path]]:
-        """Return (epoch, path) of each saved grid, oldest first."""
+    def snapshots(self) -> list[Grid]:
+        """Return (epoch, path) of each saved grid, oldest first; the epoch is a fraction for one saved within it."""
         from ganforge.runs import list_snapshots
 
         return list_snapshots(self.path)

@@ -134,11 +134,11 @@ def test_watch_answers_whatever_the_run_holds(run, port, tmp_path):
     grid = run / "snapshots" / "epoch_0001.png"
     grid.unlink()
     grid.symlink_to(tmp_path / "secret.png")
-    code, text = asked(port, "/grid/1.png")
+    code, text = asked(port, "/grid/epoch_0001.png")
     assert (code, "secret" in text.replace(str(tmp_path), "")) == (503, False)
     grid.unlink()
     os.mkfifo(grid)
-    assert asked(port, "/grid/1.png")[0] == 503
+    assert asked(port, "/grid/epoch_0001.png")[0] == 503
     shutil.rmtree(run)
     assert asked(port, "/state.json")[0] == 503
 

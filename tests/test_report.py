@@ -212,16 +212,20 @@ def test_watch_serves_a_run_to_this_machine_alone(runs, tmp_path):
     try:
         assert server.server_address[0] == "127.0.0.1"
         state = json.load(urllib.request.urlopen(f"{url}/state.json"))
-        assert (state["state"], state["step"], state["grids"]) == ("finished", 16, [0, 1, 2, 3, 4])
-        assert urllib.request.urlopen(f"{url}/grid/4.png").read().startswith(b"\x89PNG")
-        for path in ("/grid/9.png", "/../run.json", "/grid/..%2frun.json"):
+        assert (state["state"], state["step"], state["grids"]) == (
+            "finished",
+            16,
+            [[f"epoch {i}", f"epoch_000{i}.png"] for i in range(5)],
+        )
+        assert urllib.request.urlopen(f"{url}/grid/epoch_0004.png").read().startswith(b"\x89PNG")
+        for path in ("/grid/epoch_0009.png", "/../run.json", "/grid/..%2frun.json"):
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 urllib.request.urlopen(url + path)
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "evil.example"}))
         dom = opened(url, tmp_path)
         assert "step 16 of 16" in dom
-        assert "/grid/4.png" in dom
+        assert "/grid/epoch_0004.png" in dom
         assert dom.count("<path") == 4
     finally:
         server.shutdown()

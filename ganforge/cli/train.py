@@ -94,7 +94,9 @@ Examples:
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, torch, what is installed]")
 @click.option(
-    "--snapshot-every", type=int, metavar="EPOCHS", help="Save a grid so often. [default: 6; about 20 to 100 a run]"
+    "--snapshot-every",
+    metavar="EPOCHS|Nsteps",
+    help="Save a grid so often. [default: 6; about 20 to 100 a run]",
 )
 @click.option(
     "--checkpoint-every",

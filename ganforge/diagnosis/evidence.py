@@ -77,11 +77,11 @@ def gather(run: Path) -> Evidence:
     manifest = read_manifest(run)
     shape = manifest["image_shape"]
     snapshots = list_snapshots(run)[-4:] if len(shape) == 3 else []  # a scatter plot of vectors is no grid
-    grids = [(epoch, cells(path, shape[0])) for epoch, path in snapshots]
+    grids = [(grid.epoch, cells(grid.path, shape[0])) for grid in snapshots]
     return Evidence(manifest, read_metrics(run), look_at(grids), read_evaluation(run))
 
 
-def look_at(grids: Sequence[tuple[int, np.ndarray]]) -> list[dict[str, float]]:
+def look_at(grids: Sequence[tuple[float, np.ndarray]]) -> list[dict[str, float]]:
     """Return of each (epoch, pictures): ``mean`` and ``nearest`` spread, and how far a pixel ``moved``."""
     from ganforge.metrics.diversity import diversity
 

@@ -51,7 +51,7 @@ class Watcher:
     @hookimpl
     def snapshot_taken(self, snapshot: Any) -> None:
         if snapshot.images.ndim == 4:  # of vectors, nothing is said of how they look
-            self.grids.append((snapshot.epoch, snapshot.images))
+            self.grids.append((snapshot.epoch or snapshot.step, snapshot.images))
 
     def _check(self, progress: Any) -> None:
         assert self.manifest is not None

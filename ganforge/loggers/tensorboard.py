@@ -23,7 +23,6 @@ class TensorBoard:
         # What a run cut off wrote after its checkpoint is hidden: it is written again.
         purge = run.start_step + 1 if run.start_step else None
         self.writer = SummaryWriter(own(run.directory, "tensorboard"), purge_step=purge)
-        self.steps_per_epoch = run.steps_per_epoch
 
     @hookimpl
     def step_ended(self, step: Any) -> None:
@@ -40,7 +39,7 @@ class TensorBoard:
 
         with Image.open(snapshot.path) as picture:
             grid = np.asarray(picture.convert("RGB"))
-        self.writer.add_image("grid", grid, snapshot.epoch * self.steps_per_epoch, dataformats="HWC")
+        self.writer.add_image("grid", grid, snapshot.step, dataformats="HWC")
 
     @hookimpl
     def run_ended(self) -> None:

@@ -134,7 +134,7 @@ class EpochInfo:
 
 @dataclass(frozen=True)
 class SnapshotInfo:
-    """A saved grid: the epoch it shows, its file and its pictures, uint8 (N, H, W, C).
+    """A saved grid: the epochs done when it was, its file and its pictures, uint8 (N, H, W, C); and the steps done.
 
     Of vectors, float32 (N, D), the file is a scatter plot.
     """
@@ -142,3 +142,4 @@ class SnapshotInfo:
     epoch: int
     path: Path
     images: np.ndarray
+    step: int = 0

@@ -89,9 +89,10 @@ def _frames(run: Path, shape: Sequence[int], count: int) -> list[dict[str, Any]]
     chosen = np.unique(np.linspace(0, len(snapshots) - 1, min(count, len(snapshots))).round().astype(int))
     result = []
     for i in chosen:
-        epoch, path = snapshots[i]
+        grid = snapshots[i]
+        epoch, path = grid
         pictures = read_png(path) if len(shape) == 1 else make_grid(cells(path, shape[0])[:SHOWN], COLUMNS_OF_GRID, 1)
-        result.append({"epoch": epoch, "src": _inline(pictures)})
+        result.append({"epoch": round(epoch, 4), "title": grid.title, "src": _inline(pictures)})
     return result
 
 

@@ -14,7 +14,7 @@ from ganforge.diagnosis.rules import diagnose
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import MIB, own, read_file
 from ganforge.report.render import curves, finite, render
-from ganforge.runs import list_snapshots, read_manifest, read_metrics, snapshot_path
+from ganforge.runs import list_snapshots, read_manifest, read_metrics
 
 HOST = "127.0.0.1"
 PATIENCE, CLIENTS = 10, 32  # seconds; how many are answered at a time
@@ -91,8 +91,8 @@ def answer(run: Path, path: str) -> tuple[int, str, bytes]:
             return 200, "text/html; charset=utf-8", page(run).encode("utf-8", "replace")
         if path == "/state.json":
             return 200, "application/json", json.dumps(finite(state(run)), allow_nan=False).encode()
-        if match := re.fullmatch(r"/grid/([0-9]{1,9})\.png", path):
-            grid = own(run, "snapshots", snapshot_path(run, int(match[1])).name)
+        if match := re.fullmatch(r"/grid/((?:epoch|step)_[0-9]{1,15}\.png)", path):
+            grid = own(run, "snapshots", match[1])
             return 200, "image/png", read_file(grid, MOST_GRID, links=False)
         return 404, "text/plain", b"there is nothing here"
     except FileNotFoundError:
@@ -109,7 +109,7 @@ def page(run: Path) -> str:
 
 
 def state(run: Path) -> dict[str, Any]:
-    """Return how a run is now: progress, curves, the epochs that have a grid, and what is wrong, JSON-able."""
+    """Return how a run is now: progress, curves, the grids, and what is wrong, JSON-able."""
     manifest, lines = read_manifest(run), read_metrics(run)
     last = lines[-1] if lines else {}
     return {
@@ -122,6 +122,6 @@ def state(run: Path) -> dict[str, Any]:
         "epochs": manifest["progress"]["epochs"],
         "last": {k: v for k, v in last.items() if isinstance(v, (int, float))},
         "curves": curves(lines),
-        "grids": [epoch for epoch, _ in list_snapshots(run)],
+        "grids": [[grid.title, grid.path.name] for grid in list_snapshots(run)],
         "findings": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in diagnose(gather(run))],
     }

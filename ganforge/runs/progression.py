@@ -9,11 +9,14 @@ from ganforge.errors import GANForgeError
 from ganforge.runs.snapshots import list_snapshots
 
 
-def make_progression(run: Path, output: Path | None = None, every: int = 1, **settings: Any) -> Path:
+def make_progression(
+    run: Path, output: Path | None = None, every: int = 1, most: int | None = None, **settings: Any
+) -> Path:
     """Make ``progression.gif`` (or ``output``) of a run's snapshots and return its path.
 
     Args:
         every: take each n-th snapshot; the last one always shows.
+        most: take no more than about so many, evenly over the run, the first and the last among them.
         settings: ``fps``, ``scale``, ``hold`` and ``caption``, as ``ganforge.media.animation.make_animation`` takes.
 
     Raises:
@@ -24,7 +27,9 @@ def make_progression(run: Path, output: Path | None = None, every: int = 1, **se
     snapshots = list_snapshots(run)
     if not snapshots:
         raise GANForgeError(f"{run.name} has no snapshots to animate yet; the first comes when training starts")
+    if most:
+        every = max(every, -(-len(snapshots) // most))
     chosen = snapshots[:-1][::every] + snapshots[-1:]
     output = output or run / "progression.gif"
-    make_animation([path for _, path in chosen], [f"epoch {epoch}" for epoch, _ in chosen], output, **settings)
+    make_animation([grid.path for grid in chosen], [grid.title for grid in chosen], output, **settings)
     return output

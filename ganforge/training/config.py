@@ -12,7 +12,7 @@ from ganforge.files import default_runs_dir
 from ganforge.plugin.averaging import written_ema
 from ganforge.plugin.options import written
 from ganforge.runs.manifest import read_manifest
-from ganforge.training.schedule import parse_every
+from ganforge.training.schedule import parse_every, written_snapshots
 
 # Settings that take several texts; one alone may be given as it is.
 LISTS = ("balance", "log", "plugins")
@@ -53,7 +53,7 @@ class TrainConfig(BaseModel):
     compile: bool | None = None
     ema: float | str | None = None
     backend: Literal["torch", "jax", "tensorflow"] | None = None
-    snapshot_every: int | None = Field(None, ge=1)
+    snapshot_every: int | str | None = None
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
     on_nan: Literal["stop", "rollback"] = "stop"
@@ -75,6 +75,8 @@ class TrainConfig(BaseModel):
         values = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         if (every := values.get("checkpoint_every")) is not None:
             parse_every(every)
+        if (every := values.get("snapshot_every")) is not None:
+            values["snapshot_every"] = written_snapshots(every)
         if "ema" in values:
             values["ema"] = written_ema(values["ema"])
         try:
@@ -106,7 +108,7 @@ class Settings(TrainConfig):
     learning_rate: float
     beta_1: float
     backend: Literal["torch", "jax", "tensorflow"]
-    snapshot_every: int
+    snapshot_every: int | str
     checkpoint_every: int | str
 
 

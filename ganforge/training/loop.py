@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ganforge.errors import GANForgeError, log
 from ganforge.plugin.types import EpochInfo, RunInfo, StepInfo
 from ganforge.runs import has_checkpoints, snapshot_path
+from ganforge.runs.snapshots import Kind
 from ganforge.training import record
 from ganforge.training.audience import Audience
 from ganforge.training.recorder import Recorder
@@ -21,7 +22,7 @@ from ganforge.training.recovery import (
     return_to_checkpoint,
     scale_learning_rate,
 )
-from ganforge.training.schedule import Schedule, logs, shows
+from ganforge.training.schedule import Schedule, logs, parse_every, shows
 from ganforge.training.setup import Setup
 from ganforge.training.throughput import Stopwatch, Throughput, peak_memory
 
@@ -52,6 +53,7 @@ class Loop:
         self.stages = stages
         self.metrics: dict[str, float] = {}
         self.images_per_second = 0.0
+        self.grids_every = parse_every(self.settings.snapshot_every)
         self.schedule = Schedule(self.settings.checkpoint_every, setup.steps_per_epoch)
 
     def run(self) -> str:
@@ -85,9 +87,9 @@ class Loop:
     def _begin(self) -> None:
         self.recorder.describe()
         self.audience.start(self._info(), self.stopping)
-        epoch, into = divmod(self.step, self.setup.steps_per_epoch)
-        if into == 0 and self._shows(epoch) and not snapshot_path(self.recorder.directory, epoch).is_file():
-            self._snapshot(epoch)
+        kind = self._shows()
+        if kind and not snapshot_path(self.recorder.directory, self._number(kind), kind).is_file():
+            self._snapshot(kind)
         if self.step == 0 and not has_checkpoints(self.recorder.directory):
             self._checkpoint()
 
@@ -103,7 +105,7 @@ class Loop:
                 self._tell("step_ended", step=StepInfo(step.progress, step.plan.flat(), metrics))
                 stop = self.stopping.is_set() and self.step < steps
                 ends_epoch = self.step % setup.steps_per_epoch == 0
-                if ends_epoch or stop or self.schedule.due(self.step):
+                if ends_epoch or stop or self._shows() or self.schedule.due(self.step):
                     with throughput.paused():
                         self._save(step, ends_epoch, stop)
                 if stop:
@@ -130,25 +132,29 @@ class Loop:
         return line
 
     def _save(self, step: Step, ends_epoch: bool, stop: bool) -> None:
-        """Save what is due after a step: the grid of an epoch, then the checkpoint that vouches for it."""
+        """Save what is due after a step: the grid, then the checkpoint that vouches for it."""
         epoch, final = self.step // self.setup.steps_per_epoch, self.step == self.setup.steps
         if ends_epoch:
             self._tell("epoch_ended", epoch=EpochInfo(epoch, self.settings.epochs, dict(self.metrics)))
-        grid = ends_epoch and self._shows(epoch)
+        grid = self._shows()
         checkpoint = final or stop or self.schedule.due(self.step)
         if grid or checkpoint:
             # Saving waits for the device anyway, so looking at this step's losses costs nothing.
             require_finite_metrics(step.read())
         if grid:
-            self._snapshot(epoch)
+            self._snapshot(grid)
         if checkpoint:
             self._checkpoint()
 
-    def _shows(self, epoch: int) -> bool:
-        return shows(epoch, self.settings.epochs, self.settings.snapshot_every)
+    def _shows(self) -> Kind | None:
+        return shows(self.step, self.setup.steps, self.setup.steps_per_epoch, self.grids_every)
 
-    def _snapshot(self, epoch: int) -> None:
-        self._tell("snapshot_taken", snapshot=self.recorder.snapshot(epoch))
+    def _number(self, kind: Kind) -> int:
+        return self.step if kind == "step" else self.step // self.setup.steps_per_epoch
+
+    def _snapshot(self, kind: Kind) -> None:
+        path = snapshot_path(self.recorder.directory, self._number(kind), kind)
+        self._tell("snapshot_taken", snapshot=self.recorder.snapshot(path, self.step))
 
     def _checkpoint(self) -> None:
         arrays, state = self.engine.get_state()

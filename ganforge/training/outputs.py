@@ -13,6 +13,7 @@ from ganforge.runs.progression import make_progression
 from ganforge.training.setup import Setup
 
 # Without all of these a run that has trained to its end is not done: resuming it makes them.
+FRAMES = 100  # of the animation that a run leaves, about
 FINAL_FILES = ("generator.keras", "losses.png", "progression.gif")
 
 
@@ -44,7 +45,7 @@ def draw_products(setup: Setup, run: Path) -> Path | None:
     animation = None
     for name, draw in (
         ("losses.png", lambda: draw_curves(setup, run)),
-        ("progression.gif", lambda: make_progression(run)),
+        ("progression.gif", lambda: make_progression(run, most=FRAMES)),
     ):
         try:
             animation = draw()

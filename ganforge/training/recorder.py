@@ -19,7 +19,6 @@ from ganforge.runs import (
     lock_run,
     prune_checkpoints,
     save_checkpoint,
-    snapshot_path,
     sync_metrics,
     truncate_metrics,
     update_manifest,
@@ -71,7 +70,7 @@ class Recorder:
         for number in truncate_metrics(self.directory, step):
             log.warning("line %d of metrics.jsonl was damaged and is left out", number)
         prune_checkpoints(self.directory, step, self.setup.settings.keep)
-        drop_snapshots(self.directory, after=step // self.setup.steps_per_epoch)
+        drop_snapshots(self.directory, after=step / self.setup.steps_per_epoch)
 
     def describe(self) -> None:
         """Write what the networks are."""
@@ -85,17 +84,16 @@ class Recorder:
         """Add a line to the metrics."""
         append_metrics(self.directory, line)
 
-    def snapshot(self, epoch: int) -> SnapshotInfo:
-        """Save what the run's fixed latents have become."""
+    def snapshot(self, path: Path, step: int) -> SnapshotInfo:
+        """Save what the run's fixed latents have become after ``step`` steps."""
         from ganforge.media.grids import make_grid, save_png
 
         pictures = draw(self.setup.engine, self._latents, len(self.setup.classes))
-        path = snapshot_path(self.directory, epoch)
         if pictures.ndim == 2:
             self._scatter(pictures, path)
         else:
             save_png(make_grid(pictures, GRID), path)
-        return SnapshotInfo(epoch, path, pictures)
+        return SnapshotInfo(step // self.setup.steps_per_epoch, path, pictures, step)
 
     def _scatter(self, points: np.ndarray, path: Path) -> None:
         from ganforge.media.scatter import backdrop, save_scatter

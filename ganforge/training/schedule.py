@@ -1,13 +1,15 @@
 """When a run logs, shows pictures, and saves a checkpoint.
 
-``--checkpoint-every`` is written ``6`` (epochs), ``500steps``, ``10min``, or several, ``6,10min``.
+``--checkpoint-every`` is written ``6`` (epochs), ``500steps``, ``10min``, or several, ``6,10min``;
+``--snapshot-every`` so too, without times.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 from ganforge.errors import UsageError
 
@@ -48,14 +50,42 @@ def parse_every(text: str | int) -> dict[str, int]:
     return every
 
 
+def written_snapshots(every: str | int) -> int | str:
+    """Return how often a grid is saved as it is written: 6 of ``6epochs``, else such as ``500steps``.
+
+    Raises:
+        UsageError: it is neither a number of epochs nor of steps.
+    """
+    try:
+        parts = parse_every(every)
+    except UsageError:
+        parts = {"": 1}
+    if not parts.keys() <= {"epochs", "steps"}:
+        raise UsageError(
+            f"invalid --snapshot-every {every}: expected epochs (6), steps (500steps) or both (6,500steps)"
+        )
+    if "steps" not in parts:
+        return parts["epochs"]
+    steps = f"{parts['steps']}steps"
+    return f"{parts['epochs']},{steps}" if "epochs" in parts else steps
+
+
 def logs(step: int, steps: int, every: int) -> bool:
     """Say whether a step is logged, counted from 1: each ``every``-th one, the first and the last."""
     return step % every == 0 or step in (1, steps)
 
 
-def shows(epoch: int, epochs: int, every: int) -> bool:
-    """Say whether a grid of pictures is saved after ``epoch``: at the start, each ``every``-th and the last."""
-    return epoch % every == 0 or epoch == epochs
+def shows(step: int, steps: int, per_epoch: int, every: Mapping[str, int]) -> Literal["epoch", "step"] | None:
+    """Say whether a grid of pictures is saved after ``step``, and whether it is an epoch's or a step's.
+
+    At the start, each so many epochs or steps (``every``, as ``parse_every`` gives it), and after the last.
+    ``per_epoch``: steps of an epoch.
+    """
+    last = step == steps
+    epoch, into = divmod(step, per_epoch)
+    if "epochs" in every and not into and (epoch % every["epochs"] == 0 or last):
+        return "epoch"
+    return "step" if "steps" in every and (step % every["steps"] == 0 or last) else None
 
 
 class Schedule:

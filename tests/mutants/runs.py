@@ -222,8 +222,8 @@ FAULTS = [
         "the-last-epoch-is-not-shown",
         "forgotten",
         SCHEDULE,
-        "epoch % every == 0 or epoch == epochs",
-        "epoch % every == 0",
+        'epoch % every["epochs"] == 0 or last',
+        'epoch % every["epochs"] == 0',
         (F + "test_a_run_logs_its_first_and_last_step_and_shows_its_last_epoch",),
     ),
 ]

@@ -57,7 +57,7 @@ def play(case: Any, folder: Path, start: int, stop: int, outcome: str) -> None:
     path = folder / "snapshots" / f"epoch_{stop * 2 // STEPS:04d}.png"
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     _picture(path, images)
-    tell("snapshot_taken", snapshot=SnapshotInfo(stop * 2 // STEPS, path, images))
+    tell("snapshot_taken", snapshot=SnapshotInfo(stop * 2 // STEPS, path, images, stop))
     tell("run_ended", run=run, outcome=outcome)
 
 
