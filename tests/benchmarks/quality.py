@@ -3,9 +3,9 @@
 Each contender trains in a process of its own for so many seconds of wall clock, start-up included, on all but
 ``--held`` of the photographs; then 5,000 of its pictures are compared with those kept out, by features of an ImageNet
 network (the extra ``imagenet``): from the trained generator, and from its moving average where it has one. One at a
-time, on an idle machine; on one that is not, ``--clock processor`` counts the processor's seconds instead. ``--json``
-is written after each run, and what it holds already is not run again; grids of the first 64 pictures, of fixed latents
-and not chosen, are written beside it.
+time, on an idle machine; on one that is not, ``--clock processor`` counts the processor's seconds instead. What
+``--json`` holds already is not run again; it is written after each run, and beside it grids of the first 64 pictures,
+of fixed latents and not chosen.
 """
 
 from __future__ import annotations
