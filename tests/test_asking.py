@@ -516,3 +516,23 @@ def test_without_an_architecture_what_fits_the_data_is_taken_and_said(settings, 
     assert (choices.architecture.name, choices.loss.name) == (architecture, loss)
     assert ("usual one" in choices.chosen_because) == ("arch" not in settings)
     assert fill_in(choices, 100).arch.partition(":")[0] == architecture
+
+
+@pytest.mark.parametrize(
+    ("balance", "words"),
+    [
+        (None, None),
+        (("none",), None),
+        (("mirror", "r1", "r2:gamma=3"), None),
+        (("noise-anneal",), "add --balance mirror --balance r1:gamma=1,every=4 --balance r2:gamma=1,every=4"),
+        (
+            ("r1", "noise-anneal"),
+            "r3gan recommends; to keep that too, add --balance mirror --balance r2:gamma=1,every=4",
+        ),
+    ],
+)
+def test_a_balance_that_takes_a_recipes_place_is_said(balance, words):
+    lines = [
+        x for x in resolve(TrainConfig.of({"arch": "r3gan", "balance": balance}), ()).warnings if "recommends" in x
+    ]
+    assert [words in line for line in lines] == ([True] if words else [])

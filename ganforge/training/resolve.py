@@ -94,6 +94,7 @@ def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collectio
     source = resolve_source(config.data, registry)
     usual, why = (config.arch, "") if config.arch else usual_architecture(config, source)
     architecture = registry.choose("architecture", usual)
+    replaced = _replaced(config, architecture) if given is None else []
     if given is None:
         given = {name for name in WINNING if getattr(config, name) is not None}
         config = _recommended(config, architecture, registry)
@@ -116,7 +117,7 @@ def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collectio
         source=source,
         observers=tuple(module for _, module in registry.observers),
         loggers=_loggers(config.log, registry),
-        warnings=tuple(registry.warnings()),
+        warnings=(*registry.warnings(), *replaced),
         plugins=tuple(plugins),
         chosen_because=why,
     )
@@ -159,6 +160,18 @@ def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) 
     except UsageError as error:
         raise GANForgeError(f"architecture '{architecture.name}', its defaults: {error}") from None
     return merged
+
+
+def _replaced(config: TrainConfig, architecture: Choice) -> list[str]:
+    """Return a line where a person's ``--balance`` takes the place of what the architecture recommends."""
+    own = architecture.value.defaults.get("balance") or ()
+    asked = {text.partition(":")[0].strip() for text in config.balance or ()}
+    texts = (own,) if isinstance(own, str) else own
+    lost = [text for text in texts if text.partition(":")[0].strip() not in {*asked, "none"}]
+    if not asked or "none" in asked or not lost:
+        return []
+    again = " ".join(f"--balance {text}" for text in lost)
+    return [f"--balance takes the place of what {architecture.name} recommends; to keep that too, add {again}"]
 
 
 def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
