@@ -8,8 +8,8 @@ from support import SMALL, At, fail
 from ganforge import hookimpl, train
 from ganforge.cli.group import main
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.report.following import Following
 from ganforge.report.report import report_data
-from ganforge.report.server import state
 from ganforge.runs import list_snapshots, snapshot_path
 from ganforge.runs.progression import make_progression
 from ganforge.study.summary import summarise
@@ -63,7 +63,7 @@ def test_both_kinds_are_one_story_wherever_grids_are_shown(tmp_path, monkeypatch
     assert told == list(zip((0, 1, 2, 2, 3), (0, 5, 8, 10, 12), names))
     assert [(epoch, path.name) for epoch, path in run.snapshots()] == list(zip((0, 1.25, 2, 2.5, 3), names))
     titles = ["epoch 0", "step 5", "epoch 2", "step 10", "epoch 3"]
-    assert state(run.path)["grids"] == [list(one) for one in zip(titles, names)]
+    assert Following(run.path).state()["grids"] == [list(one) for one in zip(titles, names)]
     frames = report_data([summarise("run_1", run.path)], "a report")["runs"][0]["frames"]
     assert [(frame["epoch"], frame["title"]) for frame in frames] == list(zip((0, 1.25, 2, 2.5, 3), titles))
     with Image.open(run.path / "progression.gif") as animation:

@@ -35,7 +35,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "engine": ("backend", "errors", "plugin"),
     "data": ("errors", "files", "plugin"),
     "media": ("errors", "files", "metrics.columns"),
-    "runs": ("errors", "files", "media.animation", "memory"),
+    "runs": ("errors", "files", "media.animation", "memory", "metrics.columns"),
     "metrics": ("data.critters", "errors", "files"),
     # a run
     "training": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,13 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     from rich.markup import escape
 
     from ganforge.errors import GANForgeError
-    from ganforge.runs import find_run, list_snapshots, read_manifest, read_metrics, run_state
+    from ganforge.runs import find_run, list_snapshots, read_history, read_manifest, run_state
 
     path = find_run(run, Path(runs_dir))
     if as_csv:
-        _print_csv(read_metrics(path))
+        _print_csv(path)
         return
-    manifest, metrics, snapshots = read_manifest(path), read_metrics(path), list_snapshots(path)
+    manifest, metrics, snapshots = read_manifest(path), read_history(path), list_snapshots(path)
     out = console()
     made = manifest["created"][:16].replace("T", " ")
     out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, made {escape(made)} UTC")
@@ -64,17 +65,18 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
         click.launch(str(snapshots[-1][1]))
 
 
-def _print_csv(lines: list[dict[str, Any]]) -> None:
+def _print_csv(run: Path) -> None:
     """Print a column for every name that was ever logged; what a line lacks, or was no number, stays empty."""
     import csv
     import sys
 
     from ganforge.errors import clean
+    from ganforge.runs.metrics import each_line
 
-    names = list(dict.fromkeys(name for line in lines for name in line))
+    names = list(dict.fromkeys(name for line in each_line(run) for name in line))
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(map(clean, names))
-    writer.writerows([line.get(name) for name in names] for line in lines)
+    writer.writerows([line.get(name) for name in names] for line in each_line(run))
 
 
 def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
@@ -114,11 +116,11 @@ def _shape(shape: list[int]) -> tuple[str, str]:
     return "pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"
 
 
-def _curves(metrics: list[dict[str, Any]]) -> Any:
+def _curves(metrics: Sequence[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
 
-    from ganforge.metrics.columns import judged_in_pairs
+    from ganforge.metrics.columns import column, judged_in_pairs
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("")
@@ -129,13 +131,17 @@ def _curves(metrics: list[dict[str, Any]]) -> Any:
     if judged_in_pairs(metrics):
         labels |= {"d_accuracy": "D right", "d_real_logit": "logit of real", "d_fake_logit": "logit of fake"}
     for key, label in labels.items():
-        values = [line[key] for line in metrics if isinstance(line.get(key), (int, float))]
+        values = _known(column(metrics, key))
         if values:
             table.add_row(label, _sparkline(values), f"{values[0]:.3f}", f"{values[-1]:.3f}")
-    rates = sorted(v for line in metrics if isinstance(v := line.get("images_per_second"), (int, float)))
+    rates = sorted(_known(column(metrics, "images_per_second")))
     if rates:
         table.add_row("img/s", f"median {rates[len(rates) // 2]:,.0f}", "", "")
     return table
+
+
+def _known(values: Any) -> list[float]:
+    return [float(value) for value in values if math.isfinite(value)]
 
 
 def _sparkline(values: list[float], width: int = 40) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ganforge.metrics.columns import column
+from ganforge.metrics.columns import column, names
 
-WINDOW, LEAST = 0.25, 12
+WINDOW, LEAST, LATEST = 0.25, 12, 1000
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,14 @@ class Evidence:
     grids: Sequence[dict[str, float]] = ()
     evaluation: dict[str, Any] | None = None
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What is logged at all."""
+        return frozenset(names(self.lines))
+
     def recent(self, name: str) -> np.ndarray:
         """Return the last part of a column, finite numbers only."""
-        values = column(self.lines[-max(LEAST, math.ceil(len(self.lines) * WINDOW)) :], name)
+        values = column(self.lines, name, max(LEAST, math.ceil(len(self.lines) * WINDOW)))
         finite: np.ndarray = values[np.isfinite(values)]
         return finite
 
@@ -48,7 +54,7 @@ class Evidence:
 
     def logs(self, name: str) -> bool:
         """Say whether a column is logged at all."""
-        return any(name in line for line in self.lines)
+        return name in self.names
 
     @property
     def loss(self) -> str:
@@ -68,17 +74,25 @@ class Evidence:
         return 0.0
 
 
-def gather(run: Path) -> Evidence:
-    """Return the evidence that a run directory holds."""
+def gather(run: Path, lines: Sequence[dict[str, Any]] | None = None) -> Evidence:
+    """Return the evidence that a run directory holds; ``lines`` in place of all that it has logged."""
     from ganforge.media.grids import cells
-    from ganforge.runs import list_snapshots, read_manifest, read_metrics
+    from ganforge.runs import list_snapshots, read_history, read_manifest
     from ganforge.runs.evaluation import read_evaluation
 
     manifest = read_manifest(run)
     shape = manifest["image_shape"]
     snapshots = list_snapshots(run)[-4:] if len(shape) == 3 else []  # a scatter plot of vectors is no grid
     grids = [(grid.epoch, cells(grid.path, shape[0])) for grid in snapshots]
-    return Evidence(manifest, read_metrics(run), look_at(grids), read_evaluation(run))
+    return Evidence(manifest, read_history(run) if lines is None else lines, look_at(grids), read_evaluation(run))
+
+
+def latest(lines: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Return the lines that a diagnosis of a run that goes on looks at: ``LATEST``, however many there are.
+
+    And the first one: by it a learning rate that was brought down is known.
+    """
+    return lines if len(lines) <= LATEST else [lines[0], *(lines[i] for i in range(-LATEST, 0))]
 
 
 def look_at(grids: Sequence[tuple[float, np.ndarray]]) -> list[dict[str, float]]:

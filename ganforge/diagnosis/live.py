@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ganforge import hookimpl
-from ganforge.diagnosis.evidence import LEAST, Evidence, Finding, look_at
+from ganforge.diagnosis.evidence import LATEST, LEAST, Evidence, Finding, look_at
 from ganforge.diagnosis.rules import diagnose
 from ganforge.errors import GANForgeError
 
@@ -23,19 +23,23 @@ class Watcher:
     def __init__(self, say: Callable[[Finding], None]) -> None:
         self.say = say
         self.manifest: dict[str, Any] | None = None
-        self.lines: list[dict[str, Any]] = []
+        self.first: dict[str, Any] | None = None
+        self.lines: deque[dict[str, Any]] = deque(maxlen=LATEST)
+        self.logged = 0
         self.grids: deque[tuple[int, Any]] = deque(maxlen=4)
         self.seen: dict[str, int] = {}
         self.said: set[str] = set()
 
     @hookimpl
     def run_started(self, run: Any) -> None:
-        from ganforge.runs import read_manifest, read_metrics
+        from ganforge.runs import read_manifest
+        from ganforge.runs.metrics import each_line
 
         self.steps = run.steps
         try:
             self.manifest = read_manifest(run.directory)
-            self.lines = read_metrics(run.directory)
+            for line in each_line(run.directory):
+                self._hear(line)
         except GANForgeError:
             self.manifest = None
 
@@ -44,9 +48,14 @@ class Watcher:
         if not step.metrics or self.manifest is None:
             return
         line = {k: v if not isinstance(v, float) or math.isfinite(v) else None for k, v in step.metrics.items()}
-        self.lines.append(line)
-        if len(self.lines) % CHECK == 0 or None in line.values():
+        self._hear(line)
+        if self.logged % CHECK == 0 or None in line.values():
             self._check(step.progress)
+
+    def _hear(self, line: dict[str, Any]) -> None:
+        self.first = self.first or line
+        self.lines.append(line)
+        self.logged += 1
 
     @hookimpl
     def snapshot_taken(self, snapshot: Any) -> None:
@@ -56,11 +65,14 @@ class Watcher:
     def _check(self, progress: Any) -> None:
         assert self.manifest is not None
         now = {**self.manifest, "progress": {**self.manifest["progress"], "step": progress.step + 1}}
-        early = len(self.lines) < FIRST or (progress.step + 1) < START * progress.steps
-        found = {f.kind: f for f in diagnose(Evidence(now, self.lines, look_at(self.grids)))}
+        lines = list(self.lines)
+        if self.first is not None and self.logged > len(lines):  # as ``latest`` has it
+            lines.insert(0, self.first)
+        early = self.logged < FIRST or (progress.step + 1) < START * progress.steps
+        found = {f.kind: f for f in diagnose(Evidence(now, lines, look_at(self.grids)))}
         self.seen = {kind: self.seen.get(kind, 0) + 1 for kind in found}
         for kind, finding in found.items():
             sure = kind == "diverged" or (self.seen[kind] >= TIMES and not early)
-            if sure and kind not in self.said and len(self.lines) >= (1 if kind in URGENT else LEAST):
+            if sure and kind not in self.said and self.logged >= (1 if kind in URGENT else LEAST):
                 self.said.add(kind)
                 self.say(finding)

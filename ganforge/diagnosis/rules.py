@@ -21,7 +21,7 @@ from ganforge.diagnosis.advice import (
 )
 from ganforge.diagnosis.evidence import LEAST, Evidence, Finding
 from ganforge.metrics.balance import swing
-from ganforge.metrics.columns import PROBABILITIES, column, judged_in_pairs
+from ganforge.metrics.columns import PROBABILITIES, column, first_null, judged_in_pairs
 
 # The thresholds, all in one place; docs/study.md says where they come from.
 SURE_REAL, SURE_FAKE, SURE_ACCURACY = 0.93, 0.07, 0.97  # D has won
@@ -53,15 +53,14 @@ def diagnose(evidence: Evidence) -> list[Finding]:
 
 
 def _diverged(e: Evidence) -> Finding | None:
-    looked_at = ("d_loss", "g_loss", "d_real", "d_real_logit")
-    bad = [line for line in e.lines if any(k in line and line[k] is None for k in looked_at)]
-    if not bad:
+    bad = first_null(e.lines, ("d_loss", "g_loss", "d_real", "d_real_logit"))
+    if bad is None:
         return None
     return Finding(
         "diverged",
         "Training has diverged",
         "a loss is no number any more; every weight it touched is lost, and the pictures with them.",
-        f"the first at step {bad[0]['step']:,}",
+        f"the first at step {e.lines[bad]['step']:,}",
         slower(e, 0.25),
     )
 

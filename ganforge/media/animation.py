@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -46,20 +46,13 @@ def make_animation(
     suffix = output.suffix.lower()
     if not frames:
         raise GANForgeError("there are no frames to animate")
-    pictures = _open(frames)
-    if any(picture.size != pictures[0].size for picture in pictures):
-        raise GANForgeError("the frames are of different sizes; expected all alike")
-    if scale > 1:
-        pictures = [p.resize((p.width * scale, p.height * scale), 0) for p in pictures]
-    if caption:
-        done = [(i + 1) / len(pictures) for i in range(len(pictures))]
-        pictures = [_captioned(p, label, d) for p, label, d in zip(pictures, labels, done)]
-    durations = [max(20, round(1000 / fps))] * len(pictures)
+    reel = _Reel(frames, labels, scale, caption)
+    durations = [max(20, round(1000 / fps))] * len(frames)
     durations[-1] += round(1000 * hold)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with replacing(output) as file:
-            _save(pictures, durations, file, suffix, fps)
+            _save(reel, durations, file, suffix, fps)
     except OSError as error:
         raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None
 
@@ -75,14 +68,32 @@ def require_animation(output: Path, fps: float = 8.0, scale: int = 1, hold: floa
     require_file(output)
 
 
-def _open(frames: Sequence[Path | np.ndarray]) -> list[Image.Image]:
+class _Reel:
+    """The frames of an animation as they are shown, opened one at a time whenever they are asked for."""
+
+    def __init__(self, frames: Sequence[Path | np.ndarray], labels: Sequence[str], scale: int, caption: bool) -> None:
+        self.frames, self.labels, self.scale, self.caption = frames, labels, scale, caption
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        size = None
+        for i, (frame, label) in enumerate(zip(self.frames, self.labels, strict=True)):
+            picture = _open(frame)
+            if size not in (None, picture.size):
+                raise GANForgeError("the frames are of different sizes; expected all alike")
+            size = picture.size
+            if self.scale > 1:
+                picture = picture.resize((picture.width * self.scale, picture.height * self.scale), 0)
+            yield _captioned(picture, label, (i + 1) / len(self)) if self.caption else picture
+
+
+def _open(frame: Path | np.ndarray) -> Image.Image:
     from PIL import Image
 
-    pictures = []
-    for frame in frames:
-        array = frame if isinstance(frame, np.ndarray) else read_png(frame)
-        pictures.append(Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB"))
-    return pictures
+    array = frame if isinstance(frame, np.ndarray) else read_png(frame)
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB")
 
 
 def _captioned(picture: Image.Image, text: str, done: float) -> Image.Image:
@@ -102,58 +113,33 @@ def _captioned(picture: Image.Image, text: str, done: float) -> Image.Image:
     return result
 
 
-def _save(pictures: list[Image.Image], durations: list[int], file: BinaryIO, suffix: str, fps: float) -> None:
-    rest: dict[str, Any] = {"save_all": True, "append_images": pictures[1:], "duration": durations, "loop": 0}
+def _save(reel: _Reel, durations: list[int], file: BinaryIO, suffix: str, fps: float) -> None:
+    from ganforge.media.encoders import write_apng, write_gif, write_mp4, write_webp
+
     if suffix == ".mp4":
-        _save_mp4(pictures, durations, Path(file.name), fps)
+        write_mp4(reel, durations, fps, Path(file.name))
     elif suffix == ".gif":
-        indexed = _one_palette(pictures)
-        rest["append_images"] = indexed[1:]
-        # Named as well as carried: otherwise Pillow writes the same palette again with every frame.
-        palette = bytes(indexed[0].getpalette() or ())
-        indexed[0].save(file, "gif", **rest, palette=palette, optimize=False, disposal=1)
+        write_gif(reel, durations, _palette(reel), file)
     elif suffix == ".webp":
-        pictures[0].save(file, "webp", **rest, lossless=True, method=2)
+        write_webp(reel, durations, file)
     else:
-        pictures[0].save(file, "png", **rest)
+        write_apng(reel, durations, file)
 
 
-def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """Return the pictures in one palette of all their colours, so that nothing flickers from frame to frame."""
+def _palette(reel: _Reel) -> Image.Image:
+    """Return a picture with one palette of all frames' colours, so that nothing flickers from frame to frame."""
     from PIL import Image
 
     # The last frames matter most: each gives pixels, later ones more. 60,000 in all tell the colours as well as
     # every pixel would, in a second instead of many.
     random = np.random.default_rng(0)
-    weights = np.linspace(0.2, 1.0, len(pictures))
+    weights = np.linspace(0.2, 1.0, len(reel))
     samples = []
-    for picture, share in zip(pictures, np.ceil(60_000 * weights / weights.sum()).astype(int)):
+    for picture, share in zip(reel, np.ceil(60_000 * weights / weights.sum()).astype(int)):
         pixels = np.asarray(picture).reshape(-1, 3)
         samples.append(pixels[random.integers(0, len(pixels), share)])
     colours = np.concatenate([*samples, np.tile(np.array([BAR, INK, QUIET, ACCENT], np.uint8), (60, 1))])
     side = int(np.ceil(np.sqrt(len(colours))))
     colours = np.concatenate([colours, np.tile(colours[:1], (side * side - len(colours), 1))])
     sample = Image.fromarray(colours.reshape(side, side, 3).astype(np.uint8))
-    palette = sample.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2)
-    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-
-
-def _save_mp4(pictures: list[Image.Image], durations: list[int], path: Path, fps: float) -> None:
-    import imageio.v3 as iio
-
-    frames = []
-    for picture, duration in zip(pictures, durations):
-        frame = np.asarray(picture)
-        # The codec wants even sides.
-        frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
-        frames += [frame] * max(1, round(duration * fps / 1000))
-    iio.imwrite(
-        path,
-        np.stack(frames),
-        plugin="FFMPEG",
-        fps=fps,
-        codec="libx264",
-        pixelformat="yuv420p",
-        macro_block_size=2,
-        output_params=["-crf", "16"],
-    )
+    return sample.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=2)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganforge.files import replacing
-from ganforge.metrics.columns import column, judged_in_pairs
+from ganforge.metrics.columns import column, judged_in_pairs, names
 
 # Blue and vermilion of Okabe & Ito's palette, which colour-blind readers tell apart.
 DISCRIMINATOR, GENERATOR, QUIET = "#0072B2", "#D55E00", "#8a8a92"
 
 
-def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") -> None:
+def plot_losses(metrics: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> None:
     """Plot the lines of ``metrics.jsonl``: losses, D(real) and D(fake), and what the strategies planned.
 
     Where logits have no zero of their own, there are no probabilities: then the share of pairs that D gets right, and
@@ -28,7 +28,7 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
     label = "epoch"
     if np.isnan(x).all():
         x, label = column(metrics, "step"), "step"
-    planned = [name for name in dict.fromkeys(k for line in metrics for k in line) if _changes(metrics, name)]
+    planned = [name for name in names(metrics) if _changes(metrics, name)]
     pairs = judged_in_pairs(metrics)
     heights = [3, 2, *([1.4] if pairs else []), *([1.2] if planned else [])]
     figure = Figure(figsize=(8, 5.2 + 1.2 * bool(planned) + 1.2 * pairs), dpi=160, layout="constrained")
@@ -68,15 +68,15 @@ def plot_losses(metrics: Sequence[dict[str, Any]], path: Path, title: str = "") 
         figure.savefig(file, format="png")
 
 
-def _changes(metrics: Sequence[dict[str, Any]], name: str) -> bool:
+def _changes(metrics: Sequence[Mapping[str, Any]], name: str) -> bool:
     if "/" not in name or name.endswith("/penalty"):
         return False
     values = column(metrics, name)
     return bool(np.nanmax(values, initial=-np.inf) > np.nanmin(values, initial=np.inf))
 
 
-def _lines(axis: Any, x: np.ndarray, metrics: Sequence[dict[str, Any]], names: dict[str, tuple[str, str]]) -> None:
-    for name, (label, colour) in names.items():
+def _lines(axis: Any, x: np.ndarray, metrics: Sequence[Mapping[str, Any]], shown: dict[str, tuple[str, str]]) -> None:
+    for name, (label, colour) in shown.items():
         y = column(metrics, name)
         if np.isnan(y).all():
             continue

@@ -20,9 +20,11 @@ def balance(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
     of lines in which D is right between 55 % and 90 % of the time, neither guessing nor sure. ``d_wins``: share
     above. ``swing``: deviation of D(fake) about its own running mean, what oscillation makes large.
     """
-    half = lines[len(lines) // 2 :]
     result: dict[str, float] = {}
-    values = {name: column(half, name) for name in ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")}
+    values = {
+        name: column(lines, name, len(lines) - len(lines) // 2)
+        for name in ("d_loss", "g_loss", "d_real", "d_fake", "d_accuracy")
+    }
 
     def put(name: str, numbers: np.ndarray) -> None:
         numbers = numbers[np.isfinite(numbers)]

@@ -8,13 +8,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
-from ganforge.diagnosis.evidence import gather
-from ganforge.diagnosis.rules import diagnose
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import MIB, own, read_file
-from ganforge.report.render import curves, finite, render
-from ganforge.runs import list_snapshots, read_manifest, read_metrics
+from ganforge.report.following import Following
+from ganforge.report.render import finite, render
 
 HOST = "127.0.0.1"
 PATIENCE, CLIENTS = 10, 32  # seconds; how many are answered at a time
@@ -27,6 +26,8 @@ def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
     The caller runs ``serve_forever``. Raises ``GANForgeError`` when the port is taken.
     """
 
+    following = Following(run)
+
     class Handler(BaseHTTPRequestHandler):
         timeout = PATIENCE  # of a client that says nothing, or takes nothing
 
@@ -36,7 +37,7 @@ def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
             if host not in (HOST, "localhost"):
                 self._answer(403, "text/plain", b"only for this machine")
                 return
-            self._answer(*answer(run, self.path.partition("?")[0]))
+            self._answer(*answer(following, self.path))
 
         def _answer(self, code: int, kind: str, body: bytes) -> None:
             try:
@@ -84,13 +85,15 @@ class Server(ThreadingHTTPServer):
         """Say nothing of a client that has gone."""
 
 
-def answer(run: Path, path: str) -> tuple[int, str, bytes]:
+def answer(following: Following, path: str) -> tuple[int, str, bytes]:
     """Return the code, kind and body for a path; whatever the run holds, there is an answer."""
+    run = following.run
+    path, _, query = path.partition("?")
     try:
         if path == "/":
             return 200, "text/html; charset=utf-8", page(run).encode("utf-8", "replace")
         if path == "/state.json":
-            return 200, "application/json", json.dumps(finite(state(run)), allow_nan=False).encode()
+            return 200, "application/json", _state(following, query)
         if match := re.fullmatch(r"/grid/((?:epoch|step)_[0-9]{1,15}\.png)", path):
             grid = own(run, "snapshots", match[1])
             return 200, "image/png", read_file(grid, MOST_GRID, links=False)
@@ -103,25 +106,11 @@ def answer(run: Path, path: str) -> tuple[int, str, bytes]:
         return 503, "text/plain; charset=utf-8", reason(error, kind=not isinstance(error, OSError)).encode()
 
 
+def _state(following: Following, query: str) -> bytes:
+    seen = parse_qs(query).get("seen", [""])[0]
+    return json.dumps(finite(following.state(seen)), allow_nan=False).encode()
+
+
 def page(run: Path) -> str:
     """Return the page, which asks for ``state.json`` again and again."""
     return render("watch.html", run.name, {"name": run.name})
-
-
-def state(run: Path) -> dict[str, Any]:
-    """Return how a run is now: progress, curves, the grids, and what is wrong, JSON-able."""
-    manifest, lines = read_manifest(run), read_metrics(run)
-    last = lines[-1] if lines else {}
-    return {
-        "name": run.name,
-        "state": manifest["state"],
-        "about": f"{manifest['config']['arch']} · {' + '.join(manifest['config']['balance']) or 'no balancing'}",
-        # run.json says how far the last checkpoint is; the logged lines are ahead of it.
-        "step": max(manifest["progress"]["step"], last.get("step", 0)),
-        "steps": manifest["progress"]["steps"],
-        "epochs": manifest["progress"]["epochs"],
-        "last": {k: v for k, v in last.items() if isinstance(v, (int, float))},
-        "curves": curves(lines),
-        "grids": [[grid.title, grid.path.name] for grid in list_snapshots(run)],
-        "findings": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in diagnose(gather(run))],
-    }

@@ -4,7 +4,7 @@ from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoi
 from ganforge.runs.directory import create_run, find_run, list_runs
 from ganforge.runs.lock import lock_run
 from ganforge.runs.manifest import read_manifest, update_manifest, write_manifest
-from ganforge.runs.metrics import append_metrics, read_metrics, sync_metrics, truncate_metrics
+from ganforge.runs.metrics import append_metrics, read_history, read_metrics, sync_metrics, truncate_metrics
 from ganforge.runs.snapshots import drop_snapshots, list_snapshots, snapshot_path
 from ganforge.runs.state import run_state
 
@@ -20,6 +20,7 @@ __all__ = [
     "load_checkpoint",
     "lock_run",
     "prune_checkpoints",
+    "read_history",
     "read_manifest",
     "read_metrics",
     "run_state",

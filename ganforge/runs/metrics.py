@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.files import own, read_file, write_atomic
+from ganforge.files import opened, own, replacing
 from ganforge.memory import memory_left
+from ganforge.metrics.columns import History
 
 NAME = "metrics.jsonl"
+MOST, LINE = 2**36, 2**20  # bytes of the file, of which a line is in memory at a time, and of a line
 
 
 def append_metrics(run: Path, line: Mapping[str, Any]) -> None:
@@ -42,10 +45,29 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     Raises:
         GANForgeError: a line before the last is damaged, or the file cannot be read.
     """
-    lines, damaged = _parse(run)
-    if damaged:
-        raise GANForgeError(f"{run / NAME}: line {damaged[0]} is damaged; expected a JSON object with a step")
-    return lines
+    return list(each_line(run))
+
+
+def read_history(run: Path) -> History:
+    """Return the logged lines as columns, in a tenth of the memory. Raises as ``read_metrics`` does."""
+    history = History()
+    try:
+        for i, line in enumerate(each_line(run)):
+            history.append(line)
+            if i % 2**16 == 0 and history.nbytes > memory_left():  # short lines may have many columns
+                raise ValueError(f"its first {i:,} lines take more than the memory that is free")
+    except ValueError as error:
+        raise GANForgeError(f"{run / NAME} cannot be read: {reason(error, kind=False)}") from None
+    return history
+
+
+def each_line(run: Path) -> Iterator[dict[str, Any]]:
+    """Yield the logged lines one at a time. Raises as ``read_metrics`` does."""
+    with Reader(run) as reader:
+        for number, line in reader:
+            if line is None:
+                raise GANForgeError(f"{run / NAME}: line {number} is damaged; expected a JSON object with a step")
+            yield line
 
 
 def truncate_metrics(run: Path, last_step: int) -> list[int]:
@@ -53,36 +75,80 @@ def truncate_metrics(run: Path, last_step: int) -> list[int]:
 
     Returns the numbers of damaged lines, a torn last one not counted: it was being written when the process ended.
     """
-    lines, damaged = _parse(run)
-    kept = [line for line in lines if line["step"] <= last_step]
-    write_atomic(run / NAME, "".join(json.dumps(line) + "\n" for line in kept).encode())
+    damaged = []
+    with Reader(run) as reader, replacing(run / NAME) as file:
+        for number, line in reader:
+            if line is None:
+                damaged.append(number)
+            elif line["step"] <= last_step:
+                file.write((json.dumps(line) + "\n").encode())
     return damaged
+
+
+class Reader:
+    """Reads ``metrics.jsonl`` line by line, from the byte ``at`` on: (number, line), None for a damaged one.
+
+    What was being written, a last line without its end, is left for the next reader, which begins at ``at``.
+    """
+
+    def __init__(self, run: Path, at: int = 0) -> None:
+        self.run, self.at = run, at
+        self._stack = ExitStack()
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Reader:
+        try:
+            self._file = self._stack.enter_context(opened(own(self.run, NAME), MOST, links=False))
+            self._file.seek(self.at)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._cannot(error) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        number = 0
+        while self._file is not None:
+            try:
+                content = self._file.readline(LINE)
+                whole = content.endswith(b"\n")
+                if not whole and len(content) == LINE:  # no line of a run: on to its end
+                    while rest := self._file.readline(LINE):
+                        whole = rest.endswith(b"\n")
+                        if whole:
+                            break
+                    content = b"too long"
+            except OSError as error:
+                raise self._cannot(error) from None
+            if not content:
+                return
+            number += 1
+            line = _parsed(content)
+            if whole or line is not None:
+                self.at = self._file.tell()
+                if content.strip():
+                    yield number, line
+            if not whole:  # it has no line end: killed while writing it
+                return
+
+    def _cannot(self, error: OSError) -> GANForgeError:
+        return GANForgeError(f"{self.run / NAME} cannot be read: {reason(error, kind=False)}")
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    """Return a good line, else None."""
+    try:
+        value = json.loads(content.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, dict) and type(value.get("step")) is int and all(map(_is_number, value.values())):
+        return {name: finite(number) for name, number in value.items()}
+    return None
 
 
 def _is_number(value: Any) -> bool:
     kind = type(value)  # True is no number here
     return value is None or kind is float or (kind is int and -(2**63) <= value < 2**63)
-
-
-def _parse(run: Path) -> tuple[list[dict[str, Any]], list[int]]:
-    """Return the good lines, and the numbers of those that are not."""
-    try:
-        text = read_file(own(run, NAME), memory_left() // 8, links=False).decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        return [], []
-    except OSError as error:
-        raise GANForgeError(f"{run / NAME} cannot be read: {reason(error, kind=False)}") from None
-    lines = text.split("\n")
-    good, damaged = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and type(value.get("step")) is int and all(map(_is_number, value.values())):
-            good.append({name: finite(number) for name, number in value.items()})
-        elif number < len(lines):  # else it has no line end: killed while writing it
-            damaged.append(number)
-    return good, damaged

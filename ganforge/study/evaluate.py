@@ -10,7 +10,7 @@ import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import require_file, write_json
-from ganforge.runs import read_metrics
+from ganforge.runs import read_history
 from ganforge.runs.evaluation import FORMAT, NAME
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def evaluate(
         measures["modes"] = ("modes of the mixture", lambda: mode_coverage(fake, *known_mixture(run)))
     if source == "critters":
         measures["critters"] = ("modes of the critters", lambda: critter_coverage(fake))
-    measures["gap"] = ("balance", lambda: balance(read_metrics(run.path)))
+    measures["gap"] = ("balance", lambda: balance(read_history(run.path)))
     measures["cost"] = ("cost", lambda: cost(manifest))
     if imagenet:
         measures["imagenet"] = ("FD by an ImageNet network", lambda: imagenet_scores(sides))

@@ -12,7 +12,7 @@ from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import read_toml
 from ganforge.metrics.balance import balance
 from ganforge.metrics.cost import cost
-from ganforge.runs import find_run, read_manifest, read_metrics
+from ganforge.runs import find_run, read_history, read_manifest
 from ganforge.runs.evaluation import read_evaluation
 from ganforge.study.runner import study_runs
 
@@ -24,7 +24,7 @@ class Summary:
     name: str
     run: Path
     manifest: dict[str, Any]
-    lines: list[dict[str, Any]]
+    lines: Sequence[dict[str, Any]]
     evaluation: dict[str, Any] | None
     gap: dict[str, float]
     cost: dict[str, Any]
@@ -149,7 +149,7 @@ def _study_name(path: Path) -> str:
 
 def summarise(name: str, run: Path) -> Summary:
     """Read everything about a run. Raises ``GANForgeError`` when ``run.json`` is missing or damaged."""
-    manifest, lines = read_manifest(run), read_metrics(run)
+    manifest, lines = read_manifest(run), read_history(run)
     return Summary(name, run, manifest, lines, read_evaluation(run), balance(lines), cost(manifest))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ganforge.backend import quietly
 from ganforge.errors import log, reason
 from ganforge.files import replacing, write_atomic
-from ganforge.runs import read_metrics
+from ganforge.runs import read_history
 from ganforge.runs.progression import make_progression
 from ganforge.training.setup import Setup
 
@@ -59,7 +59,7 @@ def draw_curves(setup: Setup, run: Path) -> None:
     """Draw ``losses.png``."""
     from ganforge.media.curves import plot_losses
 
-    if lines := read_metrics(run):
+    if lines := read_history(run):
         balance = " + ".join(setup.settings.balance) or "no balancing"
         plot_losses(lines, run / "losses.png", title=f"{setup.settings.arch} · {balance}")
 

@@ -124,7 +124,7 @@ FAULTS = [
         'if line["step"] < last_step',
         LINES,
     ),
-    Fault("a-torn-line-is-damage", "off by one", METRICS, "number < len(lines)", "number <= len(lines)", LINES),
+    Fault("a-torn-line-is-damage", "off by one", METRICS, "if whole or line is not None:", "if True:", LINES),
     Fault(
         "the-newest-grid-is-dropped",
         "off by one",

@@ -1,0 +1,129 @@
+"""Long runs and large ones: memory that does not grow with them, and nothing read, looked at or sent twice."""
+
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from ganforge.diagnosis import live
+from ganforge.metrics.columns import History, column, first_null, names
+from ganforge.report.following import Following
+from ganforge.runs import read_history, read_metrics, truncate_metrics
+
+LINES = [
+    {"step": 2**60 + 1, "d_loss": 0.1, "late": None},
+    {"step": 2**60 + 2, "d_loss": None, "g_loss": 3},
+    {"step": 2**60 + 3, "late": 2.5, "g_loss": -1.0},
+]
+
+
+def test_a_history_is_the_lines_it_was_made_of():
+    history = History(LINES)
+    assert list(history) == LINES
+    assert (history[-1], list(history[1:]), len(history)) == (LINES[-1], LINES[1:], 3)
+    for name in ("step", "d_loss", "g_loss", "late", "never"):
+        for last in (None, 1, 2, 9):
+            np.testing.assert_array_equal(column(history, name, last), column(LINES, name, last))
+    np.testing.assert_array_equal(column(history, "late"), [np.nan, np.nan, 2.5])
+    assert set(names(history)) == set(names(LINES)) == {"step", "d_loss", "g_loss", "late"}
+    for looked_at, place in ((("d_loss",), 1), (("late", "d_loss"), 0), (("g_loss", "never"), None)):
+        assert first_null(history, looked_at) == first_null(LINES, looked_at) == place
+
+
+def test_lines_are_read_one_at_a_time(tmp_path):
+    """What is in memory at a time is a line, and of a history 8 bytes a number."""
+    line = {"d_loss": 0.123456789, "g_loss": 1.23456789, "d_real": 0.5}
+    with open(tmp_path / "metrics.jsonl", "w") as file:
+        file.writelines(json.dumps({"step": step, **line}) + "\n" for step in range(1, 20_001))
+    tracemalloc.start()
+    history = read_history(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 2 * 20_000 * 4 * 8
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    assert truncate_metrics(tmp_path, 15_000) == []
+    assert tracemalloc.get_traced_memory()[1] - before < 300_000
+    tracemalloc.stop()
+    assert list(history)[:15_000] == read_metrics(tmp_path)
+
+
+def test_a_file_cannot_fill_the_memory_with_columns(tmp_path, monkeypatch):
+    from ganforge.errors import GANForgeError
+
+    wide = {"step": 1, **{f"x{i}": 0 for i in range(1001)}}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(wide) + "\n")
+    with pytest.raises(GANForgeError, match="different names"):
+        read_history(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({**wide, "x1000": 0}).replace(', "x1000": 0', "") + "\n")
+    assert len(read_history(tmp_path)) == 1
+    monkeypatch.setattr("ganforge.runs.metrics.memory_left", lambda: 8000)
+    with pytest.raises(GANForgeError, match="memory"):
+        read_history(tmp_path)
+
+
+@pytest.fixture
+def watched(tmp_path):
+    from support import SMALL
+
+    from ganforge import train
+
+    run = train(**SMALL, epochs=1, runs_dir=tmp_path)
+    return run.path
+
+
+def add(run, *steps):
+    with open(run / "metrics.jsonl", "a") as file:
+        file.writelines(
+            json.dumps({"step": s, "epoch": float(s), "d_loss": float(s), "g_loss": 1.0}) + "\n" for s in steps
+        )
+
+
+def test_watch_sends_what_is_new_and_all_when_the_run_went_back(watched):
+    following = Following(watched)
+    first = following.state()
+    assert first["fresh"]
+    assert len(first["curves"]["epoch"]) == 2
+    assert len(first["grids"]) == 2
+    again = following.state(first["seen"])
+    assert (again["fresh"], again["curves"], again["grids"]) == (False, {}, [])
+    add(watched, 3, 4)
+    (watched / "snapshots" / "epoch_0002.png").write_bytes((watched / "snapshots" / "epoch_0001.png").read_bytes())
+    new = following.state(again["seen"])
+    assert (new["curves"]["epoch"], new["grids"]) == ([3.0, 4.0], [["epoch 2", "epoch_0002.png"]])
+    with open(watched / "metrics.jsonl", "a") as file:
+        file.write('{"step": 5, "epo')  # it is being written
+    assert following.state(new["seen"])["curves"] == {}
+    with open(watched / "metrics.jsonl", "a") as file:
+        file.write('ch": 5.0, "d_loss": 1.0}\n')
+    assert following.state(new["seen"])["curves"]["epoch"] == [5.0]
+    truncate_metrics(watched, 3)
+    back = following.state(new["seen"])
+    assert (back["fresh"], len(back["curves"]["epoch"]), back["step"]) == (True, 3, 3)
+    assert Following(watched).state(back["seen"])["fresh"]  # another server
+
+
+def test_who_watches_a_run_reads_no_line_twice(watched, monkeypatch):
+    parsed = []
+    loads = json.loads
+    following = Following(watched)
+    seen = following.state()["seen"]
+    monkeypatch.setattr("ganforge.runs.metrics.json.loads", lambda text: parsed.append(text) or loads(text))
+    for step in range(3, 30):
+        add(watched, step)
+        seen = following.state(seen)["seen"]
+    assert len([text for text in parsed if '"step"' in text and "config" not in text]) == 27
+
+
+def test_the_diagnosis_of_a_run_that_goes_on_looks_at_its_latest_lines(watched, monkeypatch):
+    from types import SimpleNamespace
+
+    looked_at = []
+    monkeypatch.setattr(live, "diagnose", lambda evidence: looked_at.append(evidence.lines) or [])
+    watcher = live.Watcher(pytest.fail)
+    watcher.run_started(SimpleNamespace(steps=5000, directory=watched))
+    for step in range(2, 3000):
+        progress = SimpleNamespace(step=step, steps=5000)
+        watcher.step_ended(SimpleNamespace(metrics={"step": step + 1, "d_loss": 1.0}, progress=progress))
+    assert max(map(len, looked_at)) == 1001
+    assert [line["step"] for line in looked_at[-1]] == [1, *range(2001, 3001)]
+    assert len(watcher.lines) == 1000
