@@ -170,7 +170,7 @@ def make(folder: Path, count: int, seed: int) -> int:
     os.mkfifo(folder / "pipe.png")
     (folder / "folder.png").mkdir()
     ignored = 1  # "..png" begins with a dot, as hidden files do
-    return len(files) - ignored + 2  # the link to itself and the one to nowhere are named
+    return len(files) - ignored + 3  # the links to themselves, to nowhere and out of the folder are named
 
 
 def hostile_zip(path: Path, entries: int) -> None:

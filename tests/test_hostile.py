@@ -91,14 +91,14 @@ def test_a_run_on_bad_files_names_them_and_prints_nothing_that_a_terminal_obeys(
 def test_eps_is_a_program_and_is_not_run(tmp_path):
     from PIL import EpsImagePlugin, Image
 
-    from ganforge.data.decode import Unreadable, decode
+    from ganforge.data.decode import Reading, Unreadable, decode
 
     Image.new("RGB", (8, 8)).save(tmp_path / "a.eps")
     called = []
     EpsImagePlugin.Ghostscript, kept = lambda *a, **k: called.append(1), EpsImagePlugin.Ghostscript
     try:
         with pytest.raises(Unreadable, match="EPS file, which is a program"):
-            decode((tmp_path / "a.eps").read_bytes(), 8, 3, "crop")
+            decode((tmp_path / "a.eps").read_bytes(), Reading(8))
     finally:
         EpsImagePlugin.Ghostscript = kept
     assert not called
@@ -109,6 +109,7 @@ def test_a_huge_picture_is_made_smaller_before_anything_else(mode, monkeypatch):
     from PIL import Image
 
     from ganforge.data import decode
+    from ganforge.data.ranges import to_bytes
 
     values = np.zeros((90, 120), np.uint8)
     values[:, 60:] = 255
@@ -117,9 +118,14 @@ def test_a_huge_picture_is_made_smaller_before_anything_else(mode, monkeypatch):
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     content = encoded(image, format="PNG", exif=exif)
-    plain = decode.decode(content, 4, 3, "stretch")
+
+    def read(content):
+        (picture,) = decode.decode(content, decode.Reading(4, 3, "stretch")).pictures
+        return to_bytes(picture.pixels, (0, 65535)) if picture.depth else picture.pixels
+
+    plain = read(content)
     monkeypatch.setattr(decode, "LARGE_PIXELS", 1000)
-    large = decode.decode(content, 4, 3, "stretch")
+    large = read(content)
     assert np.abs(large.astype(int) - plain).max() <= 40
     assert large[:, 0].min() > 215
     assert large[:, 3].max() < 40

@@ -15,6 +15,7 @@ from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
 from ganforge.plugin.averaging import ALONE
 
 if TYPE_CHECKING:
+    from ganforge.plugin.dataset import Images
     from ganforge.training.setup import Setup
 
 EPILOG = """\b
@@ -64,7 +65,18 @@ Examples:
 @click.option("--data", metavar="FOLDER|ZIP|NAME", help="Your pictures, or a data source. [default: critters]")
 @click.option("--image-size", type=int, metavar="PIXELS", help="Side of the pictures. [default: 64; critters 32]")
 @click.option("--channels", type=int, metavar="1|3", help="Grey or colour. [default: 3]")
-@click.option("--fit", metavar="crop|stretch", help="How pictures become square. [default: crop]")
+@click.option("--fit", metavar="crop|stretch|pad", help="How pictures become square. [default: crop]")
+@click.option(
+    "--background",
+    metavar="white|black|#rrggbb",
+    help="What lies under transparency, and around what --fit pad pads. [default: white]",
+)
+@click.option(
+    "--range",
+    metavar="LOW,HIGH",
+    help="What is black and white in 16-bit, 32-bit and float pictures. [default: found from the whole set]",
+)
+@click.option("--frames", metavar="first|all", help="Of files that hold several, such as GIFs. [default: first]")
 @click.option("--limit", type=int, metavar="N", help="Use N pictures, chosen at random by the seed.")
 @click.option(
     "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
@@ -194,11 +206,13 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
         *optimizer_rows(config, optimizers),
         *average_rows(config),
         ("data", images.description),
+        *([("", "\n".join(images.notes))] if images.notes else []),
+        *([("classes", _classes(images))] if images.classes else []),
     ]
     if images.skipped:
-        first = on_one_line(", ".join(name for name, _ in images.skipped[:3]))
+        first = on_one_line(", ".join(f"{name} ({why})" for name, why in images.skipped[:3]))
         more = f" and {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
-        rows.append(("skipped", f"{len(images.skipped)} unreadable: {first}{more} (all are listed in run.json)"))
+        rows.append(("skipped", f"{len(images.skipped)} unreadable: {first}{more}; all are listed in run.json"))
     rows += [
         (
             "training",
@@ -210,6 +224,20 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     out.print(
         Panel(pairs([(n, escape(v)) for n, v in rows]), title="GANForge", title_align="left", border_style="dim")
     )
+
+
+def _classes(images: Images) -> str:
+    """Return ``cat 150, dog 150``, the most frequent of many."""
+    from ganforge.errors import on_one_line
+
+    counts = [0] * len(images.classes)
+    for label in [] if images.labels is None else images.labels.tolist():
+        counts[label] += 1
+    pairs = list(zip(images.classes, counts))
+    if len(pairs) > 12:
+        pairs = sorted(pairs, key=lambda pair: -pair[1])[:10]
+    more = f" and {len(counts) - len(pairs):,} more" if len(pairs) < len(counts) else ""
+    return on_one_line(", ".join(f"{name} {count:,}" for name, count in pairs) + more)
 
 
 def describe_plan(out: Any, setup: Setup) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import atexit
 import errno
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import platformdirs
 
+from ganforge.data.record import Record, checksums, names_as_text, record_of
 from ganforge.errors import GANForgeError, log
 from ganforge.files import beside, write_atomic
 
@@ -46,21 +46,20 @@ def _temporary_root() -> Path:
     return root
 
 
-def open_entry(root: Path, key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Return the entry's array, a read-only memory map uint8 (N, H, W, C), and its notes; or None."""
+def open_entry(root: Path, key: str) -> tuple[np.ndarray, Record] | None:
+    """Return the entry's array, a read-only memory map uint8 (N, H, W, C), and its record; or None."""
     folder = root / key
     try:
-        about = json.loads((folder / ABOUT).read_text("utf-8"))
+        record = record_of((folder / ABOUT).read_text("utf-8"))
         array = np.load(folder / ARRAY, mmap_mode="r")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, RecursionError):
-        about, array = {}, np.empty(0)
-    whole = isinstance(about, dict) and array.ndim == 4 and array.dtype == np.uint8 and len(array) > 0
-    if not whole or about.get("count") != len(array):
-        shutil.rmtree(folder, ignore_errors=True)  # damaged: make it again
+    except (OSError, ValueError, EOFError):
+        record, array = None, np.empty(0)
+    if record is None or not record.fits(array):
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or of another version: make it again
         return None
-    return array, about
+    return array, record
 
 
 @contextmanager
@@ -140,6 +139,11 @@ class ArrayWriter:
         self._file.write(np.ascontiguousarray(picture, dtype=np.uint8).data)
         self.count += 1
 
+    def replace(self, index: int, picture: np.ndarray) -> None:
+        """Put another picture in the place of one that was written; after it none is appended."""
+        self._file.seek(self._start + index * picture.size)
+        self._file.write(np.ascontiguousarray(picture, dtype=np.uint8).data)
+
     def close(self) -> None:
         """Write the final count and close."""
         self._file.seek(0)
@@ -156,6 +160,8 @@ class ArrayWriter:
             self._file.close()
 
 
-def write_about(folder: Path, about: dict[str, Any]) -> None:
-    """Write an entry's notes, a JSON-able dict with at least ``count``."""
-    write_atomic(folder / ABOUT, json.dumps(about).encode())
+def write_record(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write the record of an entry whose array is whole: its count, shape and checksums are added to ``about``."""
+    array = np.load(folder / ARRAY, mmap_mode="r")
+    record = Record(count=len(array), shape=array.shape[1:], checksums=checksums(array), **names_as_text(dict(about)))
+    write_atomic(folder / ABOUT, record.model_dump_json().encode())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_about
+from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_record
 from ganforge.data.drawing import MARGIN, Colour, portrait
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.dataset import Images, describe
@@ -157,7 +157,7 @@ def load_critters(
                     for picture in pictures:
                         writer.write(picture)
                     writer.close()
-                    write_about(folder, {"count": count})
+                    write_record(folder, {"fingerprint": fingerprint})
                 entry = open_entry(root, key)
     if entry is None:
         raise GANForgeError(f"the picture cache in '{root}' was removed while it was being written")

@@ -1,15 +1,21 @@
-"""One encoded picture to one uint8 array."""
+"""One encoded file to its pictures: uint8, or float32 where the set decides which values are black and white."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import threading
+from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from ganforge.data.colour import Applied, to_srgb
+from ganforge.data.hints import hint, use_readers
+from ganforge.data.ranges import Values
+from ganforge.data.settings import parse_background
 from ganforge.errors import reason
 
 # Where Pillow itself raises; a picture beyond it is more likely an attack on memory than a photograph.
@@ -19,61 +25,147 @@ LARGE_PIXELS = 2**25
 LARGE = threading.RLock()
 # EPS is a program, which Pillow hands to Ghostscript; WMF goes to the system. No picture may start a program.
 NOT_OPENED = ("EPS", "WMF")
+# What holds frames or pages. Of others, further "frames" are previews, sizes or layers of the one picture.
+FRAMED = frozenset(("GIF", "PNG", "WEBP", "TIFF", "AVIF", "FLI", "DCX"))
+FITS = ("crop", "stretch", "pad")
+# Levels between the darkest and the lightest that nobody sees.
+_ONE_COLOUR = 8
+_WHITE_IS_ZERO, _PHOTOMETRIC, _SUBFILE, _BITS, _SAMPLES = 0, 262, 254, 258, 339
+# Greys that Pillow can unpack, though its table has them for another byte order or black-is-zero alone.
+_MORE_TIFF = {
+    (b"MM", 0, (1,), 1, (16,), ()): ("I;16B", "I;16B"),
+    (b"II", 0, (2,), 1, (16,), ()): ("I", "I;16S"),
+    (b"MM", 0, (2,), 1, (16,), ()): ("I", "I;16BS"),
+    (b"II", 0, (1,), 1, (12,), ()): ("I;16", "I;12"),
+}
 
 
 class Unreadable(Exception):
     """A picture cannot be used; the message is the reason in a few words."""
 
 
-def decode(content: bytes, image_size: int, channels: int, fit: str) -> np.ndarray:
-    """Return the picture in ``content`` as uint8 (image_size, image_size, channels) in 0…255.
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read. ``fit``: ``crop`` (shorter side scaled, centre cut out), ``stretch`` or ``pad``.
 
-    The first frame of an animation, turned as its EXIF orientation says, transparency over white, 16 bits
-    brought to 8. ``fit`` is ``crop`` (shorter side scaled, centre cut out) or ``stretch``.
+    ``background`` lies under transparency, and around pictures that are padded. ``frames``: ``first`` or ``all``.
+    """
+
+    image_size: int
+    channels: int = 3
+    fit: str = "crop"
+    background: str = "white"
+    frames: str = "first"
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """The background's red, green and blue, 0…255."""
+        return parse_background(self.background)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The background by channel."""
+        return self.colour if self.channels == 3 else (_luma(self.colour),)
+
+
+def _luma(colour: tuple[int, int, int]) -> int:
+    grey = Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
+    assert isinstance(grey, int)
+    return grey
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it was read.
+
+    ``pixels``: uint8 (H, W, C) in 0…255; of ``values`` that are deeper than 8 bits float32, NaN where it is padded,
+    and ``inverted`` where the lowest is white. ``depth`` says in words how deep. ``one_colour``: its transparency
+    was, and with the background under it nothing is to be seen.
+    """
+
+    pixels: np.ndarray
+    depth: Literal["", "16-bit", "32-bit", "float"] = ""
+    inverted: bool = False
+    values: Values | None = None
+    colour: Applied = ""
+    one_colour: bool = False
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The pictures that a file gave, and how many frames it holds."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    frames: int = 1
+    format: str = ""
+
+
+def decode(content: bytes, reading: Reading, name: str = "", start: int = 0, most: int = 1) -> Decoded:
+    """Return the picture in ``content``, turned as its EXIF orientation says and in sRGB; 8 bits by their bits.
+
+    Or, with ``reading.frames`` of ``all``, at most ``most`` frames from ``start`` on. ``name`` serves the reason
+    where it cannot be read.
 
     Raises ``Unreadable``.
     """
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise Unreadable(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
-            # JPEG can decode at 1/2, 1/4 or 1/8 for a fraction of the work; twice the target keeps it sharp.
-            image.draft(None, (2 * image_size, 2 * image_size))
-            if image.width * image.height > LARGE_PIXELS:
-                with LARGE:
-                    picture = _plain(_upright(_smaller(image, image_size)), channels)
-            else:
-                picture = _plain(_upright(image), channels)
-            size = (image_size, image_size)
-            if fit == "crop":
-                picture = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-            else:
-                picture = picture.resize(size, Image.Resampling.LANCZOS)
+            kind, frames = image.format or "", _frames(image)
+            chosen = frames[start : start + most] if reading.frames == "all" else [0]
+            pictures = []
+            for number in chosen:
+                if number or start:
+                    image.seek(number)
+                pictures.append(_picture(image, reading))
+            return Decoded(pictures, len(frames), kind)
     except Unreadable:
         raise
     except Image.DecompressionBombError:
         raise Unreadable(f"more than {MAX_PIXELS:,} pixels") from None
     except UnidentifiedImageError:
-        raise Unreadable(_what(content)) from None
+        raise Unreadable(hint(name, content)) from None
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
         raise Unreadable(reason(error, kind=False)) from error
-    return np.asarray(picture, dtype=np.uint8).reshape(image_size, image_size, channels)
 
 
 @cache
 def _formats() -> list[str]:
     """Return every format Pillow reads by itself, in the order it tries them."""
     Image.init()
+    use_readers()
+    for key, modes in _MORE_TIFF.items():
+        TiffImagePlugin.OPEN_INFO.setdefault(key, modes)
     return [name for name in Image.ID if name not in NOT_OPENED]
 
 
-def _what(content: bytes) -> str:
-    if not content:
-        return "empty file"
-    if content.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6")):
-        return "an EPS file, which is a program; save it as a PNG"
-    return "not an image that Pillow reads"
+def _frames(image: Image.Image) -> list[int]:
+    """Return the numbers of the frames that are pictures of their own; smaller copies and masks in a TIFF are not."""
+    if image.format not in FRAMED:
+        return [0]
+    frames = [0]
+    with contextlib.suppress(Exception):  # what comes after the damage is lost, what came before is not
+        frames = list(range(getattr(image, "n_frames", 1)))
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and len(frames) > 1:
+            own = []
+            for number in frames:
+                image.seek(number)
+                if not int(image.tag_v2.get(_SUBFILE, 0)) & 5:
+                    own.append(number)
+            frames = own or [0]
+            image.seek(0)
+    return frames
+
+
+def _picture(image: Image.Image, reading: Reading) -> Picture:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unreadable(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+    # JPEG can decode at 1/2, 1/4 or 1/8 for a fraction of the work; twice the target keeps it sharp.
+    image.draft(None, (2 * reading.image_size, 2 * reading.image_size))
+    if image.width * image.height > LARGE_PIXELS:
+        with LARGE:
+            return _fitted(image, _upright(_smaller(image, reading.image_size)), reading)
+    return _fitted(image, _upright(image), reading)
 
 
 def _smaller(image: Image.Image, image_size: int) -> Image.Image:
@@ -95,29 +187,71 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _plain(image: Image.Image, channels: int) -> Image.Image:
-    """Bring any of Pillow's modes to L or RGB."""
+def _fitted(file: Image.Image, image: Image.Image, reading: Reading) -> Picture:
+    """Bring any of Pillow's modes to L, RGB or floats, and to the size that is asked for."""
+    shape = (reading.image_size, reading.image_size, reading.channels)
     if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
-    elif image.mode == "LAB":
+        tags = getattr(file, "tag_v2", {})
+        floats = image.mode == "F"
+        values = _finite(image, unsigned=tags.get(_BITS) == (32,) and tags.get(_SAMPLES, (1,)) == (1,))
+        sized = np.asarray(_sized(Image.fromarray(values), reading, float("nan")), np.float32)
+        return Picture(
+            pixels=np.broadcast_to(sized[..., None], shape),
+            depth="float" if floats else "16-bit" if _sixteen(file) else "32-bit",
+            inverted=tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
+            values=Values().add(values, floats),
+        )
+    image, colour = to_srgb(image)
+    plain, one_colour = _plain(image, reading)
+    background = reading.colour if plain.mode == "RGB" else _luma(reading.colour)
+    pixels = np.asarray(_sized(plain, reading, background), np.uint8).reshape(shape)
+    return Picture(pixels, colour=colour, one_colour=one_colour)
+
+
+def _sixteen(file: Image.Image) -> bool:
+    """Tell whether whole numbers are of 16 bits at most: signed ones and some formats come as 32."""
+    bits = getattr(file, "tag_v2", {}).get(_BITS)
+    return bits[0] <= 16 if bits else file.mode.startswith("I;") or file.format in ("PNG", "PPM", "JPEG2000")
+
+
+def _finite(image: Image.Image, unsigned: bool) -> np.ndarray:
+    """Return the values as float32 (H, W); what is no finite number takes the end of the others it is nearest to."""
+    raw = np.asarray(image)
+    values = (raw.view(np.uint32) if unsigned and raw.dtype == np.int32 else raw).astype(np.float32)
+    known = np.isfinite(values)
+    if known.all():
+        return values
+    if not known.any():
+        raise Unreadable("it holds not one finite number")
+    low, high = float(values[known].min()), float(values[known].max())
+    finite: np.ndarray = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    return finite
+
+
+def _sized(image: Image.Image, reading: Reading, background: float | tuple[int, ...]) -> Image.Image:
+    size = (reading.image_size, reading.image_size)
+    if reading.fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    if reading.fit == "stretch":
+        return image.resize(size, Image.Resampling.LANCZOS)
+    whole = ImageOps.contain(image, size, Image.Resampling.LANCZOS)
+    padded = Image.new(whole.mode, size, background)
+    padded.paste(whole, (round((size[0] - whole.width) / 2), round((size[1] - whole.height) / 2)))
+    return padded
+
+
+def _plain(image: Image.Image, reading: Reading) -> tuple[Image.Image, bool]:
+    """Bring 8-bit modes to L or RGB, and tell whether transparency made it one colour."""
+    one_colour = False
+    if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     elif image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if channels == 1:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, reading.colour), image)
+        one_colour = bool(np.ptp(np.asarray(image)[..., :3], (0, 1)).max() <= _ONE_COLOUR)
+    if reading.channels == 1:
         # Only a few modes convert to L directly and well (CMYK and palettes do not).
-        return image.convert("L") if image.mode in ("1", "L", "RGB") else image.convert("RGB").convert("L")
-    return image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring 16-bit, 32-bit and floating-point grey to 8 bits, by its range and never by its contrast."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    if image.mode == "F":
-        # Two conventions are in use: 0…1 and 0…255.
-        values = values * 255.0 if values.max() <= 1.0 else values
-    else:
-        top = 65535.0 if values.max() <= 65535.0 else 2.0**31 - 1
-        values = values * (255.0 / top)
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+        grey = image.convert("L") if image.mode in ("1", "L", "RGB") else image.convert("RGB").convert("L")
+        return grey, one_colour
+    return image.convert("RGB"), one_colour

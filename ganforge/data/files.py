@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zipfile
@@ -13,9 +14,13 @@ from typing import Protocol
 
 from ganforge.data.decode import Unreadable
 from ganforge.errors import GANForgeError, closest, reason
+from ganforge.files import read_file
 
 MAX_BYTES = 512 * 1024 * 1024
 DENIED = "not permitted to read"
+_MOST_BESIDE = 256 * 1024 * 1024
+# What reading says of a file that was there: it was removed, or its disk was.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
 # What lies beside pictures in real folders. Anything else that Pillow cannot read is reported.
 _NOT_IMAGES = """
     txt md rst html htm xml json jsonl csv tsv yaml yml toml ini log pdf
@@ -45,9 +50,16 @@ class Files(Protocol):
 
     files: list[File]
     denied: list[tuple[str, str]]
+    folders: list[str]
 
     def read(self, file: File) -> bytes:
-        """Return a file's bytes. Raises ``Unreadable``. May be called from many threads."""
+        """Return a file's bytes. Raises ``Unreadable``. May be called from many threads.
+
+        Raises ``GANForgeError`` where it is gone since it was listed.
+        """
+
+    def beside(self, name: str) -> bytes | None:
+        """Return a small file's bytes that is no picture, by its path; None where there is none."""
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -110,6 +122,7 @@ class _Folder:
     root: Path
     files: list[File] = field(default_factory=list)
     denied: list[tuple[str, str]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         try:
@@ -118,7 +131,8 @@ class _Folder:
             raise GANForgeError(f"{DENIED} '{self.root}'") from None
 
     def _walk(self) -> Iterator[File]:
-        """Every folder once, however it is linked: a loop of symbolic links ends."""
+        """Every folder once, however it is linked: a loop of symbolic links ends. None that leads out is followed."""
+        whole = os.path.realpath(self.root)
         seen: set[tuple[int, int | str]] = set()
         # Real folders before any link to one, so that a picture is known by its own name.
         waiting, linked = deque([("", self.root, _identity(self.root, self.root.stat()))]), deque[_Waiting]()
@@ -145,8 +159,15 @@ class _Folder:
                     if not _beside(entry.name):
                         self.denied.append((name, "a link that leads nowhere"))
                     continue
-                if stat.S_ISDIR(status.st_mode):
+                folder_of_its_own = stat.S_ISDIR(status.st_mode)
+                if entry.is_symlink() and (folder_of_its_own or not _beside(entry.name)):
+                    target = os.path.realpath(entry.path)
+                    if target != whole and not target.startswith(whole.rstrip(os.sep) + os.sep):
+                        self.denied.append((name, "a link that leads out of the folder is not followed"))
+                        continue
+                if folder_of_its_own:
                     path = Path(entry.path)
+                    self.folders.append(name)
                     later = linked if entry.is_symlink() else waiting
                     later.append((name + "/", path, _identity(path, status)))
                 elif stat.S_ISREG(status.st_mode) and not _beside(entry.name):
@@ -158,7 +179,18 @@ class _Folder:
         try:
             return (self.root / file.name).read_bytes()
         except OSError as error:
+            if error.errno in _GONE:
+                raise GANForgeError(
+                    f"'{file.name}' in '{self.root}' is gone since the folder was listed ({_why(error)}); "
+                    "put the pictures back, and start again"
+                ) from None
             raise TemporarilyUnreadable(_why(error)) from None
+
+    def beside(self, name: str) -> bytes | None:
+        try:
+            return read_file(self.root / name, _MOST_BESIDE, links=False)
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Nothing is open."""
@@ -171,8 +203,11 @@ class _Zip:
         self._zip = zipfile.ZipFile(path)
         self._entries: dict[str, zipfile.ZipInfo] = {}
         self.denied: list[tuple[str, str]] = []
+        self.folders: list[str] = []
         for info in self._zip.infolist():
             parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+            if info.is_dir() and ".." not in parts and not any(map(_ignored, parts)):
+                self.folders.append("/".join(parts))
             if ".." in parts:
                 self.denied.append((info.filename, "its name leads out of the zip"))
             elif not info.is_dir() and parts and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1]):
@@ -192,6 +227,13 @@ class _Zip:
             return self._zip.read(info)  # zipfile stops at the declared size, so it cannot swell beyond it
         except Exception as error:  # a damaged entry fails in zlib, lzma, bz2 or zipfile, each in its own way
             raise Unreadable(reason(error, kind=False)) from error
+
+    def beside(self, name: str) -> bytes | None:
+        try:
+            info = self._zip.getinfo(name)
+            return self._zip.read(info) if info.file_size <= _MOST_BESIDE else None
+        except Exception:  # as above
+            return None
 
     def close(self) -> None:
         self._zip.close()

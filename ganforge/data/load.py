@@ -58,6 +58,9 @@ def load_images(
     image_size: int | None,
     channels: int | None,
     fit: str = "crop",
+    background: str = "white",
+    frames: str = "first",
+    value_range: tuple[float, float] | None = None,
     strict: bool = False,
     limit: int | None = None,
     seed: int = 0,
@@ -69,7 +72,11 @@ def load_images(
 
     Args:
         data: the folder or zip, where ``source`` is None.
-        fit: how other shapes become square, ``crop`` or ``stretch``; a source does that in its own way.
+        fit: how other shapes become square, ``crop``, ``stretch`` or ``pad``; a source does that in its own way, as
+            it does what the next three say.
+        background: what lies under transparency and around padded pictures.
+        frames: ``first`` or ``all`` of files that hold several.
+        value_range: what is black and white in pictures deeper than 8 bits; found from the set where it is None.
         strict: raise at the first unreadable picture of a folder or zip instead of skipping it.
         limit: use so many pictures, chosen by ``seed``.
         progress: called with (done, total) while they are decoded.
@@ -83,7 +90,8 @@ def load_images(
     how["progress"] = progress
     if source is None:
         assert image_size is not None  # only a source may do without
-        return load_folder(Path(data).expanduser(), fit=fit, strict=strict, **how)
+        how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range}
+        return load_folder(Path(data).expanduser(), strict=strict, **how)
     images: Images = call_by_name(source.value.load)(options=source.options, cache_dir=None, **how)
     return _vectors(images, source.name) if images.array.ndim == 2 else images
 

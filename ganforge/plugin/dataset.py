@@ -20,7 +20,9 @@ class Images:
     float32 (N, D), which networks see unscaled. ``fingerprint`` is a hexadecimal
     string: the same pictures with the same settings give the same one, on any machine. ``skipped`` lists
     (relative path, reason) of what could not be read, ``found`` counts the files considered. ``labels`` is
-    int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes.
+    int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes. ``range`` is what
+    was black and white in files deeper than 8 bits, None where there are none. ``notes`` say, a line each, what was
+    done to the pictures, ``warnings`` what a person should look at before training.
     """
 
     array: np.ndarray
@@ -30,6 +32,9 @@ class Images:
     found: int = 0
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    range: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """The number of pictures."""

@@ -116,6 +116,8 @@ class Data(Typed):
     count: Count = 0
     classes: Texts = []
     skipped: list[Texts] = []
+    range: list[Number] | None = None
+    notes: Texts = []
     spread: Spread | None = None
 
 

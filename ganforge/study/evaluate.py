@@ -239,6 +239,7 @@ def _read(run: Run, data: str, limit: int | None) -> Images:
     from ganforge.backend import choose_backend
     from ganforge.data.load import load_images, resolve_source
     from ganforge.plugin.registry import load_plugins
+    from ganforge.training.config import range_of_run
 
     config, shape = run.config, run.manifest["image_shape"]
     choose_backend(None)
@@ -255,6 +256,9 @@ def _read(run: Run, data: str, limit: int | None) -> Images:
         image_size=side,
         channels=channels,
         fit=config.fit,
+        background=config.background,
+        frames=config.frames,
+        value_range=range_of_run(run.manifest),
         strict=config.strict,
         limit=limit,
         seed=config.seed,

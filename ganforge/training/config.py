@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ganforge.data.settings import parse_background, parse_range
 from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.files import default_runs_dir
 from ganforge.plugin.averaging import written_ema
@@ -23,7 +25,8 @@ class TrainConfig(BaseModel):
 
     ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
     ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, pictures are square;
-    vectors have none.
+    vectors have none. ``range`` is what is black and white in pictures deeper than 8 bits, found from the set
+    where it is None.
     ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the
     backend does by default. ``ema`` is of the mean of the generator's weights that pictures are drawn from: its
     decay, or its half-life in pictures, such as ``500kimg``; 0 or ``none`` for none.
@@ -39,7 +42,10 @@ class TrainConfig(BaseModel):
     data: str = "critters"
     image_size: int | None = Field(None, ge=8, le=1024)
     channels: Literal[1, 3] | None = None
-    fit: Literal["crop", "stretch"] = "crop"
+    fit: Literal["crop", "stretch", "pad"] = "crop"
+    background: str = "white"
+    range: tuple[float, float] | None = None
+    frames: Literal["first", "all"] = "first"
     limit: int | None = Field(None, ge=2)
     strict: bool = False
     epochs: int | None = Field(None, ge=1)
@@ -79,6 +85,10 @@ class TrainConfig(BaseModel):
             values["snapshot_every"] = written_snapshots(every)
         if "ema" in values:
             values["ema"] = written_ema(values["ema"])
+        if "range" in values:
+            values["range"] = parse_range(values["range"])
+        if isinstance(values.get("background"), str):
+            parse_background(values["background"])
         try:
             return cls(**values)
         except ValidationError as error:
@@ -110,6 +120,18 @@ class Settings(TrainConfig):
     backend: Literal["torch", "jax", "tensorflow"]
     snapshot_every: int | str
     checkpoint_every: int | str
+
+
+def range_of_run(manifest: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the range that a run's pictures were read by, for others to be read alike; None where there was none.
+
+    Raises ``GANForgeError`` when what ``run.json`` says is no range.
+    """
+    known = manifest.get("data", {}).get("range")
+    try:
+        return None if known is None else parse_range(known)
+    except UsageError as error:
+        raise GANForgeError(f"run.json is damaged: its data have an {error}") from None
 
 
 def read_config(run: Path) -> TrainConfig:

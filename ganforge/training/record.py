@@ -52,6 +52,8 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
             "count": len(images),
             "classes": list(setup.classes),
             "skipped": [list(item) for item in images.skipped],
+            "range": images.range,
+            "notes": [*images.notes, *images.warnings],
             "spread": _diversity(images.array),
         },
         "image_shape": list(setup.image_shape),

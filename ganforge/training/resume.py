@@ -14,7 +14,7 @@ from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
-from ganforge.training.config import TrainConfig, read_config
+from ganforge.training.config import TrainConfig, range_of_run, read_config
 from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
@@ -71,7 +71,7 @@ def resume(
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked)
         choices = _with_its_networks(choices, run, manifest)
-        images = load(choices, progress)
+        images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
         setup = Setup.build(choices, images, steps_per_epoch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.data.batches import Batches
+from ganforge.data.blank import blank
 from ganforge.data.load import load_images
 from ganforge.errors import GANForgeError, UsageError, log
 from ganforge.files import require_runs_dir
@@ -135,8 +136,11 @@ class Setup:
         return self.engine.planner.plan(self.progress(0), {}).flat()
 
 
-def load(choices: Choices, progress: Decoded | None = None) -> Images:
-    """Read the pictures. Raises ``GANForgeError`` where they cannot be read, or there are none."""
+def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[float, float] | None = None) -> Images:
+    """Read the pictures, and say what a person should look at; ``value_range`` is that of the run that goes on.
+
+    Raises ``GANForgeError`` where they cannot be read, or there are none.
+    """
     config = choices.config
     images = load_images(
         config.data,
@@ -144,6 +148,9 @@ def load(choices: Choices, progress: Decoded | None = None) -> Images:
         image_size=choices.image_size,
         channels=choices.channels,
         fit=config.fit,
+        background=config.background,
+        frames=config.frames,
+        value_range=config.range or value_range,
         strict=config.strict,
         limit=config.limit,
         seed=config.seed,
@@ -151,6 +158,8 @@ def load(choices: Choices, progress: Decoded | None = None) -> Images:
     )
     if not len(images.array):
         raise GANForgeError(f"there is not one image in {config.data}")
+    for line in (*images.warnings, *blank(images.array)):
+        log.warning("%s", line)
     _warn_of_bounds(choices, images)
     return images
 

@@ -1,0 +1,280 @@
+"""Reading files in parallel into a cache entry, in order, as many as are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ganforge.data.cache import ArrayWriter
+from ganforge.data.decode import LARGE, Decoded, Picture, Reading, Unreadable, decode
+from ganforge.data.files import File, Files, TemporarilyUnreadable
+from ganforge.data.layout import Layout, labelled
+from ganforge.data.ranges import Values, choose_range, to_bytes
+from ganforge.data.settings import Range
+from ganforge.data.workers import Workers
+from ganforge.errors import GANForgeError
+
+# The fingerprint of pictures of 8 bits, without a profile, read as by default, has been this since 0.1.
+FINGERPRINT_VERSION = 2
+# Decoded pictures that may wait to be written, together.
+_BLOCK_BYTES = 2**26
+_LARGE_BYTES = 2**26
+Result = tuple[Decoded, bytes] | Unreadable
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be read: files in order, each with its class, until ``limit`` pictures are there."""
+
+    root: Path
+    source: Files
+    layout: Layout
+    reading: Reading
+    files: list[tuple[File, str]]
+    limit: int | None
+    value_range: Range | None
+    strict: bool
+    progress: Callable[[int, int], None] | None
+
+    @property
+    def every_frame(self) -> bool:
+        """Whether a file may give several pictures."""
+        return self.reading.frames == "all"
+
+    @property
+    def wanted(self) -> int:
+        """How many pictures, or, of every frame without a limit, how many files."""
+        return len(self.files) if self.limit is None else self.limit
+
+    def read(self, file: File, start: int = 0) -> Result:
+        """Read a file's pictures from frame ``start`` on, and its digest."""
+        most = max(16, _BLOCK_BYTES // (self.reading.image_size**2 * self.reading.channels))
+        try:
+            # Large files one at a time: each may take half a gigabyte.
+            with LARGE if file.size > _LARGE_BYTES else nullcontext():
+                content = self.source.read(file)
+                return decode(content, self.reading, file.name, start, most), hashlib.sha256(content).digest()
+        except Unreadable as error:
+            # Its traceback would hold the file's bytes as long as the list of what was skipped.
+            return error.with_traceback(None)
+
+
+class NotEnough(GANForgeError):
+    """Fewer than two pictures could be read."""
+
+
+def refuse(root: Path, name: str, reason: str) -> None:
+    """Raise for a file that ``--strict`` does not let pass."""
+    raise GANForgeError(f"cannot read '{name}' in '{root}': {reason} (--strict stops at the first unreadable file)")
+
+
+@dataclass
+class _Kept:
+    """What is gathered of the pictures beside their pixels."""
+
+    files: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    retry: bool = False
+    formats: Counter[str] = field(default_factory=Counter)
+    colours: Counter[str] = field(default_factory=Counter)
+    one_colour: int = 0
+    framed: list[int] = field(default_factory=lambda: [0, 0, 0])
+
+
+def fill(folder: Path, work: Work) -> dict[str, Any]:
+    """Decode the files into ``folder`` until as many as are wanted are there; return what the record says of them."""
+    reading, kept = work.reading, _Kept()
+    # Over the files' own bytes: the same pictures are known again in another place, or under another Pillow.
+    settings = [FINGERPRINT_VERSION, reading.image_size, reading.channels, reading.fit]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    writer = ArrayWriter(folder, (reading.image_size, reading.image_size, reading.channels))
+    workers = Workers(min(32, os.cpu_count() or 1), "ganforge-decode")
+    patience: float | None = 0
+    try:
+        with open(folder / "deep.tmp", "w+b") as file:
+            deep = _Deep(file)
+            # Set around all threads and not in them, where it would race.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+                logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
+                _read_all(work, workers, writer, deep, kept, digest)
+            value_range = deep.finish(writer, work.value_range, reading)
+        patience = None
+    except Exception:
+        patience = 5
+        raise
+    finally:
+        workers.close(patience)  # none for an interrupt: a disk may never answer
+        if patience is not None:
+            writer.abandon()
+    writer.close()
+    (folder / "deep.tmp").unlink()
+    _require_enough(work.root, kept, writer.count)
+    classes, labels = labelled(kept.classes, work.layout.numbered)
+    for more in _beyond_the_defaults(reading, value_range, labels if work.layout.numbered else []):
+        digest.update(f"\n\0{more}".encode())
+    skipped = {name for name, _ in kept.skipped}
+    unread = {of for file, of in work.files if file.name in skipped} - {
+        of for file, of in work.files if file.name not in skipped
+    }
+    return {
+        "fingerprint": digest.hexdigest(),
+        "skipped": kept.skipped,
+        "retry": kept.retry,
+        "classes": classes,
+        "labels": labels,
+        "formats": dict(kept.formats),
+        "depths": dict(deep.depths),
+        "range": value_range,
+        "chosen": work.value_range is None,
+        "frames": tuple(kept.framed),
+        "fit": reading.fit,
+        "background": reading.background,
+        "one_colour": kept.one_colour,
+        "colours": dict(kept.colours),
+        "train": work.layout.train,
+        "left": work.layout.left,
+        "strays": work.layout.strays,
+        "loose": work.layout.loose,
+        "empty": sorted({*work.layout.empty, *unread} - {""}),
+        "problem": work.layout.problem,
+    }
+
+
+def _read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: _Deep, kept: _Kept, digest: Any) -> None:
+    shown, total = 0, work.wanted
+    everything = len(work.files) if work.limit is None else work.limit
+    results = _in_order(work, workers, lambda: everything - (0 if work.limit is None else writer.count))
+    for done, ((file, of), result) in enumerate(results, 1):
+        if isinstance(result, Unreadable):
+            if work.strict:
+                refuse(work.root, file.name, str(result))
+            kept.skipped.append((file.name, str(result)))
+            kept.retry = kept.retry or isinstance(result, TemporarilyUnreadable)
+        else:
+            used = 0
+            for picture in _pictures(work, file, result):
+                if work.limit is not None and writer.count == work.limit:
+                    break
+                _keep(picture, writer, deep, kept)
+                kept.classes.append(of)
+                used += 1
+            decoded, content = result
+            mark = "".join(sorted({picture.colour for picture in decoded.pictures}))
+            if work.every_frame and used < decoded.frames:
+                mark += f" {used} frames"
+            digest.update(f"\n{file.name}\0".encode("utf-8", "surrogateescape") + content + mark.encode())
+            kept.files.append(file.name)
+            kept.formats[decoded.format] += used
+            if decoded.frames > 1:
+                kept.framed = [a + b for a, b in zip(kept.framed, (1, decoded.frames, used))]
+        shown = done if work.every_frame and work.limit is None else writer.count + len(kept.skipped)
+        if work.progress and (shown % 32 == 0 or shown >= total):
+            work.progress(min(shown, total), total)
+    if work.progress and shown < total:
+        work.progress(total, total)
+
+
+def _in_order(work: Work, workers: Workers, needed: Callable[[], int]) -> Iterator[tuple[tuple[File, str], Result]]:
+    """Yield (file, what it gave) in order, a block ahead at a time, until ``needed()`` is 0.
+
+    Blocks keep memory even however many files there are.
+    """
+    block = max(16, min(256, _BLOCK_BYTES // (work.reading.image_size**2 * work.reading.channels)))
+    if work.every_frame:
+        block = 4 * min(32, os.cpu_count() or 1)
+    start = 0
+    while start < len(work.files) and needed() > 0:
+        some = work.files[start : start + min(block, needed())]
+        futures = deque(workers.submit(work.read, file) for file, _ in some)
+        for one in some:
+            yield one, futures.popleft().result()
+        start += len(some)
+
+
+def _pictures(work: Work, file: File, result: tuple[Decoded, bytes]) -> Iterator[Picture]:
+    """Yield all that a file gives; what holds very many frames is decoded part by part."""
+    decoded = result[0]
+    yield from decoded.pictures
+    read = len(decoded.pictures)
+    while work.every_frame and read < decoded.frames:
+        more = work.read(file, read)
+        if isinstance(more, Unreadable) or not more[0].pictures:
+            return
+        yield from more[0].pictures
+        read += len(more[0].pictures)
+
+
+def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> None:
+    if picture.depth:
+        deep.add(writer.count, picture)
+        writer.write(np.zeros(picture.pixels.shape, np.uint8))
+    else:
+        writer.write(picture.pixels)
+    kept.one_colour += picture.one_colour
+    if picture.colour:
+        kept.colours[picture.colour] += 1
+
+
+class _Deep:
+    """Pictures deeper than 8 bits wait here until all are read: what is black in one is black in every other."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._waiting: list[tuple[int, bool]] = []
+        self._values = Values()
+        self.depths: Counter[str] = Counter()
+
+    def add(self, index: int, picture: Picture) -> None:
+        assert picture.values is not None
+        self._file.write(np.ascontiguousarray(picture.pixels, np.float32).data)
+        self._waiting.append((index, picture.inverted))
+        self._values.merge(picture.values)
+        self.depths[picture.depth] += 1
+
+    def finish(self, writer: ArrayWriter, value_range: Range | None, reading: Reading) -> Range | None:
+        """Put each in its place as uint8; return the range that was used, None where there is nothing deep."""
+        if not self._waiting:
+            return None
+        value_range = value_range or choose_range(self._values)
+        shape = (reading.image_size, reading.image_size, reading.channels)
+        size = 4 * int(np.prod(shape))
+        self._file.seek(0)
+        for index, inverted in self._waiting:
+            pixels = np.frombuffer(self._file.read(size), np.float32).reshape(shape)
+            writer.replace(index, to_bytes(pixels, value_range, inverted, reading.levels))
+        return value_range
+
+
+def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: list[int]) -> Iterator[str]:
+    """Yield what else decides the pictures, where it is not as it always was."""
+    if value_range is not None:
+        yield f"range {value_range[0]:.17g} {value_range[1]:.17g}"
+    if reading.colour != (255, 255, 255):
+        yield f"background {reading.colour}"
+    if reading.frames == "all":
+        yield "all frames"
+    if labels:
+        yield "labels " + hashlib.sha256(np.asarray(labels, "<i4").tobytes()).hexdigest()
+
+
+def _require_enough(root: Path, kept: _Kept, count: int) -> None:
+    if not count:
+        (name, reason), files = kept.skipped[0], len(kept.skipped)
+        raise NotEnough(f"none of the {files:,} files in '{root}' is a readable image; '{name}': {reason}")
+    if count == 1:
+        raise NotEnough(f"'{root}' holds only one readable image ('{kept.files[0]}'); training needs at least 2")

@@ -1,0 +1,166 @@
+"""What is known of a cache entry, typed: written beside its array, and said of it to a person."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ganforge.data.decode import Reading
+from ganforge.data.ranges import spoken
+from ganforge.errors import on_one_line
+
+VERSION: Literal[1] = 1
+# Pictures a checksum is of.
+_BLOCK = 64
+_MARK_IN_JSON = "\\u0000"
+
+
+class Record(BaseModel):
+    """The record of a cache entry; one of another version, or without a field, is that of an entry to make again.
+
+    ``checksums`` are CRC-32 of blocks of 64 items. ``range`` is what is black and white in the ``depths`` that are
+    deeper than 8 bits, ``chosen``: found from the set and not given. ``frames``: files that hold several, the frames
+    they hold, and how many were used. ``colours`` counts what was brought to sRGB, by profile or gamma.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = VERSION
+    count: int
+    shape: tuple[int, ...]
+    dtype: str = "uint8"
+    checksums: tuple[int, ...]
+    fingerprint: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
+    retry: bool = False
+    classes: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    formats: dict[str, int] = {}
+    depths: dict[str, int] = {}
+    range: tuple[float, float] | None = None
+    chosen: bool = True
+    frames: tuple[int, int, int] = (0, 0, 0)
+    fit: str = ""
+    background: str = ""
+    one_colour: int = 0
+    colours: dict[str, int] = {}
+    train: str = ""
+    left: dict[str, int] = {}
+    strays: tuple[str, ...] = ()
+    loose: int = 0
+    empty: tuple[str, ...] = ()
+    problem: str = ""
+
+    def fits(self, array: np.ndarray) -> bool:
+        """Tell whether an array is the one this is of, by its first and last block: all of it would take too long."""
+        blocks = -(-self.count // _BLOCK)
+        if array.shape != (self.count, *self.shape) or array.dtype.name != self.dtype or self.count < 1:
+            return False
+        if len(self.checksums) != blocks:
+            return False
+        return all(self.checksums[k] == _sum(array, k) for k in {0, blocks - 1})
+
+
+def record_of(text: str) -> Record | None:
+    """Return a record as it was written; None for what is none, or of another version."""
+    try:
+        record = Record.model_validate_json(text)
+        if _MARK_IN_JSON not in text:
+            return record
+        named = ("skipped", "classes", "train", "left", "strays", "empty")
+        return record.model_copy(update={name: _map(getattr(record, name), _name) for name in named})
+    except (ValidationError, ValueError, RecursionError):
+        return None
+
+
+def names_as_text(value: Any) -> Any:
+    """Return a value whose names JSON can hold: what is not UTF-8 is written by its bytes, after a null character."""
+    return _map(value, lambda name: name if _is_text(name) else "\0" + os.fsencode(name).hex())
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _name(text: str) -> str:
+    return os.fsdecode(bytes.fromhex(text[1:])) if text.startswith("\0") else text
+
+
+def _map(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {_map(key, change): _map(one, change) for key, one in value.items()}
+    # Labels, of which there may be a million, have no names in them.
+    many = isinstance(value, (list, tuple)) and value and not isinstance(value[0], (int, float))
+    return tuple(_map(one, change) for one in value) if many else value
+
+
+def checksums(array: np.ndarray) -> tuple[int, ...]:
+    """Return the CRC-32 of each block of 64 items."""
+    return tuple(_sum(array, k) for k in range(-(-len(array) // _BLOCK)))
+
+
+def _sum(array: np.ndarray, block: int) -> int:
+    return zlib.crc32(np.ascontiguousarray(array[block * _BLOCK : (block + 1) * _BLOCK]).data)
+
+
+def notes(record: Record) -> list[str]:
+    """Return what was done to the pictures, a line each."""
+    said = []
+    if record.range is not None:
+        how = "scaled by that" if record.chosen else "as --range says"
+        said.append(f"{' and '.join(sorted(record.depths))} pictures use {spoken(record.range)}: {how}")
+    files, held, used = record.frames
+    if files:
+        way = " (--frames all uses them)" if used < held else ""
+        said.append(f"{files:,} file{_s(files)} hold{_s(files, verb=True)} {held:,} frames, {used:,} used{way}")
+    for how, count in sorted(record.colours.items()):
+        said.append(f"{count:,} picture{_s(count)} brought to sRGB by {_their(count)} {_COLOURS.get(how, how)}")
+    if record.left:
+        others = " and ".join(f"{name}/ ({count:,})" for name, count in record.left.items())
+        said.append(
+            f"{record.train}/ is used; {others} {'is' if len(record.left) == 1 else 'are'} left for evaluate --data"
+        )
+    if record.loose:
+        said.append(f"{record.loose:,} pictures lie beside the subfolders, so these are not taken as classes")
+    return [on_one_line(line) for line in said]
+
+
+def warnings(record: Record, reading: Reading, asked_range: bool) -> list[str]:
+    """Return what a person should look at before training, a line each."""
+    said = []
+    if record.one_colour:
+        other = "black" if sum(reading.colour) > 382 else "white"
+        said.append(
+            f"{record.one_colour:,} of {record.count:,} pictures have transparency and become one colour on "
+            f"{reading.background}: --background {other}, or another colour, may show what is in them"
+        )
+    if asked_range and record.range is None:
+        said.append("--range changes nothing: all pictures are of 8 bits")
+    if record.problem:
+        said.append(f"dataset.json is not used: {record.problem}")
+    if record.strays:
+        few = ", ".join(f"'{name}'" for name in record.strays[:3])
+        more = f" and {len(record.strays) - 3:,} more" if len(record.strays) > 3 else ""
+        lie = "lies" if len(record.strays) == 1 else "lie"
+        said.append(f"{few}{more} {lie} beside the class folders and {'was' if lie == 'lies' else 'were'} left out")
+    for name in record.empty:
+        said.append(f"class '{name}' has no readable picture, and is left out")
+    return [on_one_line(line) for line in said]
+
+
+_COLOURS = {"profile": "colour profile", "gamma": "gamma"}
+
+
+def _s(count: int, verb: bool = False) -> str:
+    return "s" if (count == 1) == verb else ""
+
+
+def _their(count: int) -> str:
+    return "its" if count == 1 else "their"
