@@ -22,6 +22,7 @@ from ganforge.data.cache import ArrayWriter, building, cache_root, drop_entry, n
 from ganforge.data.decode import LARGE, Unreadable, decode
 from ganforge.data.files import File, Files, TemporarilyUnreadable, find_files
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.files import at_home
 from ganforge.plugin.dataset import Images, describe
 
 CACHE_VERSION = 2
@@ -53,7 +54,7 @@ def load_folder(
     with ``strict``, at the first unreadable file; ``UsageError`` for a setting out of range.
     """
     _check(image_size, channels, fit, limit)
-    root = Path(path).expanduser()
+    root = at_home(path)
     source = find_files(root)
     try:
         files = source.files
@@ -160,7 +161,8 @@ def _fill(
                 content = source.read(file)
                 return decode(content, image_size, channels, fit), hashlib.sha256(content).digest()
         except Unreadable as error:
-            return error
+            # A new one: what this one's traceback leads to, the file's bytes, would wait with it for its turn.
+            return type(error)(*error.args)
 
     block = max(16, min(256, _BLOCK_BYTES // (image_size * image_size * channels)))
     writer = ArrayWriter(folder, (image_size, image_size, channels))
