@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ganforge.plugin.trust import PluginFile, PluginFiles
     from ganforge.runs.snapshots import Grid
     from ganforge.training.config import TrainConfig
+
+
+BLOCK = 64  # pictures that a generator draws at a time
 
 
 def train(
@@ -167,6 +170,12 @@ class Run:
 
         return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
 
+    def samples(self, n: int, seed: int = 0, class_name: str | None = None) -> Iterator[np.ndarray]:
+        """Yield what ``sample`` returns in parts of 64 and fewer, as they are drawn: many do not fit in memory."""
+        from ganforge.engine.randomness import fixed_latents
+
+        return self._decoded(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
+
     def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> np.ndarray:
         """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
 
@@ -195,6 +204,19 @@ class Run:
         """
         import numpy as np
 
+        result: np.ndarray | None = None
+        at = 0
+        for part in self._decoded(latents, class_name, period):
+            if result is None:
+                result = np.empty((len(latents), *part.shape[1:]), part.dtype)
+            result[at : at + len(part)] = part
+            at += len(part)
+        assert result is not None, "no latents"
+        return result
+
+    def _decoded(
+        self, latents: np.ndarray, class_name: str | None = None, period: int | None = None
+    ) -> Iterator[np.ndarray]:
         from ganforge.media.grids import drawn
 
         labels = self._labels(len(latents), class_name, period)
@@ -203,8 +225,8 @@ class Run:
 
         generate = make_adapter(model.variables).inference(model)
         inputs = [latents, *labels]
-        parts = [generate(*(x[i : i + 64] for x in inputs)) for i in range(0, len(latents), 64)]
-        return drawn(np.concatenate(parts))
+        for i in range(0, len(latents), BLOCK):
+            yield drawn(generate(*(x[i : i + BLOCK] for x in inputs)))
 
     def _labels(self, n: int, class_name: str | None, period: int | None) -> list[np.ndarray]:
         """Return what the generator takes besides latents: class labels where it is conditional, else nothing."""

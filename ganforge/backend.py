@@ -70,10 +70,7 @@ def decide_backend(name: str | None = None) -> Choice:
             )
         return Choice(loaded, "asked" if name else "imported")
     choice = Choice(name, "asked") if name else _wanted(os.environ.get("KERAS_BACKEND"))
-    if not _is_installed(choice.backend):
-        package = "torch" if choice.backend == "torch" else f"'ganforge[{choice.backend}]'"
-        why = " (KERAS_BACKEND asks for it)" if choice.source == "environment" else ""
-        raise GANForgeError(f"the backend '{choice.backend}' is not installed{why}; pip install {package}")
+    require_backend(choice)
     os.environ["KERAS_BACKEND"] = choice.backend
     _chosen = choice
     if choice.backend == "tensorflow":
@@ -104,6 +101,14 @@ def _loaded() -> str | None:
     """Return the backend of the Keras that this process has imported, if it has."""
     backend = getattr(sys.modules.get("keras"), "backend", None)
     return backend.backend() if backend is not None and hasattr(backend, "backend") else None
+
+
+def require_backend(choice: Choice) -> None:
+    """Raise ``GANForgeError`` where a backend is not installed."""
+    if not _is_installed(choice.backend):
+        package = "torch" if choice.backend == "torch" else f"'ganforge[{choice.backend}]'"
+        why = " (KERAS_BACKEND asks for it)" if choice.source == "environment" else ""
+        raise GANForgeError(f"the backend '{choice.backend}' is not installed{why}; pip install {package}")
 
 
 def _is_installed(backend: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import logging
 import re
 from collections.abc import Iterable
@@ -11,8 +12,15 @@ from collections.abc import Iterable
 log = logging.getLogger("ganforge")
 
 
+_MEMORY_SIGNS = (
+    *("out of memory", "Out of memory", "can't allocate memory", "Cannot allocate memory", "RESOURCE_EXHAUSTED"),
+    *("failed to map segment", "cannot allocate memory", "can't start new thread"),
+)
 # C0 and C1 but for line ends and tabs, and what is no character (half of a name that is not UTF-8).
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+OUT_OF_MEMORY = "out of memory: close other programs, or allow this one more"
 
 
 class GANForgeError(Exception):
@@ -31,6 +39,23 @@ class UsageError(GANForgeError):
     """A wrong name, option or value was asked for. The command line exits with 2."""
 
     exit_code = 2
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Say whether there was not enough memory: Python's own word for it, a backend's, or that of a library loaded.
+
+    What an import fails with often stands behind another error.
+    """
+    seen = 0
+    while error is not None and seen < 10:
+        if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError"):
+            return True
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return True
+        if isinstance(error, (RuntimeError, ImportError, OSError)) and any(s in str(error) for s in _MEMORY_SIGNS):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
 
 
 def closest(name: str, known: Iterable[str]) -> str:

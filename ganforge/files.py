@@ -93,6 +93,14 @@ def sweep(folder: Path) -> None:
 MIB = 2**20
 
 
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ``~`` replaced, or as it is where nobody knows what that is: no HOME, or no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def own(folder: Path, *names: str) -> Path:
     """Return the path of a part of ``folder``, which may be missing.
 

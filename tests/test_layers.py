@@ -34,7 +34,7 @@ MAY: dict[str, tuple[str, ...]] = {
     # the parts of a run, which know nothing of one another
     "engine": ("backend", "errors", "plugin"),
     "data": ("errors", "files", "plugin"),
-    "media": ("errors", "files", "metrics.columns"),
+    "media": ("errors", "files", "memory", "metrics.columns"),
     "runs": ("errors", "files", "media.animation", "memory", "metrics.columns"),
     "metrics": ("data.critters", "errors", "files"),
     # a run

@@ -1,11 +1,16 @@
 """Long runs and large ones: memory that does not grow with them, and nothing read, looked at or sent twice."""
 
+import io
 import json
+import shutil
 import tracemalloc
 
 import numpy as np
 import pytest
+from PIL import Image
+from support import SMALL
 
+from ganforge import train
 from ganforge.diagnosis import live
 from ganforge.metrics.columns import History, column, first_null, names
 from ganforge.report.following import Following
@@ -61,14 +66,15 @@ def test_a_file_cannot_fill_the_memory_with_columns(tmp_path, monkeypatch):
         read_history(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return train(**SMALL, epochs=1, runs_dir=tmp_path_factory.mktemp("made")).path
+
+
 @pytest.fixture
-def watched(tmp_path):
-    from support import SMALL
-
-    from ganforge import train
-
-    run = train(**SMALL, epochs=1, runs_dir=tmp_path)
-    return run.path
+def watched(made, tmp_path):
+    shutil.copytree(made, tmp_path / "run_1")
+    return tmp_path / "run_1"
 
 
 def add(run, *steps):
@@ -127,3 +133,93 @@ def test_the_diagnosis_of_a_run_that_goes_on_looks_at_its_latest_lines(watched, 
     assert max(map(len, looked_at)) == 1001
     assert [line["step"] for line in looked_at[-1]] == [1, *range(2001, 3001)]
     assert len(watcher.lines) == 1000
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_pictures_are_written_as_they_are_drawn_and_none_over_another_seeds(watched, tmp_path, monkeypatch, classes):
+    """By files of the first pictures that are there when the last ones are drawn."""
+    from ganforge.api import Run
+    from ganforge.cli.sample import command
+
+    run, there = Run(watched), []
+    whole = run.sample(150, seed=1)
+    monkeypatch.setattr(Run, "sample", None)
+    drawn = Run.samples
+
+    def samples(self, *args):
+        for part in drawn(self, *args):
+            there.append(len(list((tmp_path / "album").iterdir())))
+            yield part
+
+    monkeypatch.setattr(Run, "samples", samples)
+    if classes:
+        monkeypatch.setattr(Run, "classes", ("cat", "dog/../x"))
+        monkeypatch.setattr(Run, "_labels", lambda *_: [])
+    for seed in ("1", "2"):
+        command.main(
+            [str(watched), "-n", "150", "--seed", seed, "--output", str(tmp_path / "album")], standalone_mode=False
+        )
+    assert there == [0, 64, 128, 150, 214, 278]
+    files = sorted((tmp_path / "album").glob("sample_seed_1_*.png"))
+    assert len(files) == 150
+    for file, picture in zip(files, whole, strict=True):
+        assert np.array_equal(np.asarray(Image.open(file)), picture)
+    if classes:
+        command.main(
+            [str(watched), "-n", "3", "--class", "dog/../x", "--output", str(tmp_path / "album")],
+            standalone_mode=False,
+        )
+        assert len(list((tmp_path / "album").glob("sample_seed_0_class_1_*.png"))) == 3
+
+
+def test_a_grid_that_does_not_fit_in_memory_is_refused_with_the_way_out(watched, monkeypatch):
+    from ganforge.cli.sample import command
+    from ganforge.errors import UsageError
+
+    monkeypatch.setattr("ganforge.media.grids.memory_left", lambda: 100_000)
+    with pytest.raises(UsageError, match=r"-n 150.*--output FOLDER"):
+        command.main([str(watched), "-n", "150"], standalone_mode=False)
+
+
+def test_unreadable_files_do_not_stay_in_memory(tmp_path):
+    from ganforge.data.folder import load_folder
+
+    for i in range(40):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / f"{i:02d}.png").write_bytes(bytes(2_000_000))
+    for i in range(2):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / f"z{i}.png")
+    tracemalloc.start()
+    images = load_folder(tmp_path / "photos", image_size=8, cache_dir=tmp_path / "cache")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(images.skipped) == 40
+    assert peak < 40_000_000
+
+
+@pytest.mark.parametrize("method", ["ZIP_BZIP2", "ZIP_LZMA"])
+def test_a_zip_entry_swells_no_further_than_it_declares(tmp_path, method):
+    """100 MB of zeros in some kilobytes, which declare that they are 1,000 bytes; and an honest picture beside it."""
+    import zipfile
+
+    from ganforge.data.files import Unreadable, find_files
+
+    picture = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(picture, "png")
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w", getattr(zipfile, method)) as archive:
+        archive.writestr("bomb.png", bytes(100_000_000))
+        archive.writestr("good.png", picture.getvalue())
+    content = path.read_bytes()
+    path.write_bytes(content.replace((100_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    files = find_files(path)
+    bomb, good = files.files
+    assert (bomb.name, bomb.size) == ("bomb.png", 1000)
+    assert files.read(good) == picture.getvalue()
+    tracemalloc.start()
+    with pytest.raises(Unreadable, match="declares"):
+        files.read(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000  # LZMA alone takes 8 MB
+    tracemalloc.stop()
+    files.close()

@@ -82,6 +82,39 @@ def test_the_best_of_a_column_is_its_smallest_or_its_largest():
     assert best(by_key["gap"], [summary(gap=1.0), summary(gap=2.0)]) is None  # neither is better
 
 
+@pytest.mark.parametrize(
+    ("setting", "values", "words"),
+    [
+        ("beta_1", (0.0, 0.5), "beta 1 0.5"),
+        ("latent_dim", (16, 64), "latent dim 64"),
+        ("data", ("cats", "dogs"), "data dogs"),
+        ("ema", (None, "0.999"), "no average"),
+        ("channels", (1, 3), "channels 3"),
+    ],
+)
+def test_every_setting_that_differs_is_a_difference(setting, values, words):
+    runs = [summary(swd=50), summary(swd=40)]
+    for run, value in zip(runs, values):
+        run.manifest["config"][setting] = value
+    (said,) = findings(runs)
+    assert words in said
+    assert "50.0" in said
+    assert "40.0" in said
+
+
+def test_a_report_names_all_the_pictures_that_its_runs_saw():
+    from ganforge.report.report import trained_on
+
+    runs = [summary() for _ in range(5)]
+    for run, name in zip(runs, ("cats", "dogs", "cats", "owls", "cows")):
+        run.manifest["data"] = {"description": f"9 images from {name}"}
+    assert trained_on(runs[:1]) == "9 images from cats"
+    assert trained_on(runs[:3]) == "9 images from cats; 9 images from dogs"
+    assert (
+        trained_on(runs) == "9 images from cats; 9 images from dogs; 9 images from owls; and 1 other set of pictures"
+    )
+
+
 # ------------------------------------------------------------------ commands and pages
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from support import SMALL, At
 
 from ganforge.errors import UsageError
 from ganforge.runs import update_manifest
-from ganforge.study.executors.local import share
+from ganforge.study.executors.local import LocalWorker, share
 from ganforge.study.plan import read_study, short_architectures
 from ganforge.study.runner import StudyRunner, study_runs
 
@@ -221,6 +222,65 @@ def test_ctrl_c_is_told_to_those_at_work_once_gently_and_then_at_once(tmp_path):
         runner.run(press)
     assert [worker.told[:2] for worker in executor.started] == [[False, True], [False, True]]
     assert [row.state for row in runner.rows] == ["stopped", "failed", "waiting"]
+
+
+def test_a_lost_terminal_or_sigterm_is_as_ctrl_c(tmp_path):
+    study = read_study(written(tmp_path, TINY + "[[grid]]\nseed = [0]\n"))
+
+    def until_told(worker):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not worker.told:
+            time.sleep(0.01)
+
+    before = signal.getsignal(signal.SIGTERM)
+    executor = Elsewhere({0: -15}, until_told)
+    runner = StudyRunner(study, tmp_path / "runs", executor=executor)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run()
+    assert (executor.started[0].told, runner.rows[0].state) == ([False], "stopped")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_worker_that_cannot_be_understood_is_ended(tmp_path):
+    study = read_study(written(tmp_path, TINY + "[[grid]]\nseed = [0]\n"))
+    executor = Elsewhere({0: 0}, lambda _: 1 / 0)
+    runner = StudyRunner(study, tmp_path / "runs", executor=executor)
+    assert not runner.run()
+    assert (executor.started[0].told, runner.rows[0].state) == ([True], "failed")
+    assert not executor.at_work
+
+
+def test_a_workers_stray_lines_are_no_reports_and_it_is_told_to_save(tmp_path, monkeypatch):
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: os._exit(130))\n"
+        'os.write(1, b\'a warning\\n\\xff\\n[1]\\n{"step": 3, "group": %d}\\n\' % os.getpgid(0))\n'
+        "time.sleep(60)\n"
+    )
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **how: real([sys.executable, str(script)], **how))
+    worker = LocalWorker({}, dict(os.environ))
+    reports = worker.reports()
+    said = next(reports)
+    assert said["step"] == 3
+    assert said["group"] != os.getpgid(0)  # a terminal's Ctrl-C would be a second one
+    worker.interrupt(again=False)
+    assert (list(reports), worker.wait()) == ([], 130)
+
+
+@pytest.mark.parametrize(
+    "wrong", ['loss = "nono"', 'data = "nowhere"', 'balance = "r1:nono=1"', 'backend = "jax"', 'log = ["nono"]']
+)
+def test_a_dry_run_takes_nothing_that_is_not_there(wrong, tmp_path, ganforge_cli, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ganforge.backend._is_installed", lambda backend: backend != "jax")
+    path = written(tmp_path, f'{TINY}\n[[run]]\nname = "good"\n[[run]]\nname = "bad"\n{wrong}\n')
+    code, out, err = ganforge_cli("study", path, "--dry-run")
+    assert code == 1
+    assert "bad: " in err
+    assert "good: " not in err
+    assert "Nothing was trained" in out
 
 
 @pytest.mark.slow

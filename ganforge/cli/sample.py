@@ -85,27 +85,42 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
 
 
 def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
-    from ganforge.errors import GANForgeError, reason
+    from ganforge.errors import GANForgeError, UsageError, reason
     from ganforge.files import require_file
-    from ganforge.media.grids import make_grid, save_png
+    from ganforge.media.grids import Sheet, save_png
 
-    output: Path = flags["output"] or run.path / f"samples_seed_{flags['seed']}.png"
+    of = _of(run, flags)
+    output: Path = flags["output"] or run.path / f"samples_{of}.png"
     each = output.is_dir() or not output.suffix
     if not each and output.suffix.lower() != ".png":
         raise click.UsageError(f"--output {output} will not do; expected a .png, or a directory")
-    require_file(output / "sample_00000.png" if each else output)
-    pictures = run.sample(count, flags["seed"], flags["class_name"])
+    require_file(output / f"sample_{of}_00000.png" if each else output)
+    sheet, number = Sheet(columns, rows), 0
     try:
-        if each:
-            output.mkdir(parents=True, exist_ok=True)
-            for i, picture in enumerate(pictures):
-                save_png(picture, output / f"sample_{i:05d}.png")
-        else:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            save_png(make_grid(pictures, columns, rows), output)
+        (output if each else output.parent).mkdir(parents=True, exist_ok=True)
+        for pictures in run.samples(count, flags["seed"], flags["class_name"]):
+            if not each:
+                sheet.add(pictures)
+                continue
+            for picture in pictures:
+                save_png(picture, output / f"sample_{of}_{number:05d}.png")
+                number += 1
+        if not each:
+            save_png(sheet.picture, output)
+    except MemoryError:
+        raise UsageError(
+            f"invalid -n {count:,}: a grid of {columns:,} × {rows:,} pictures does not fit in memory; expected "
+            "fewer, or a picture each: --output FOLDER"
+        ) from None
     except OSError as error:
         raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None
     return output
+
+
+def _of(run: Run, flags: dict[str, Any]) -> str:
+    """Return what tells pictures of one generator apart, for their files' names: ``seed_3``, ``seed_3_class_1``."""
+    name = flags["class_name"]
+    return f"seed_{flags['seed']}" + (f"_class_{run.classes.index(name)}" if name in run.classes else "")
 
 
 def _vectors(run: Run, flags: dict[str, Any]) -> Path:
@@ -119,7 +134,7 @@ def _vectors(run: Run, flags: dict[str, Any]) -> Path:
     for flag in ("interpolate", "grid"):
         if flags[flag]:
             raise click.UsageError(f"--{flag} is for pictures; {run.id} makes vectors")
-    output: Path = flags["output"] or run.path / f"samples_seed_{flags['seed']}.npy"
+    output: Path = flags["output"] or run.path / f"samples_{_of(run, flags)}.npy"
     suffix = output.suffix.lower()
     if suffix not in (".npy", ".csv", ".png") or output.is_dir():
         raise click.UsageError(f"invalid --output {output}: {run.id} makes vectors; expected a .npy, .csv or .png")
@@ -144,7 +159,7 @@ def _walk(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) 
     from ganforge.media.animation import make_animation, require_animation
     from ganforge.media.grids import make_grid
 
-    output: Path = flags["output"] or run.path / f"walk_seed_{flags['seed']}.gif"
+    output: Path = flags["output"] or run.path / f"walk_{_of(run, flags)}.gif"
     require_animation(output, flags["fps"])
     walk = run.interpolate(flags["frames"], count, flags["seed"], flags["class_name"])
     frames = [make_grid(pictures, columns, rows) for pictures in walk]

@@ -68,7 +68,7 @@ def command(
         out.print(
             f"{len(runner.rows)} runs, {sum(row.state == 'done' for row in runner.rows)} done. Nothing was trained."
         )
-        return 0
+        return 1 if said else 0
     try:
         finished = _follow(runner, out)
     except KeyboardInterrupt:

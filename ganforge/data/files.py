@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
+import copy
 import errno
+import lzma
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from ganforge.data.decode import Unreadable
 from ganforge.errors import GANForgeError, closest, reason
@@ -177,7 +182,7 @@ class _Folder:
         if file.size > MAX_BYTES:
             raise Unreadable(f"{file.size:,} bytes, more than {MAX_BYTES:,}")
         try:
-            return (self.root / file.name).read_bytes()
+            return read_file(self.root / file.name, MAX_BYTES)  # it may be another one by now
         except OSError as error:
             if error.errno in _GONE:
                 raise GANForgeError(
@@ -224,16 +229,45 @@ class _Zip:
         if info.flag_bits & 1:
             raise Unreadable("encrypted")
         try:
-            return self._zip.read(info)  # zipfile stops at the declared size, so it cannot swell beyond it
+            return self._content(info)
         except Exception as error:  # a damaged entry fails in zlib, lzma, bz2 or zipfile, each in its own way
             raise Unreadable(reason(error, kind=False)) from error
 
     def beside(self, name: str) -> bytes | None:
         try:
             info = self._zip.getinfo(name)
-            return self._zip.read(info) if info.file_size <= _MOST_BESIDE else None
+            return self._content(info) if info.file_size <= _MOST_BESIDE else None
         except Exception:  # as above
             return None
+
+    def _content(self, info: zipfile.ZipInfo) -> bytes:
+        """Return an entry's bytes; what swells beyond its declared size is refused before it does.
+
+        ``zipfile`` stops there by itself where it inflates; of bzip2 and LZMA it unpacks all that it has read, and a
+        thousand bytes may hold a gigabyte.
+        """
+        if info.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+            return self._zip.read(info)
+        packed = copy.copy(info)
+        packed.compress_type, packed.file_size = zipfile.ZIP_STORED, info.compress_size
+        unchecked: Any = packed
+        unchecked.CRC = None  # it is of what is packed
+        if info.compress_size > MAX_BYTES:
+            raise Unreadable(f"{info.compress_size:,} bytes, more than {MAX_BYTES:,}")
+        with self._zip.open(packed) as file:
+            raw = file.read()
+        if info.compress_type == zipfile.ZIP_BZIP2:
+            content = bz2.BZ2Decompressor().decompress(raw, info.file_size + 1)
+        else:
+            # Version and size of the properties, the properties, the data (APPNOTE 5.8.8); in a .lzma file their size
+            # stands between. Unknown where the data say where they end.
+            size = 2**64 - 1 if info.flag_bits & 2 else info.file_size
+            alone = raw[4:9] + struct.pack("<Q", size) + raw[9:]
+            unpacker = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_BYTES)
+            content = unpacker.decompress(alone, info.file_size + 1)
+        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+            raise Unreadable("it is not what the zip declares")
+        return content
 
     def close(self) -> None:
         self._zip.close()

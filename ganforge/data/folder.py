@@ -23,6 +23,7 @@ from ganforge.data.record import VERSION, Record, notes, warnings
 from ganforge.data.settings import Range, parse_background, parse_range
 from ganforge.data.workers import aside
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.files import at_home
 from ganforge.plugin.dataset import Images, describe
 
 Entry = tuple[np.ndarray, Record]
@@ -60,7 +61,7 @@ def load_folder(
     reading = Reading(image_size, channels, fit, background, frames)
     _check(reading, limit)
     value_range = None if value_range is None else parse_range(value_range)
-    root = Path(path).expanduser()
+    root = at_home(path)
     source = aside(find_files, root)
     try:
         files = source.files

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.files import at_home
 from ganforge.plugin.calling import call_by_name
 from ganforge.plugin.options import parse_spec
 
@@ -91,7 +91,7 @@ def load_images(
     if source is None:
         assert image_size is not None  # only a source may do without
         how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range}
-        return load_folder(Path(data).expanduser(), strict=strict, **how)
+        return load_folder(at_home(data), strict=strict, **how)
     images: Images = call_by_name(source.value.load)(options=source.options, cache_dir=None, **how)
     return _vectors(images, source.name) if images.array.ndim == 2 else images
 

@@ -67,8 +67,8 @@ class Work:
                 content = self.source.read(file)
                 return decode(content, self.reading, file.name, start, most), hashlib.sha256(content).digest()
         except Unreadable as error:
-            # Its traceback would hold the file's bytes as long as the list of what was skipped.
-            return error.with_traceback(None)
+            # A new one: what this one's traceback leads to, the file's bytes, would wait with it for its turn.
+            return type(error)(*error.args)
 
 
 class NotEnough(GANForgeError):

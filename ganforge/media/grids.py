@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import MIB, opened, replacing
+from ganforge.memory import memory_left
 
 BACKGROUND = 255
 MOST_PIXELS = 2**27  # 10 × 10 pictures of 1,024 × 1,024, with room
@@ -29,13 +31,41 @@ def make_grid(images: np.ndarray, columns: int, rows: int | None = None, pad: in
 
     Without ``rows``, as many as the images need; cells without an image stay white.
     """
-    count, height, width, channels = images.shape
-    rows = rows or -(-count // columns)
-    grid = np.full((rows * (height + pad) + pad, columns * (width + pad) + pad, channels), BACKGROUND, np.uint8)
-    for i, image in enumerate(images[: rows * columns]):
-        y, x = (i // columns) * (height + pad) + pad, (i % columns) * (width + pad) + pad
-        grid[y : y + height, x : x + width] = image
-    return grid
+    sheet = Sheet(columns, rows or -(-len(images) // columns), pad)
+    sheet.add(images)
+    return sheet.picture
+
+
+class Sheet:
+    """A grid that is filled as its pictures come: as ``make_grid`` makes one of all of them."""
+
+    def __init__(self, columns: int, rows: int, pad: int = 2) -> None:
+        self.columns, self.rows, self.pad, self.count = columns, rows, pad, 0
+        self._grid: np.ndarray | None = None
+
+    def add(self, images: np.ndarray) -> None:
+        """Put uint8 (N, H, W, C) into the next cells; those that no cell is left for are left out.
+
+        Raises:
+            MemoryError: such a grid does not fit in memory.
+        """
+        height, width, channels = (side + self.pad for side in images.shape[1:])
+        if self._grid is None:
+            shape = (self.rows * height + self.pad, self.columns * width + self.pad, channels - self.pad)
+            if 2 * math.prod(shape) > memory_left():
+                raise MemoryError
+            self._grid = np.full(shape, BACKGROUND, np.uint8)
+        for image in images[: self.rows * self.columns - self.count]:
+            y, x = self.count // self.columns * height + self.pad, self.count % self.columns * width + self.pad
+            self._grid[y : y + height - self.pad, x : x + width - self.pad] = image
+            self.count += 1
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The grid, uint8 (H, W, C). Raises ``ValueError`` before there is a picture in it."""
+        if self._grid is None:
+            raise ValueError("no picture was added")
+        return self._grid
 
 
 def save_png(picture: np.ndarray, path: Path) -> None:

@@ -65,17 +65,23 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
                 "diagnoses": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in found],
             }
         )
-    about = summaries[0].manifest
     return {
         "title": title,
         "version": __version__,
-        "data": about["data"]["description"],
+        "data": trained_on(summaries),
         "columns": [{"key": c.key, "title": c.title, "better": c.better} for c in columns],
         "findings": findings(summaries),
         "runs": runs,
         "diagrams": list(diagrams.values()),
         "notes": _notes(summaries),
     }
+
+
+def trained_on(summaries: Sequence[Summary], most: int = 3) -> str:
+    """Return what the runs were trained on, in the order in which it comes up."""
+    known = list(dict.fromkeys(summary.manifest["data"]["description"] for summary in summaries))
+    more = len(known) - most
+    return "; ".join(known[:most]) + (f"; and {more} other set{'s' * (more > 1)} of pictures" if more > 0 else "")
 
 
 def _frames(run: Path, shape: Sequence[int], count: int) -> list[dict[str, Any]]:

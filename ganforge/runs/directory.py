@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError, closest, reason
+from ganforge.files import at_home
 from ganforge.runs.manifest import write_manifest
 
 
@@ -84,7 +85,7 @@ def find_run(name: str | Path, runs_dir: Path) -> Path:
     for key in (text, f"run_{text}"):
         if key in by_name:
             return by_name[key]
-    path = Path(text).expanduser()
+    path = at_home(text)
     if path.is_dir() and (path / "run.json").is_file():
         return path
     if path.is_dir() and ("/" in text or not runs):

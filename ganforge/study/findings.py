@@ -19,10 +19,16 @@ from ganforge.study.summary import COLUMNS, Column, Summary
 BESIDE = ("log", "seed", "runs_dir", "snapshot_every", "checkpoint_every", "keep", "log_every", "plugins", "backend")
 DIMENSIONS = (
     *("arch", "balance", "loss", "optimizer", "discriminator_optimizer", "learning_rate", "ema"),
-    *("batch_size", "epochs", "limit", "precision", "image_size"),
+    *("beta_1", "latent_dim", "data", "batch_size", "epochs", "limit", "precision", "image_size", "channels", "fit"),
+    "step",
 )
 # What no run of 0.1 says; and what it means that a run says nothing.
-SILENT = {"optimizer": "Adam", "discriminator_optimizer": "one optimizer for both", "ema": "no average"}
+SILENT = {
+    "optimizer": "Adam",
+    "discriminator_optimizer": "one optimizer for both",
+    "ema": "no average",
+    "limit": "no limit",
+}
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 SAME = 0.03  # a change smaller than this part is called none
 

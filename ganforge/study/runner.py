@@ -19,6 +19,9 @@ from ganforge.study.evaluate import SAMPLES
 from ganforge.study.executors import Executor, Worker
 from ganforge.study.executors.local import LocalExecutor
 from ganforge.study.plan import Entry, Study
+from ganforge.training.interruption import hearing_signals
+
+STOPPED = (-15, -1)  # by a signal that came before there was anything to save, or while it was measured
 
 
 @dataclass
@@ -62,6 +65,7 @@ class StudyRunner:
         self._lock = threading.Lock()
         self._queue = list(self.rows)
         self._workers: set[Worker] = set()
+        self._busy, self._ended = 0, threading.Event()
         self.stopping = False
         for row in self.rows:
             self._look(row)
@@ -85,26 +89,32 @@ class StudyRunner:
     def run(self, changed: Callable[[], None] | None = None) -> bool:
         """Do what is left; ``changed`` is called on this thread, often. Returns whether every run is done.
 
-        Ctrl-C asks the running ones to save, waits for them and raises ``KeyboardInterrupt``.
+        Ctrl-C, SIGTERM or a lost terminal asks the running ones to save, waits for them and raises
+        ``KeyboardInterrupt``; the second time they end at once.
         """
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         self._save_index()
         self._queue = [row for row in self.rows if row.state not in ("done", "failed")]
         places = range(min(self.jobs, len(self._queue)))
-        threads = [threading.Thread(target=self._work, args=(place,), daemon=True) for place in places]
-        for thread in threads:
-            thread.start()
-        interrupted = False
-        while any(thread.is_alive() for thread in threads):
-            try:
-                for thread in threads:
-                    thread.join(0.25)
+        self._busy = len(places)
+        for place in places:
+            threading.Thread(target=self._work, args=(place,), daemon=True).start()
+        asked: list[int] = []
+        interrupted = 0
+        with hearing_signals(lambda: asked.append(1)):
+            # Not Thread.join: one that a signal interrupts takes a running thread for ended (CPython 3.11).
+            while self._busy:
+                try:
+                    self._ended.wait(0.25)
                     if changed:
                         changed()
-            except KeyboardInterrupt:
-                for worker in list(self._workers):
-                    worker.interrupt(again=interrupted)
-                interrupted = self.stopping = True
+                except KeyboardInterrupt:
+                    asked.append(1)
+                while interrupted < len(asked):
+                    self.stopping = True
+                    for worker in list(self._workers):
+                        worker.interrupt(again=interrupted > 0)
+                    interrupted += 1
         if changed:
             changed()
         if interrupted:
@@ -141,6 +151,15 @@ class StudyRunner:
         row.state = "done" if finished and measured else "waiting"
 
     def _work(self, place: int) -> None:
+        try:
+            self._take_turns(place)
+        finally:
+            with self._lock:
+                self._busy -= 1
+                if not self._busy:
+                    self._ended.set()
+
+    def _take_turns(self, place: int) -> None:
         while not self.stopping:
             with self._lock:
                 if not self._queue:
@@ -168,11 +187,15 @@ class StudyRunner:
             for said in worker.reports():
                 self._hear(row, said)
             code = worker.wait()
+        except BaseException:  # nobody listens to it any more
+            worker.interrupt(again=True)
+            worker.wait()
+            raise
         finally:
             self._workers.discard(worker)
         if code == 0:
             row.state = "done"
-        elif code in (130, -2):
+        elif code in (130, -2) or (self.stopping and code in STOPPED):
             row.state = "stopped"
         else:
             row.state = "failed"

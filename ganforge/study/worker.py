@@ -50,6 +50,7 @@ def main() -> int:
     task = json.load(sys.stdin)
     # What libraries print must not be taken for a report.
     stream, sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8"), sys.stderr
+    os.dup2(2, 1)  # nor what they print without Python
     reporter = Reporter(stream)
     try:
         return _work(task, reporter)

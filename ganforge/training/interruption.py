@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, out_of_memory
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -52,8 +52,31 @@ def stop_on_signals(stopping: threading.Event) -> Iterator[None]:
         restore()
 
 
+@contextmanager
+def hearing_signals(hear: Callable[[], object]) -> Iterator[None]:
+    """Call ``hear`` at each Ctrl-C, SIGTERM or lost terminal, and nothing else; what is ignored stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in known}
+    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, lambda *_: hear())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError | None:
     """Return what to say of a failure that is nobody's programming error, or None."""
+    if isinstance(error, (OSError, GANForgeError)) and not (run / "run.json").is_file():
+        return GANForgeError(
+            f"{run} is gone: it was renamed or removed while it was trained; where it was renamed, what was "
+            f"trained up to step {saved_step:,} is in it: ganforge resume PATH"
+        )
     saved = f"what was trained up to step {saved_step:,} is saved"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return GANForgeError(f"no space left for {run}; {saved}: make room, then ganforge resume {run.name}")
@@ -62,19 +85,9 @@ def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError
             f"{error.filename or run} can no longer be written ({error.strerror}); {saved}: put that right, then "
             f"ganforge resume {run.name}"
         )
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return GANForgeError(
             f"out of memory; {saved}: close other programs and ganforge resume {run.name}, or begin anew with a "
             "smaller --batch-size, --image-size or network"
         )
     return None
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Python's and numpy's, and that of the three backends, which have no common class."""
-    if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError"):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(
-        sign in text for sign in ("out of memory", "can't allocate memory", "RESOURCE_EXHAUSTED", "Out of memory")
-    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ganforge import __version__
 from ganforge.engine.randomness import DRAWS
+from ganforge.files import at_home
 from ganforge.metrics.diversity import diversity
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Entry
@@ -48,7 +48,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
         "data": {
             "description": images.description,
             "fingerprint": images.fingerprint,
-            "path": None if choices.source else str(Path(settings.data).expanduser().resolve()),
+            "path": None if choices.source else str(at_home(settings.data).resolve()),
             "count": len(images),
             "classes": list(setup.classes),
             "skipped": [list(item) for item in images.skipped],

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ganforge.backend import Choice as Backend
-from ganforge.backend import decide_backend
+from ganforge.backend import decide_backend, require_backend
 from ganforge.data.load import resolve_source
 from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.files import at_home
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.strategy import Strategy
@@ -183,14 +183,16 @@ def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
 def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
     """Raise what a run of these settings would, of names, options and the place of the pictures.
 
-    The backend is not looked at: the run may have a process of its own, with another one.
+    The backend must be there, and is not chosen: the run may have a process of its own, with another one.
 
     Raises:
         UsageError: a name or an option is wrong.
-        GANForgeError: a plugin file fails, or the pictures are not there.
+        GANForgeError: a plugin file fails, or the pictures or the backend are not there.
     """
+    if config.backend is not None:
+        require_backend(Backend(config.backend, "asked"))
     choices = resolve(config.model_copy(update={"backend": None}), plugins)
-    if choices.source is None and not Path(config.data).expanduser().exists():
+    if choices.source is None and not at_home(config.data).exists():
         raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
-from ganforge.files import own
+from ganforge.files import at_home, own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
@@ -179,7 +179,7 @@ def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
 def _place_of_data(saved: TrainConfig, manifest: dict[str, Any]) -> str:
     """Return where the pictures are: as it was written, or, from another folder, the whole path."""
     whole = manifest.get("data", {}).get("path")
-    if isinstance(whole, str) and not Path(saved.data).expanduser().exists() and Path(whole).exists():
+    if isinstance(whole, str) and not at_home(saved.data).exists() and Path(whole).exists():
         return whole
     return saved.data
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from glob import glob
 from typing import Any
 
@@ -22,8 +23,10 @@ class LocalWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             env=environment,
+            start_new_session=True,  # a terminal's Ctrl-C is not told to it twice
         )
         assert self._process.stdin is not None
         with self._process.stdin as pipe:
@@ -31,14 +34,20 @@ class LocalWorker:
 
     def reports(self) -> Iterator[dict[str, Any]]:
         assert self._process.stdout is not None
-        return map(json.loads, self._process.stdout)
+        for line in self._process.stdout:
+            with suppress(ValueError, RecursionError):  # what a library prints is no report
+                said = json.loads(line)
+                if isinstance(said, dict):
+                    yield said
 
     def wait(self) -> int:
         return self._process.wait()
 
     def interrupt(self, again: bool) -> None:
-        if again:  # the first time the terminal told it too
+        if again:
             self._process.kill()
+        elif os.name == "posix":  # elsewhere that would end it at once; there the terminal tells it too
+            self._process.terminate()
 
 
 class LocalExecutor:
