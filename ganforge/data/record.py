@@ -16,14 +16,14 @@ from ganforge.errors import on_one_line
 
 VERSION: Literal[1] = 1
 # Pictures a checksum is of.
-_BLOCK = 64
+_BLOCK = 16
 _MARK_IN_JSON = "\\u0000"
 
 
 class Record(BaseModel):
     """The record of a cache entry; one of another version, or without a field, is that of an entry to make again.
 
-    ``checksums`` are CRC-32 of blocks of 64 items. ``range`` is what is black and white in the ``depths`` that are
+    ``checksums`` are CRC-32 of blocks of 16 items. ``range`` is what is black and white in the ``depths`` that are
     deeper than 8 bits, ``chosen``: found from the set and not given. ``frames``: files that hold several, the frames
     they hold, and how many were used. ``colours`` counts what was brought to sRGB, by profile or gamma.
     """
@@ -102,7 +102,7 @@ def _map(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def checksums(array: np.ndarray) -> tuple[int, ...]:
-    """Return the CRC-32 of each block of 64 items."""
+    """Return the CRC-32 of each block of 16 items."""
     return tuple(_sum(array, k) for k in range(-(-len(array) // _BLOCK)))
 
 
