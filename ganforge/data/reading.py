@@ -140,7 +140,6 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
         "formats": dict(kept.formats),
         "depths": dict(deep.depths),
         "range": value_range,
-        "chosen": work.value_range is None,
         "frames": tuple(kept.framed),
         "fit": reading.fit,
         "background": reading.background,

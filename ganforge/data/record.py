@@ -24,7 +24,7 @@ class Record(BaseModel):
     """The record of a cache entry; one of another version, or without a field, is that of an entry to make again.
 
     ``checksums`` are CRC-32 of blocks of 16 items. ``range`` is what is black and white in the ``depths`` that are
-    deeper than 8 bits, ``chosen``: found from the set and not given. ``frames``: files that hold several, the frames
+    deeper than 8 bits. ``frames``: files that hold several, the frames
     they hold, and how many were used. ``colours`` counts what was brought to sRGB, by profile or gamma.
     """
 
@@ -43,7 +43,6 @@ class Record(BaseModel):
     formats: dict[str, int] = {}
     depths: dict[str, int] = {}
     range: tuple[float, float] | None = None
-    chosen: bool = True
     frames: tuple[int, int, int] = (0, 0, 0)
     fit: str = ""
     background: str = ""
@@ -114,8 +113,7 @@ def notes(record: Record) -> list[str]:
     """Return what was done to the pictures, a line each."""
     said = []
     if record.range is not None:
-        how = "scaled by that" if record.chosen else "as --range says"
-        said.append(f"{' and '.join(sorted(record.depths))} pictures use {spoken(record.range)}: {how}")
+        said.append(f"{' and '.join(sorted(record.depths))} pictures use {spoken(record.range)}: scaled by that")
     files, held, used = record.frames
     if files:
         way = " (--frames all uses them)" if used < held else ""
