@@ -84,10 +84,8 @@ def load_folder(
             count = limit if limited else None
             ways = [layout, *([everything(len(files))] if layout.strays and not layout.train else [])]
             works = [
-                Work(
-                    root, source, way, reading, _chosen(files, way, count, seed), count, value_range, strict, progress
-                )
-                for way in ways
+                Work(root, source, w, reading, _chosen(files, w, count, seed), count, value_range, strict, progress)
+                for w in ways
             ]
             entry = _made(where, own, works)
         array, record = entry

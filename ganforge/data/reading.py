@@ -23,7 +23,7 @@ from ganforge.data.files import File, Files, TemporarilyUnreadable
 from ganforge.data.layout import Layout, labelled
 from ganforge.data.ranges import Values, choose_range, to_bytes
 from ganforge.data.settings import Range
-from ganforge.data.workers import Workers
+from ganforge.data.workers import Workers, patiently
 from ganforge.errors import GANForgeError
 
 # The fingerprint of pictures of 8 bits, without a profile, read as by default, has been this since 0.1.
@@ -140,7 +140,6 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
         "formats": dict(kept.formats),
         "depths": dict(deep.depths),
         "range": value_range,
-        "chosen": work.value_range is None,
         "frames": tuple(kept.framed),
         "fit": reading.fit,
         "background": reading.background,
@@ -202,7 +201,7 @@ def _in_order(work: Work, workers: Workers, needed: Callable[[], int]) -> Iterat
         some = work.files[start : start + min(block, needed())]
         futures = deque(workers.submit(work.read, file) for file, _ in some)
         for one in some:
-            yield one, futures.popleft().result()
+            yield one, patiently(futures.popleft())
         start += len(some)
 
 

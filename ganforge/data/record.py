@@ -16,15 +16,15 @@ from ganforge.errors import on_one_line
 
 VERSION: Literal[1] = 1
 # Pictures a checksum is of.
-_BLOCK = 64
+_BLOCK = 16
 _MARK_IN_JSON = "\\u0000"
 
 
 class Record(BaseModel):
     """The record of a cache entry; one of another version, or without a field, is that of an entry to make again.
 
-    ``checksums`` are CRC-32 of blocks of 64 items. ``range`` is what is black and white in the ``depths`` that are
-    deeper than 8 bits, ``chosen``: found from the set and not given. ``frames``: files that hold several, the frames
+    ``checksums`` are CRC-32 of blocks of 16 items. ``range`` is what is black and white in the ``depths`` that are
+    deeper than 8 bits. ``frames``: files that hold several, the frames
     they hold, and how many were used. ``colours`` counts what was brought to sRGB, by profile or gamma.
     """
 
@@ -43,7 +43,6 @@ class Record(BaseModel):
     formats: dict[str, int] = {}
     depths: dict[str, int] = {}
     range: tuple[float, float] | None = None
-    chosen: bool = True
     frames: tuple[int, int, int] = (0, 0, 0)
     fit: str = ""
     background: str = ""
@@ -102,7 +101,7 @@ def _map(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def checksums(array: np.ndarray) -> tuple[int, ...]:
-    """Return the CRC-32 of each block of 64 items."""
+    """Return the CRC-32 of each block of 16 items."""
     return tuple(_sum(array, k) for k in range(-(-len(array) // _BLOCK)))
 
 
@@ -114,8 +113,7 @@ def notes(record: Record) -> list[str]:
     """Return what was done to the pictures, a line each."""
     said = []
     if record.range is not None:
-        how = "scaled by that" if record.chosen else "as --range says"
-        said.append(f"{' and '.join(sorted(record.depths))} pictures use {spoken(record.range)}: {how}")
+        said.append(f"{' and '.join(sorted(record.depths))} pictures use {spoken(record.range)}: scaled by that")
     files, held, used = record.frames
     if files:
         way = " (--frames all uses them)" if used < held else ""

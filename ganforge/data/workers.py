@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+# Seconds after which an interrupt is heard.
+_HEARD = 0.2
 _Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
@@ -28,13 +31,14 @@ class Workers:
         self._tasks.put((future, function, arguments))
         return future
 
-    def close(self, wait: float | None) -> None:
+    def close(self, seconds: float | None) -> None:
         """Begin no further task; wait so many seconds for those begun, or with None as long as they take."""
         self._given_up.set()
         for _ in self._threads:
             self._tasks.put(None)
+        end = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(wait)
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -47,10 +51,17 @@ class Workers:
                 future.set_exception(error)
 
 
+def patiently(future: Future[T]) -> T:
+    """Return a future's result, hearing an interrupt meanwhile, whichever thread the system hands it to."""
+    while not future.done():
+        wait((future,), _HEARD)
+    return future.result()
+
+
 def aside(function: Callable[..., T], *arguments: Any) -> T:
     """Return ``function(*arguments)``, computed in a thread that an interrupt does not wait for."""
     workers = Workers(1, "ganforge-aside")
     try:
-        return workers.submit(function, *arguments).result()
+        return patiently(workers.submit(function, *arguments))
     finally:
         workers.close(0)
