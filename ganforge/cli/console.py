@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ def console(stderr: bool = False) -> Console:
 
 def warn(line: str) -> None:
     """Say something on stderr, in one line that a terminal obeys nothing of."""
-    click.echo(f"ganforge: {on_one_line(line)}", err=True)
+    with suppress(OSError, ValueError):  # nobody hears it
+        click.echo(f"ganforge: {on_one_line(line)}", err=True)
 
 
 def say_path(path: Path) -> str:

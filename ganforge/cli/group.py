@@ -7,12 +7,14 @@ import importlib
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from ganforge import __version__
-from ganforge.errors import GANForgeError, on_one_line, reason
+from ganforge.cli.streams import prepare, refused
+from ganforge.errors import OUT_OF_MEMORY, GANForgeError, on_one_line, out_of_memory, reason
 
 COMMANDS = {
     "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
@@ -103,6 +105,7 @@ def main(args: list[str] | None = None) -> None:
         from ganforge.cli.bash_completion import install
 
         install()
+    prepare()
     _hear()
     try:
         code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
@@ -124,13 +127,18 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        _say(f"{reason(error)} (--debug shows where)")
+        why = refused(error) if isinstance(error, OSError) else OUT_OF_MEMORY if out_of_memory(error) else None
+        _say(why or f"{reason(error)} (--debug shows where)")
         sys.exit(1)
+    if (why := refused()) is not None:
+        _say(why) if why else None
+        sys.exit(code if isinstance(code, int) and code else 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(message: str) -> None:
-    click.echo(f"ganforge: {on_one_line(message)}", err=True)
+    with suppress(OSError, ValueError):  # nobody hears it; the exit code tells
+        click.echo(f"ganforge: {on_one_line(message)}", err=True)
 
 
 def _hear() -> None:

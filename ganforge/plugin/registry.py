@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ganforge.errors import GANForgeError, UsageError, closest, reason
+from ganforge.errors import OUT_OF_MEMORY, GANForgeError, UsageError, closest, out_of_memory, reason
 from ganforge.plugin.calling import call_by_name, implementation, observer_hooks
 from ganforge.plugin.hookspecs import HOOK_API_VERSION
 from ganforge.plugin.kinds import KINDS
@@ -180,6 +180,8 @@ def _all_but(disabled_names: str) -> Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if out_of_memory(error):  # nothing is wrong with it
+                raise GANForgeError(f"plugin '{point.name}' cannot be loaded; {OUT_OF_MEMORY}") from error
             # One at a time: pluggy's own loader stops at the first, and one bad package must not stop the others.
             registry.broken.append(Broken(point.name, package, version, reason(error)))
     return registry

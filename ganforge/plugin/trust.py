@@ -171,4 +171,6 @@ def _known() -> set[str]:
 def _place() -> Path:
     import platformdirs
 
-    return Path(os.environ.get("GANFORGE_STATE_DIR") or platformdirs.user_state_dir("ganforge")) / NAME
+    place = Path(os.environ.get("GANFORGE_STATE_DIR") or platformdirs.user_state_dir("ganforge"))
+    # Where nobody knows the home, nothing is known and nothing is kept: a folder named ~ here would be anybody's.
+    return (Path(os.devnull) if place.parts[:1] == ("~",) else place) / NAME
