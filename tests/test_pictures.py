@@ -181,7 +181,7 @@ def test_profiles_and_gamma_are_brought_to_srgb(load, tmp_path, form):
     image = Image.fromarray(pixels.squeeze())
     own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     linear, usual = PngImagePlugin.PngInfo(), PngImagePlugin.PngInfo()
-    linear.add(b"gAMA", struct.pack(">I", 100_000))
+    linear.add(b"gAMA", struct.pack(">I", 80_000))
     usual.add(b"gAMA", struct.pack(">I", 45_455))
     (tmp_path / "set").mkdir()
     image.save(tmp_path / "set" / "a.png")
@@ -193,7 +193,7 @@ def test_profiles_and_gamma_are_brought_to_srgb(load, tmp_path, form):
     images = load(channels=3)
     plain = np.broadcast_to(pixels[..., :3], (8, 8, 3))
     assert np.array_equal(images.array[:4], [plain] * 4)
-    assert np.abs(images.array[4] - srgb(plain / 255)).max() <= 1
+    assert np.abs(images.array[4] - srgb((plain / 255) ** (1 / 0.8))).max() <= 1
     changed = srgb((plain / 255) ** 2.2)[..., [1, 0, 2]] if form != "L" else plain  # a profile of other channels
     assert np.abs(images.array[5] - changed).max() <= 2
     assert len(images.notes) == (1 if form == "L" else 2)
