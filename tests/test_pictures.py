@@ -111,9 +111,7 @@ def test_one_range_for_the_whole_set(load, tmp_path, values, expected, white_is_
 def test_999_of_1000_decide_and_pictures_of_8_bits_keep_theirs(load, tmp_path):
     values = np.linspace(0, 1, 10_000, dtype=np.float32)
     for over, expected in ((9, (0, 1)), (20, (0, 1023))):
-        counted = Values().add(
-            np.r_[values[over:] * 1000 if over == 20 else values[over:], [1000] * over], floats=False
-        )
+        counted = Values().add(np.r_[values[over:], [1000] * over], floats=False)
         assert choose_range(counted) == expected
     put(tmp_path / "set" / "a.png", np.full((8, 8), 77, np.uint8))
     put(tmp_path / "set" / "b.png", np.full((8, 8), 1023, np.uint16))
@@ -181,7 +179,7 @@ def test_profiles_and_gamma_are_brought_to_srgb(load, tmp_path, form):
     image = Image.fromarray(pixels.squeeze())
     own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     linear, usual = PngImagePlugin.PngInfo(), PngImagePlugin.PngInfo()
-    linear.add(b"gAMA", struct.pack(">I", 100_000))
+    linear.add(b"gAMA", struct.pack(">I", 80_000))
     usual.add(b"gAMA", struct.pack(">I", 45_455))
     (tmp_path / "set").mkdir()
     image.save(tmp_path / "set" / "a.png")
@@ -193,7 +191,7 @@ def test_profiles_and_gamma_are_brought_to_srgb(load, tmp_path, form):
     images = load(channels=3)
     plain = np.broadcast_to(pixels[..., :3], (8, 8, 3))
     assert np.array_equal(images.array[:4], [plain] * 4)
-    assert np.abs(images.array[4] - srgb(plain / 255)).max() <= 1
+    assert np.abs(images.array[4] - srgb((plain / 255) ** (1 / 0.8))).max() <= 1
     changed = srgb((plain / 255) ** 2.2)[..., [1, 0, 2]] if form != "L" else plain  # a profile of other channels
     assert np.abs(images.array[5] - changed).max() <= 2
     assert len(images.notes) == (1 if form == "L" else 2)
