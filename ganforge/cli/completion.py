@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge import __version__
-from ganforge.files import write_atomic
+from ganforge.files import user_folder, write_atomic
 from ganforge.plugin.hookspecs import HOOK_API_VERSION
 
 if TYPE_CHECKING:
@@ -54,8 +54,6 @@ def remember(registry: Registry) -> Names:
 
 
 def _file() -> Path:
-    import platformdirs
-
     # An editable package keeps its version while its file changes, so that the file's time counts as well.
     points = sorted(
         (p.name, p.value, *((p.dist.name, p.dist.version) if p.dist else ()), _changed(p.value))
@@ -63,7 +61,7 @@ def _file() -> Path:
     )
     key = [__version__, HOOK_API_VERSION, sys.prefix, os.environ.get("GANFORGE_DISABLE_PLUGINS", ""), points]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
-    root = os.environ.get("GANFORGE_CACHE_DIR") or platformdirs.user_cache_dir("ganforge", appauthor=False)
+    root = os.environ.get("GANFORGE_CACHE_DIR") or user_folder("cache") or os.devnull
     return Path(root) / "names" / f"{digest}.json"
 
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import platformdirs
 
 from ganforge.data.record import Record, checksums, names_as_text, record_of
 from ganforge.errors import GANForgeError, log
-from ganforge.files import at_home, beside, write_atomic
+from ganforge.files import at_home, beside, user_folder, write_atomic
 
 ARRAY, ABOUT = "images.npy", "about.json"
 
@@ -28,9 +27,9 @@ def cache_root(cache_dir: Path | str | None = None) -> Path:
 
     A temporary one, which goes when the process ends, costs only that the next start decodes again.
     """
-    wanted = cache_dir or os.environ.get("GANFORGE_CACHE_DIR") or platformdirs.user_cache_dir("ganforge")
-    root = at_home(wanted)
-    if root.parts[:1] == ("~",):  # nobody's: a folder of that name here would be a surprise
+    chosen = cache_dir or os.environ.get("GANFORGE_CACHE_DIR")
+    root = at_home(chosen) if chosen else user_folder("cache")
+    if root is None or root.parts[:1] == ("~",):  # nobody's: a folder of that name here would be a surprise
         return _temporary_root()
     try:
         root.mkdir(parents=True, exist_ok=True)

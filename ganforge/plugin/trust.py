@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.files import MIB, read_file
+from ganforge.files import MIB, read_file, user_folder
 
 NAME = "plugins-given.txt"
 MOST = 16 * MIB  # a plugin is a text that somebody has read
@@ -169,8 +169,6 @@ def _known() -> set[str]:
 
 
 def _place() -> Path:
-    import platformdirs
-
-    place = Path(os.environ.get("GANFORGE_STATE_DIR") or platformdirs.user_state_dir("ganforge"))
-    # Where nobody knows the home, nothing is known and nothing is kept: a folder named ~ here would be anybody's.
-    return (Path(os.devnull) if place.parts[:1] == ("~",) else place) / NAME
+    chosen = os.environ.get("GANFORGE_STATE_DIR")
+    # Where nobody knows the home, nothing is known and nothing is kept.
+    return (Path(chosen) if chosen else user_folder("state") or Path(os.devnull)) / NAME

@@ -215,8 +215,8 @@ FAULTS = [
         "one-latent-in-64-is-lost",
         "off by one",
         API,
-        "(x[i : i + 64] for x in inputs)",
-        "(x[i : i + 63] for x in inputs)",
+        "(x[i : i + BLOCK] for x in inputs)",
+        "(x[i : i + BLOCK - 1] for x in inputs)",
         (DRAWN + "test_pictures_are_those_of_their_latents_however_many",),
     ),
     Fault(
@@ -231,8 +231,8 @@ FAULTS = [
         "samples-of-seed-0",
         "constant",
         API,
-        'self.config.latent_dim or 0, seed, "samples"), class_name)',
-        'self.config.latent_dim or 0, 0, "samples"), class_name)',
+        'self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)',
+        'self.decode(fixed_latents(n, self.config.latent_dim or 0, 0, "samples"), class_name)',
         (DRAWN + "test_another_seed_draws_other_pictures",),
     ),
     # ------------------------------------------------------------------ what a study says

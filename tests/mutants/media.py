@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.fault import Fault
 
 GRIDS, LATENTS, ANIMATION = "ganforge/media/grids.py", "ganforge/media/latents.py", "ganforge/media/animation.py"
+ENCODERS = "ganforge/media/encoders.py"
 CURVES, DIAGRAM = "ganforge/media/curves.py", "ganforge/media/diagram.py"
 T = "tests/test_media.py::"
 GIF = (T + "test_a_gif_has_one_palette_a_caption_below_and_holds_at_the_end",)
@@ -39,16 +40,16 @@ FAULTS = [
         "a-grid-column-by-column",
         "order",
         GRIDS,
-        "y, x = (i // columns)",
-        "x, y = (i // columns)",
+        "y, x = self.count // self.columns",
+        "x, y = self.count // self.columns",
         (T + "test_a_grid_places_every_picture_row_by_row",),
     ),
     Fault(
         "a-grid-without-its-left-edge",
         "forgotten",
         GRIDS,
-        "(i % columns) * (width + pad) + pad",
-        "(i % columns) * (width + pad)",
+        "self.count % self.columns * width + self.pad",
+        "self.count % self.columns * width",
         (T + "test_a_grid_places_every_picture_row_by_row",),
     ),
     Fault(
@@ -70,19 +71,19 @@ FAULTS = [
     ),
     Fault("a-tenth-of-a-frame", "factor", ANIMATION, "round(1000 / fps)", "round(100 / fps)", GIF),
     Fault("the-first-frame-is-held", "tensor", ANIMATION, "durations[-1] += round", "durations[0] += round", GIF),
-    Fault("wider-but-not-higher", "forgotten", ANIMATION, "p.height * scale", "p.height", GIF),
+    Fault("wider-but-not-higher", "forgotten", ANIMATION, "picture.height * self.scale", "picture.height", GIF),
     Fault(
         "progress-a-frame-behind",
         "off by one",
         ANIMATION,
-        "(i + 1) / len(pictures)",
-        "i / len(pictures)",
+        "(i + 1) / len(self)",
+        "i / len(self)",
         (T + "test_an_animation_keeps_order_scale_time_and_says_how_far_it_is",),
     ),
     Fault(
         "a-film-that-does-not-hold",
         "factor",
-        ANIMATION,
+        ENCODERS,
         "round(duration * fps / 1000)",
         "round(fps / 1000)",
         (T + "test_the_name_decides_the_format",),
@@ -90,7 +91,7 @@ FAULTS = [
     Fault(
         "an-odd-side-left-odd",
         "off by one",
-        ANIMATION,
+        ENCODERS,
         "(0, frame.shape[1] % 2)",
         "(0, (frame.shape[1] + 1) % 2)",
         (T + "test_a_film_of_an_odd_side_gains_a_column_and_loses_nothing",),

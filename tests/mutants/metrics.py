@@ -220,8 +220,8 @@ FAULTS = [
         "the-gap-of-the-first-half",
         "tensor",
         GAP,
-        "lines[len(lines) // 2 :]",
-        "lines[: len(lines) // 2]",
+        "name, len(lines) - len(lines) // 2)",
+        "name, len(lines))",
         (T + "test_gap_of_known_curves",),
     ),
     Fault(
