@@ -163,7 +163,7 @@ DEFAULTS = {
     "latent_dim": 64,
     "learning_rate": 5e-4,
     "beta_1": 0.0,
-    "batch_size": 16,
+    "batch_size": 32,
     "loss": "relativistic",
     "optimizer": "adam:beta_2=0.99",
     "balance": ["mirror", "r1:gamma=1,every=4", "r2:gamma=1,every=4"],

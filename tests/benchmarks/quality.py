@@ -104,7 +104,7 @@ def train_rival(name: str, images: np.ndarray, a: argparse.Namespace, seed: int,
     begun, autocast = used(a.clock), a.precision == "mixed_bfloat16"
     torch.manual_seed(seed)
     random, modern = np.random.default_rng(seed), name.endswith("r3gan")
-    batch = 16 if modern else 64
+    batch = 32 if modern else 64
     rival: Any = (
         ModernRival(networks(SIZE, **R3GAN), 5e-4, autocast) if modern else Rival(dcgan(SIZE, 32), 2e-4, autocast)
     )
