@@ -416,9 +416,9 @@ def test_a_run_of_a_loss_that_compares_is_shown_without_probabilities(ganforge_c
     page = (tmp_path / "runs" / "run_1.html").read_text()
     data = json.loads(page.partition('type="application/json">')[2].partition("</script>")[0])
     assert {"d_real_logit", "d_fake_logit", "d_accuracy", "g_loss"} <= set(data["runs"][0]["curves"])
-    from ganforge.report.server import state
+    from ganforge.report.following import Following
 
-    assert "d_real_logit" in state(run)["curves"]
+    assert "d_real_logit" in Following(run).state()["curves"]
 
 
 def test_rules_on_probabilities_say_that_they_do_not_apply():

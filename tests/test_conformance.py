@@ -171,20 +171,28 @@ IN_VERSION_2 |= {"judges-fakes-as-fakes", "pays-when-it-is-due"}
 APPLIES = {
     "sound-two": IN_VERSION_2,
     "r1": {"judges-fakes-as-fakes", "pays-when-it-is-due"},
+    "r2": {"judges-fakes-as-fakes", "pays-when-it-is-due"},
+    "lecam": {"keeps-its-state-on-the-device"},
+    "ada": {"keeps-its-state-on-the-device"},
+    "lookahead": {"keeps-its-state-on-the-device", "changes-weights-alone"},
     "sound-looking": {"judges-fakes-as-fakes"},
     "redraw": {"judges-fakes-as-fakes"},
 }
 SKIPPED = {
     **dict.fromkeys(("sound-two", "sound-looking"), NO_TRANSFORM),
     "label-noise": NO_IMAGES,
-    **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "r1", "redraw"), NO_TRANSFORM),
+    **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "lr-decay"), NO_TRANSFORM),
+    **dict.fromkeys(("r1", "r2", "lecam", "lookahead", "redraw"), NO_TRANSFORM),
     "dcgan-conditional:width=2,discriminator_width=2": frozenset(),
     "sngan-conditional:width=2,discriminator_width=2": frozenset(),
     "sound-conditional": frozenset(),
-    **dict.fromkeys(("mlp:width=8", "sound-unbounded"), frozenset({"classes-matter", "images-in-range"})),
+    **dict.fromkeys(
+        ("mlp:width=8", "sound-unbounded", "r3gan:width=4,discriminator_width=4,widest=8"),
+        frozenset({"classes-matter", "images-in-range"}),
+    ),
 }
 ADVISED = {
-    **{name: {"heeds-labels"} for name in ("hinge", "sound-pair", "sound-features")},
+    **{name: {"heeds-labels"} for name in ("hinge", "relativistic", "sound-pair", "sound-features")},
     "sound-strategy": {"says-where-it-comes-from"},
     "classy": {"works-in-bfloat16"},
     "spectral": {"works-in-bfloat16"},
@@ -222,7 +230,7 @@ def test_what_is_sound_keeps_every_promise(reports, subject):
     skipped = set(SKIPPED.get(subject.spec, {"classes-matter"} if subject.kind == "architecture" else set()))
     if subject.kind == "strategy":
         skipped |= IN_VERSION_2 - APPLIES.get(subject.spec, set())
-    if subject.kind == "loss" and subject.spec not in ("sound-pair", "sound-features"):
+    if subject.kind == "loss" and subject.spec not in ("relativistic", "sound-pair", "sound-features"):
         skipped.add("compares-with-real")
     other = {**dict.fromkeys(skipped, "skipped"), **dict.fromkeys(ADVISED.get(subject.spec, ()), "advice")}
     expected = {one.name: other.get(one.name, "passed") for one in CHECKS[subject.kind]}

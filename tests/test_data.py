@@ -238,15 +238,17 @@ def test_a_large_file_is_not_read(photos, load, monkeypatch):
 
 def test_a_file_that_may_be_read_again_is_tried_again(photos, load, monkeypatch):
     fill(photos, 3)
-    read = Path.read_bytes
+    from ganforge.data import files
 
-    def refuse(path):
+    read = files.read_file
+
+    def refuse(path, *most, **more):
         if path.name == "001.png":
             raise PermissionError(13, "no")
-        return read(path)
+        return read(path, *most, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refuse)
+        patch.setattr(files, "read_file", refuse)
         assert load().skipped == [("001.png", "not permitted to read")]
     assert load().skipped == []
 
@@ -414,7 +416,7 @@ def test_where_the_cache_is(tmp_path, monkeypatch):
     assert cache.cache_root() == tmp_path / "env"
     assert cache.cache_root(tmp_path / "argument") == tmp_path / "argument"
     monkeypatch.delenv("GANFORGE_CACHE_DIR")
-    monkeypatch.setattr(cache.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "user" / name))
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "user" / name))
     assert cache.cache_root() == tmp_path / "user" / "ganforge"
 
 

@@ -227,7 +227,7 @@ def test_a_study_says_at_once_which_of_its_runs_cannot_be_carried_out(ganforge_c
         '[[run]]\nname = "c"\nbalance = "noise"\n[[run]]\nname = "d"\n'
     )
     code, out, err = ganforge_cli("study", "s.toml", "--dry-run")
-    assert code == 0
+    assert code == 1
     said = err.splitlines()
     assert [line[:12] for line in said] == ["ganforge: a:", "ganforge: b:", "ganforge: c:"]
     assert "Did you mean 'width'?" in said[0]

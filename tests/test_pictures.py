@@ -270,8 +270,14 @@ def test_links_that_lead_out_are_not_followed(load, tmp_path):
 def test_files_that_are_gone_stop_the_run(load, tmp_path, monkeypatch):
     for i in range(4):
         put(tmp_path / "set" / f"{i}.png", np.full((8, 8), i, np.uint8))
-    read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (os.replace(path, f"{path}.txt"), read(path))[1])
+    read = files.read_file
+
+    def gone(path, most, **more):
+        if not more:  # a picture, and not what may stand beside them
+            os.replace(path, f"{path}.txt")
+        return read(path, most, **more)
+
+    monkeypatch.setattr(files, "read_file", gone)
     with pytest.raises(GANForgeError, match=r"'0.png' in '.*' is gone since the folder was listed \(No such file"):
         load()
 
@@ -283,8 +289,14 @@ def test_a_stalled_disk_does_not_hold_an_interrupt(load, tmp_path, monkeypatch, 
     for i in range(4):
         put(tmp_path / "set" / f"{i}.png", np.full((8, 8), i, np.uint8))
     answers = threading.Event()
-    stalled = lambda *_: answers.wait(30)  # noqa: E731
-    monkeypatch.setattr(*((files.os, "scandir") if where == "listing" else (Path, "read_bytes")), stalled)
+    read = files.read_file
+
+    def stalled(*given, **more):
+        return (
+            read(*given, **more) if more else answers.wait(30)
+        )  # what may stand beside the pictures is read at once
+
+    monkeypatch.setattr(*((files.os, "scandir") if where == "listing" else (files, "read_file")), stalled)
     begun = time.monotonic()
     threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
     try:

@@ -371,8 +371,9 @@ def looked_at_in_every_way(run: Path) -> None:
     from ganforge.diagnosis.advice import command
     from ganforge.diagnosis.evidence import gather
     from ganforge.diagnosis.rules import diagnose
+    from ganforge.report.following import Following
     from ganforge.report.report import report_data
-    from ganforge.report.server import state
+    from ganforge.report.server import answer
     from ganforge.runs import read_manifest, read_metrics, run_state
     from ganforge.study.summary import summarise
 
@@ -382,7 +383,7 @@ def looked_at_in_every_way(run: Path) -> None:
         lambda: console().print(_curves(read_metrics(run))),
         lambda: [command(gather(run), finding) for finding in diagnose(gather(run))],
         lambda: json.dumps(report_data([summarise("run_1", run)], "it", 2), allow_nan=False),
-        lambda: json.dumps(state(run), allow_nan=False),
+        lambda: answer(Following(run), "/state.json"),
         lambda: Run(run).config,
         lambda: (Run(run).classes, Run(run).plugin_files()),
     )

@@ -15,7 +15,7 @@ from support import ROOT, SMALL, one_line
 from ganforge import GANForgeError, Run, UsageError, train
 from ganforge.plugin.registry import load_plugins
 from ganforge.plugin.trust import given, handed_over, remember
-from ganforge.report.server import state
+from ganforge.report.following import Following
 from ganforge.study import worker
 
 SETTINGS = {**SMALL, "image_size": 8, "epochs": 1, "snapshot_every": 1}
@@ -89,7 +89,7 @@ def test_looking_at_a_run_from_elsewhere_runs_nothing_it_names(run, ganforge_cli
     names(run, evil.file)
     for words in LOOKING:
         assert ganforge_cli(*words.split())[0] == 0, words
-    state(run)
+    Following(run).state()
     assert Run(run).sample(1).shape == (1, 8, 8, 3)
     assert not evil.ran()
 
