@@ -146,8 +146,9 @@ class Spawned:
 
 
 def ended(run: Path) -> bool:
-    """Say whether a run has reached its end."""
-    return json.loads((run / "run.json").read_text())["state"] == "finished"
+    """Say whether a run has reached its end, and what is drawn after it is there."""
+    drawn = all((run / name).is_file() for name in ("losses.png", "progression.gif"))
+    return drawn and json.loads((run / "run.json").read_text())["state"] == "finished"
 
 
 def outcome(pid: int) -> int:
