@@ -172,9 +172,9 @@ APPLIES = {
     "sound-two": IN_VERSION_2,
     "r1": {"judges-fakes-as-fakes", "pays-when-it-is-due"},
     "r2": {"judges-fakes-as-fakes", "pays-when-it-is-due"},
-    "lecam": {"keeps-its-state-on-the-device"},
+    "lecam": {"keeps-its-state-on-the-device", "judges-fakes-as-fakes"},
     "ada": {"keeps-its-state-on-the-device"},
-    "lookahead": {"keeps-its-state-on-the-device", "changes-weights-alone"},
+    "lookahead": {"changes-weights-alone"},
     "sound-looking": {"judges-fakes-as-fakes"},
     "redraw": {"judges-fakes-as-fakes"},
 }
