@@ -107,9 +107,7 @@ def user_folder(kind: str) -> Path | None:
 
     try:
         place = Path(getattr(platformdirs, f"user_{kind}_dir")("ganforge"))
-    except (
-        RuntimeError
-    ):  # newer ones say so; older ones return a path that begins with ~, which would be a folder here
+    except RuntimeError:  # older versions return a path that begins with ~, which would be a folder here
         return None
     return None if place.parts[:1] == ("~",) else place
 

@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from ganforge import Strategy, hookimpl
-from ganforge.balance.augmenting import need_pictures
+from ganforge.balance.augmenting import chosen, need_pictures
 
 
 class Mirror(Strategy):
@@ -29,5 +29,4 @@ class Mirror(Strategy):
 
     @hookimpl
     def discriminator_images(self, images: Any, random: Any) -> Any:
-        turned = random.bernoulli((images.shape[0], 1, 1, 1), 0.5)
-        return ops.where(turned > 0.5, ops.flip(images, axis=2), images)
+        return ops.where(chosen(images, random, 0.5) > 0.5, ops.flip(images, axis=2), images)

@@ -18,11 +18,14 @@ def blank(array: np.ndarray) -> list[str]:
         return []
     chosen = np.unique(np.linspace(0, len(array) - 1, min(len(array), _LOOKED_AT)).astype(np.int64))
     few, levels = 0, []
-    for i in chosen:
-        values = np.asarray(array[i]).reshape(-1, array.shape[-1])
-        low, high = np.percentile(values, (0.5, 99.5), axis=0)
-        few += bool((high - low < _LEVELS).all())
-        levels.append(values.mean())
+    for seen, i in enumerate(chosen):
+        if seen - few >= (1 - _PART) * len(chosen):
+            return []  # whatever the others show
+        counts = [
+            np.bincount(channel, minlength=256) for channel in np.asarray(array[i]).reshape(-1, array.shape[-1]).T
+        ]
+        few += all(_percentile(count, 99.5) - _percentile(count, 0.5) < _LEVELS for count in counts)
+        levels.append(np.average(np.arange(256), weights=np.sum(counts, axis=0)))
     part = few / len(chosen)
     if part <= _PART:
         return []
@@ -30,3 +33,10 @@ def blank(array: np.ndarray) -> list[str]:
     tone = float(np.mean(levels))
     shade = "black" if tone < 24 else "white" if tone > 231 else "of one colour"
     return [f"{what} (nearly) {shade}, so there is little to learn: see the files, --range, --background and --fit"]
+
+
+def _percentile(counts: np.ndarray, percent: float) -> float:
+    """Return what ``np.percentile`` does of values that occur ``counts`` times, (256,), without sorting them."""
+    place, ordered = percent / 100 * (int(counts.sum()) - 1), counts.cumsum()
+    low, high = np.searchsorted(ordered, (int(place), int(np.ceil(place))), side="right")
+    return float(low + (high - low) * (place % 1))

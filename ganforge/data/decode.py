@@ -58,6 +58,11 @@ class Reading:
     frames: str = "first"
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of a picture."""
+        return self.image_size, self.image_size, self.channels
+
+    @property
     def colour(self) -> tuple[int, int, int]:
         """The background's red, green and blue, 0…255."""
         return parse_background(self.background)
@@ -189,14 +194,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _fitted(file: Image.Image, image: Image.Image, reading: Reading) -> Picture:
     """Bring any of Pillow's modes to L, RGB or floats, and to the size that is asked for."""
-    shape = (reading.image_size, reading.image_size, reading.channels)
     if image.mode.startswith(("I", "F")):
         tags = getattr(file, "tag_v2", {})
         floats = image.mode == "F"
         values = _finite(image, unsigned=tags.get(_BITS) == (32,) and tags.get(_SAMPLES, (1,)) == (1,))
         sized = np.asarray(_sized(Image.fromarray(values), reading, float("nan")), np.float32)
         return Picture(
-            pixels=np.broadcast_to(sized[..., None], shape),
+            pixels=np.broadcast_to(sized[..., None], reading.shape),
             depth="float" if floats else "16-bit" if _sixteen(file) else "32-bit",
             inverted=tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
             values=Values().add(values, floats),
@@ -204,7 +208,7 @@ def _fitted(file: Image.Image, image: Image.Image, reading: Reading) -> Picture:
     image, colour = to_srgb(image)
     plain, one_colour = _plain(image, reading)
     background = reading.colour if plain.mode == "RGB" else _luma(reading.colour)
-    pixels = np.asarray(_sized(plain, reading, background), np.uint8).reshape(shape)
+    pixels = np.asarray(_sized(plain, reading, background), np.uint8).reshape(reading.shape)
     return Picture(pixels, colour=colour, one_colour=one_colour)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import warnings
 from collections import Counter, deque
@@ -58,14 +59,18 @@ class Work:
         """How many pictures, or, of every frame without a limit, how many files."""
         return len(self.files) if self.limit is None else self.limit
 
+    @property
+    def at_once(self) -> int:
+        """How many decoded pictures may wait in memory."""
+        return max(16, _BLOCK_BYTES // math.prod(self.reading.shape))
+
     def read(self, file: File, start: int = 0) -> Result:
         """Read a file's pictures from frame ``start`` on, and its digest."""
-        most = max(16, _BLOCK_BYTES // (self.reading.image_size**2 * self.reading.channels))
         try:
             # Large files one at a time: each may take half a gigabyte.
             with LARGE if file.size > _LARGE_BYTES else nullcontext():
                 content = self.source.read(file)
-                return decode(content, self.reading, file.name, start, most), hashlib.sha256(content).digest()
+                return decode(content, self.reading, file.name, start, self.at_once), hashlib.sha256(content).digest()
         except Unreadable as error:
             # A new one: what this one's traceback leads to, the file's bytes, would wait with it for its turn.
             return type(error)(*error.args)
@@ -100,7 +105,7 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
     # Over the files' own bytes: the same pictures are known again in another place, or under another Pillow.
     settings = [FINGERPRINT_VERSION, reading.image_size, reading.channels, reading.fit]
     digest = hashlib.sha256(json.dumps(settings).encode())
-    writer = ArrayWriter(folder, (reading.image_size, reading.image_size, reading.channels))
+    writer = ArrayWriter(folder, reading.shape)
     workers = Workers(min(32, os.cpu_count() or 1), "ganforge-decode")
     patience: float | None = 0
     try:
@@ -156,8 +161,7 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
 
 def _read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: _Deep, kept: _Kept, digest: Any) -> None:
     shown, total = 0, work.wanted
-    everything = len(work.files) if work.limit is None else work.limit
-    results = _in_order(work, workers, lambda: everything - (0 if work.limit is None else writer.count))
+    results = _in_order(work, workers, lambda: total - (0 if work.limit is None else writer.count))
     for done, ((file, of), result) in enumerate(results, 1):
         if isinstance(result, Unreadable):
             if work.strict:
@@ -193,9 +197,7 @@ def _in_order(work: Work, workers: Workers, needed: Callable[[], int]) -> Iterat
 
     Blocks keep memory even however many files there are.
     """
-    block = max(16, min(256, _BLOCK_BYTES // (work.reading.image_size**2 * work.reading.channels)))
-    if work.every_frame:
-        block = 4 * min(32, os.cpu_count() or 1)
+    block = 4 * min(32, os.cpu_count() or 1) if work.every_frame else min(256, work.at_once)
     start = 0
     while start < len(work.files) and needed() > 0:
         some = work.files[start : start + min(block, needed())]
@@ -250,11 +252,10 @@ class _Deep:
         if not self._waiting:
             return None
         value_range = value_range or choose_range(self._values)
-        shape = (reading.image_size, reading.image_size, reading.channels)
-        size = 4 * int(np.prod(shape))
+        size = 4 * math.prod(reading.shape)
         self._file.seek(0)
         for index, inverted in self._waiting:
-            pixels = np.frombuffer(self._file.read(size), np.float32).reshape(shape)
+            pixels = np.frombuffer(self._file.read(size), np.float32).reshape(reading.shape)
             writer.replace(index, to_bytes(pixels, value_range, inverted, reading.levels))
         return value_range
 

@@ -59,3 +59,9 @@ class Architecture:
     conditional: bool = False
     batch_statistics: bool = False
     bounded: bool = True
+
+    @property
+    def balance(self) -> tuple[str, ...]:
+        """The strategies that ``defaults`` recommend, ``NAME:key=value,…`` each."""
+        texts = self.defaults.get("balance") or ()
+        return tuple(text for text in ((texts,) if isinstance(texts, str) else texts) if text.strip() != "none")

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import html
 import json
-import math
 import re
 from collections.abc import Sequence
 from importlib import resources
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.metrics.columns import LOGITS, PROBABILITIES, column, judged_in_pairs
+from ganforge.runs import metrics
 
 POINTS = 300
 MARK = re.compile(r"\{\{title\}\}|\{\{data\}\}|/\*\{\{(?:style|chart)\}\}\*/")
@@ -59,7 +59,7 @@ def finite(value: Any) -> Any:
         return {name: finite(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return metrics.finite(value)
 
 
 def curves(lines: Sequence[dict[str, Any]], points: int = POINTS) -> dict[str, list[float | None]]:

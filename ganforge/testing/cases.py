@@ -196,12 +196,11 @@ class ArchitectureCase(Case):
     @cached_property
     def unmoved(self) -> list[str]:
         """The weights that never move: with one loss and no strategy, nor with those that ``defaults`` names."""
-        unmoved, defaults = self.training.unmoved, self.value.defaults
-        if not unmoved or not defaults.get("balance"):
+        unmoved = self.training.unmoved
+        if not unmoved or not self.value.balance:
             return unmoved
-        texts = [defaults["balance"]] if isinstance(defaults["balance"], str) else defaults["balance"]
-        balance = [self.registry.choose("strategy", text) for text in texts if text.strip() != "none"]
-        loss = self.registry.choose("loss", defaults.get("loss", "bce"))
+        balance = [self.registry.choose("strategy", text) for text in self.value.balance]
+        loss = self.registry.choose("loss", self.value.defaults.get("loss", "bce"))
         engine = self.engine([choice.value(choice.options) for choice in balance], loss=loss)
         begun = kept_all(engine)[0]
         run(engine, 0, 3, self.size)

@@ -6,7 +6,7 @@ import errno
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,14 @@ class StoppedAtOnce(KeyboardInterrupt):
         self.run = run
 
 
+def stop_on_signals(stopping: threading.Event) -> AbstractContextManager[None]:
+    """Turn the first Ctrl-C, SIGTERM or lost terminal into a request to stop; a second acts as usual."""
+    return hearing_signals(stopping.set, once=True)
+
+
 @contextmanager
-def stop_on_signals(stopping: threading.Event) -> Iterator[None]:
-    """Turn the first Ctrl-C, SIGTERM or lost terminal into a request to stop, ``stopping``; a second acts as usual.
+def hearing_signals(hear: Callable[[], object], once: bool = False) -> Iterator[None]:
+    """Call ``hear`` at each Ctrl-C, SIGTERM or lost terminal, and nothing else; ``once``: at the first of them alone.
 
     What the process was told to ignore (``nohup``) stays ignored.
     """
@@ -40,34 +45,17 @@ def stop_on_signals(stopping: threading.Event) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def ask(_signum: int, _frame: Any) -> None:
-        stopping.set()
-        restore()
+    def heard(_signum: int, _frame: Any) -> None:
+        hear()
+        if once:
+            restore()
 
     for number in before:
-        signal.signal(number, ask)
+        signal.signal(number, heard)
     try:
         yield
     finally:
         restore()
-
-
-@contextmanager
-def hearing_signals(hear: Callable[[], object]) -> Iterator[None]:
-    """Call ``hear`` at each Ctrl-C, SIGTERM or lost terminal, and nothing else; what is ignored stays ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in known}
-    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    for number in before:
-        signal.signal(number, lambda *_: hear())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError | None:

@@ -12,8 +12,8 @@ from ganforge.runs import read_history
 from ganforge.runs.progression import make_progression
 from ganforge.training.setup import Setup
 
-# Without all of these a run that has trained to its end is not done: resuming it makes them.
 FRAMES = 100  # of the animation that a run leaves, about
+# Without all of these a run that has trained to its end is not done: resuming it makes them.
 FINAL_FILES = ("generator.keras", "losses.png", "progression.gif")
 
 

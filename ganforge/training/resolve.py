@@ -164,10 +164,8 @@ def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) 
 
 def _replaced(config: TrainConfig, architecture: Choice) -> list[str]:
     """Return a line where a person's ``--balance`` takes the place of what the architecture recommends."""
-    own = architecture.value.defaults.get("balance") or ()
     asked = {text.partition(":")[0].strip() for text in config.balance or ()}
-    texts = (own,) if isinstance(own, str) else own
-    lost = [text for text in texts if text.partition(":")[0].strip() not in {*asked, "none"}]
+    lost = [text for text in architecture.value.balance if text.partition(":")[0].strip() not in asked]
     if not asked or "none" in asked or not lost:
         return []
     again = " ".join(f"--balance {text}" for text in lost)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.files import require_file
-from tests.benchmarks.record import record
+from tests.benchmarks.record import known_runs, record
 
 SAMPLES, HELD = 2500, 0.95
 # Smooth units and depth: what lies between two modes is how quickly the generator passes from one to the other.
@@ -73,14 +73,6 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def known(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the runs that a file holds already; those of other settings are left out."""
-    if path is None or not path.is_file():
-        return []
-    written = json.loads(path.read_text("utf-8"))
-    return list(written["results"]["runs"]) if written.get("settings") == settings else []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--seeds", type=int, default=20)
@@ -106,7 +98,7 @@ def main() -> None:
         "backend": a.backend,
     }
     settings = json.loads(json.dumps(settings))
-    results = known(a.json, settings)
+    results = known_runs(a.json, settings)
     done = {(r["recipe"], r["seed"]) for r in results}
     for seed in range(a.seeds):
         for recipe in a.recipe or RECIPES:

@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ganforge.files import require_file
-from tests.benchmarks.record import record
+from tests.benchmarks.record import known_runs, record
 
 SAMPLES, SIZE = 5000, 64
 # Ours: what is typed after ``ganforge train --data PHOTOS``.
@@ -49,13 +48,13 @@ def used(clock: str) -> float:
 
 
 def split(photographs: Path, held: int, folder: Path) -> None:
-    """Link all photographs into ``folder/train`` but ``held`` of them, chosen at random, which go to ``held``."""
+    """Copy all photographs into ``folder/train`` but ``held`` of them, chosen at random, which go to ``held``."""
     files = sorted(path for path in photographs.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     order = np.random.default_rng(0).permutation(len(files))
     for part, chosen in (("held", order[:held]), ("train", order[held:])):
         (folder / part).mkdir(parents=True)
         for i in chosen:
-            os.symlink(files[i].resolve(), folder / part / f"{i:06d}{files[i].suffix}")
+            shutil.copyfile(files[i], folder / part / f"{i:06d}{files[i].suffix}")
 
 
 def pictures(folder: Path) -> np.ndarray:
@@ -129,15 +128,11 @@ def train_rival(name: str, images: np.ndarray, a: argparse.Namespace, seed: int,
 R3GAN: dict[str, Any] = {"width": 16, "stem": 2, "widest": 128}
 
 
-def measure(real: np.ndarray, made: dict[str, np.ndarray]) -> dict[str, Any]:
-    from ganforge.metrics.imagenet import features, scores
-
-    return {kind: scores(real, features(drawn)) for kind, drawn in made.items()}
-
-
 def one(name: str, folder: Path, a: argparse.Namespace, seed: int, seconds: float, grid: Path) -> dict[str, Any]:
     """Train one contender and measure it."""
-    from ganforge.metrics.imagenet import features
+    from ganforge.data.kept import kept_rows
+    from ganforge.media.grids import make_grid, save_png
+    from ganforge.metrics.imagenet import VERSION, WIDTH, features, scores
 
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
@@ -150,13 +145,10 @@ def one(name: str, folder: Path, a: argparse.Namespace, seed: int, seconds: floa
     else:
         result = train_rival(name, pictures(folder / "train"), a, seed, seconds)
         made = result.pop("made")
-    known = folder / "held.npy"
-    if not known.exists():
-        np.save(known, features(pictures(folder / "held")))
-    result |= measure(np.load(known), made)
+    real = kept_rows(pictures(folder / "held"), VERSION, WIDTH, features)
+    result |= {kind: scores(real, features(drawn)) for kind, drawn in made.items()}
     for kind, drawn in made.items():
-        rows = drawn[:64].reshape(8, 8, SIZE, SIZE, 3).transpose(0, 2, 1, 3, 4)
-        Image.fromarray(rows.reshape(8 * SIZE, 8 * SIZE, 3)).save(grid.with_name(f"{grid.name}-{kind}.png"))
+        save_png(make_grid(drawn[:64], 8), grid.with_name(f"{grid.name}-{kind}.png"))
     asked = {"budget": seconds, "precision": a.precision, "clock": a.clock, "threads": a.threads}
     return {"contender": name, "seed": seed, **asked, **result}
 
@@ -180,7 +172,8 @@ def main() -> None:
 
     choose_backend("torch")
     require_imagenet()
-    written = json.loads(a.json.read_text("utf-8"))["results"] if a.json.is_file() else []
+    settings = {"held": a.held, "samples": SAMPLES}
+    written = known_runs(a.json, settings)
     keys = ("contender", "seed", "budget", "precision", "clock", "threads")
     done = {tuple(run[key] for key in keys) for run in written}
     with tempfile.TemporaryDirectory() as name:
@@ -193,7 +186,7 @@ def main() -> None:
                         continue
                     grid = a.json.with_name(f"{contender.replace(' ', '-')}-{seconds:.0f}s-seed{seed}")
                     written.append(one(contender, folder, a, seed, seconds, grid))
-                    record(a.json, "quality", {"held": a.held, "samples": SAMPLES}, written)
+                    record(a.json, "quality", settings, {"runs": written})
                     last = written[-1]
                     said = f"{contender}, seed {seed}: {last['seen']:,} pictures in {last['seconds']:.0f} s"
                     print(f"{said}, FD {last['pictures']['fd']:.0f}", flush=True)

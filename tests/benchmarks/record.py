@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -22,6 +23,14 @@ def record(path: Path, benchmark: str, settings: dict[str, Any], results: Any) -
     now = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"benchmark": benchmark, "date": now, **code(), "machine": machine(), "settings": settings}
     write_json(path, {**about, "results": results})
+
+
+def known_runs(path: Path | None, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs that a file of ``record`` holds already; those of other settings are left out."""
+    if path is None or not path.is_file():
+        return []
+    written = json.loads(path.read_text("utf-8"))
+    return list(written["results"]["runs"]) if written.get("settings") == settings else []
 
 
 def code(root: Path = ROOT) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ganforge.media.grids import to_uint8
+
 LATENT, GAMMA, EVERY, AVERAGE = 64, 1.0, 4, 0.998
 
 
@@ -171,4 +173,4 @@ def drawn(network: nn.Module, count: int, latent: int, seed: int) -> np.ndarray:
     with torch.inference_mode():
         parts: Iterable[torch.Tensor] = (network(part) for part in z.split(100))
         pictures = torch.cat([part.float() for part in parts]).permute(0, 2, 3, 1)
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    return to_uint8(pictures.numpy())
