@@ -230,7 +230,7 @@ def test_redraw_refuses_a_discriminator_that_does_not(tmp_path):
     ("name", "recipe"),
     [
         ("sngan", ("hinge", ("generator-steps:generator=1,discriminator=5",), "adam:beta_2=0.9", 128, 0.0)),
-        ("fastgan", ("hinge", ("redraw",), None, 256, 0.5)),
+        ("fastgan", ("hinge", ("mirror", "diffaugment", "redraw"), None, 256, 0.5)),
     ],
 )
 def test_the_name_alone_is_the_recipe_and_a_run_of_it_is_resumed(name, recipe, tmp_path):

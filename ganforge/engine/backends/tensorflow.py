@@ -103,9 +103,10 @@ class Adapter(AsKeras):
             try:
                 with quietly():  # the graph optimizer complains, harmlessly, about what it leaves as it is
                     return compiled(*tensors)
-            except GANForgeError as error:  # AutoGraph tells the whole way there first
-                last = str(error).strip().splitlines()[-1].strip()
-                raise type(error)(last.removeprefix(f"{type(error).__name__}: ")) from error
+            except Exception as error:  # AutoGraph wraps it and tells the whole way there
+                if (ours := _ours(error)) is None:
+                    raise
+                raise ours from None
 
         return run
 
@@ -125,6 +126,12 @@ class Adapter(AsKeras):
 
     def sync_from_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
+
+
+def _ours(error: BaseException | None) -> GANForgeError | None:
+    while error is not None and not isinstance(error, GANForgeError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _one_or_all(inputs: Sequence[Any]) -> Any:
