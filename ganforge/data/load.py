@@ -56,6 +56,15 @@ def resolve_source(data: str, registry: Registry) -> Choice | None:
     return registry.choose("dataset", data)
 
 
+def whole_path(data: str, source: Choice | None) -> str | None:
+    """Return the whole path of the folder or file that ``data`` names, with its options; None for what is no path."""
+    from ganforge.data.adapters import place_of
+    from ganforge.data.adapters.source import FoundSource
+
+    is_file = source is not None and isinstance(source.value, FoundSource) and source.value.file
+    return place_of(data) if source is None or is_file else None
+
+
 def load_images(
     data: str,
     source: Choice | None,

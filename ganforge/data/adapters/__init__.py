@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from ganforge.data.adapters.kept import kept
 from ganforge.data.adapters.objects import source_of
-from ganforge.data.adapters.opening import file_source, place_of, split_options
+from ganforge.data.adapters.opening import file_source, is_there, place_of
 
-__all__ = ["file_source", "kept", "place_of", "source_of", "split_options"]
+__all__ = ["file_source", "is_there", "kept", "place_of", "source_of"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -65,20 +66,26 @@ def csv_choice(path: Path, options: FileOptions) -> Choice:
 
 @contextmanager
 def _text(path: Path) -> Iterator[IO[str]]:
-    csv.field_size_limit(_MOST_LINE)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig") as file:
             yield file
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise GANForgeError(f"{path.name} is no table of text: {reason(error, kind=False)}") from None
 
 
-def _bounded(file: IO[str], name: str) -> Iterator[str]:
-    """Yield lines, none of which may fill the memory."""
+def _lines(file: IO[str], name: str) -> Iterator[str]:
+    """Yield the lines that are not empty, a row each, none of which may fill the memory."""
     while line := file.readline(_MOST_LINE):
         if len(line) == _MOST_LINE:
             raise GANForgeError(f"{name} has a line of {_MOST_LINE:,} characters or more; expected a row a line")
-        yield line
+        if line.strip():
+            yield line
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    if '"' in line:
+        return [cell.strip() for cell in next(csv.reader([line.rstrip("\n")], delimiter=delimiter))]
+    return [cell.strip() for cell in line.split(delimiter)]
 
 
 def _form_of(path: Path) -> _Form:
@@ -87,9 +94,8 @@ def _form_of(path: Path) -> _Form:
         start = file.readline(_MOST_LINE)
         delimiter = max(",\t;", key=start.count)
         file.seek(0)
-        for row in csv.reader(_bounded(file, path.name), delimiter=delimiter):
-            if row:
-                rows.append(tuple(cell.strip() for cell in row))
+        for line in _lines(file, path.name):
+            rows.append(tuple(_cells(line, delimiter)))
             if len(rows) > _LOOKED_AT:
                 break
     if not rows:
@@ -144,7 +150,8 @@ def _path_column(form: _Form, options: FileOptions, name: str) -> int | None:
 def _listed(path: Path, form: _Form, paths: int, labels: int | None, options: FileOptions) -> Choice:
     names: list[str] = []
     of: list[str] = []
-    for number, row in _rows(path, form):
+    for number, line in _rows(path, form):
+        row = _cells(line, form.delimiter)
         if len(row) <= max(paths, labels or 0):
             raise GANForgeError(f"{path.name}, row {number:,}: {len(row)} columns; expected {len(form.first[0])}")
         names.append(row[paths])
@@ -153,20 +160,16 @@ def _listed(path: Path, form: _Form, paths: int, labels: int | None, options: Fi
     return listed_choice("csv", path.name, Listed(names, known, path.parent), known, options)
 
 
-def _rows(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row with its number, from 1, the header left out."""
+def _rows(path: Path, form: _Form) -> Iterator[tuple[int, str]]:
+    """Yield each row as it is written with its number, from 1, the header left out."""
     with _text(path) as file:
-        reader = csv.reader(_bounded(file, path.name), delimiter=form.delimiter)
-        count = 0
-        for row in reader:
-            if not row:
-                continue
-            count += 1
-            if form.names and count == 1:
-                continue
-            if count > _MOST_ROWS:
+        lines = _lines(file, path.name)
+        if form.names:
+            next(lines)
+        for number, line in enumerate(lines, 1):
+            if number > _MOST_ROWS:
                 raise GANForgeError(f"{path.name} has more than {_MOST_ROWS:,} rows")
-            yield count - bool(form.names), [cell.strip() for cell in row]
+            yield number, line
 
 
 # ------------------------------------------------------------------ numbers
@@ -187,12 +190,11 @@ def _numbers(path: Path, form: _Form, labels: int | None, options: FileOptions) 
     levels = all(float(row[i]).is_integer() and 0 <= float(row[i]) <= 255 for row in form.first for i in keep)
     flat = options.shape or (_square(len(keep)) if levels else None)
     dtype = np.dtype("u1" if levels and flat else "<f4")
-    count = 0
-    texts: list[str] = []
-    for _, cells in _rows(path, form):
-        count += 1
-        if labels is not None and labels < len(cells):
-            texts.append(cells[labels])
+    count = sum(1 for _ in _rows(path, form))
+
+    def of() -> np.ndarray:
+        assert labels is not None
+        return _whole([_cells(line, form.delimiter)[labels] for _, line in _rows(path, form)])
 
     @contextmanager
     def rows(folder: Path) -> Iterator[Rows]:
@@ -217,40 +219,44 @@ def _numbers(path: Path, form: _Form, labels: int | None, options: FileOptions) 
         dtype=dtype,
         stamp=lambda: f"{stamp(path)} {labels} {flat}",
         opened=rows,
-        labels=(lambda: None) if labels is None else lambda: _whole(texts),
+        labels=(lambda: None) if labels is None else of,
         flat=flat,
         way_out="; for pictures say height-width, :shape=28-28",
     )
 
 
-def _parsed(path: Path, form: _Form, keep: Sequence[int], dtype: np.dtype, columns: int) -> Iterator[np.ndarray]:
+def _parsed(path: Path, form: _Form, keep: Sequence[int], dtype: np.dtype[Any], columns: int) -> Iterator[np.ndarray]:
     """Yield the numbers as rows (n, D), some thousand at a time."""
-    waiting: list[list[str]] = []
-    at_once, start = max(1, _AT_ONCE // columns), 1
-    for number, row in _rows(path, form):
-        if len(row) != columns:
-            raise GANForgeError(f"{path.name}, row {number:,}: {len(row)} columns; expected {columns}")
-        waiting.append([row[i] for i in keep])
-        if len(waiting) == at_once:
-            yield _array(path.name, waiting, dtype, start)
-            waiting, start = [], number + 1
-    if waiting:
-        yield _array(path.name, waiting, dtype, start)
+    rows = _rows(path, form)
+    at_once = max(1, _AT_ONCE // columns)
+    while waiting := list(itertools.islice(rows, at_once)):
+        yield _array(path.name, waiting, form.delimiter, keep, dtype, columns)
 
 
-def _array(name: str, rows: list[list[str]], dtype: np.dtype, start: int) -> np.ndarray:
+def _array(
+    name: str, rows: list[tuple[int, str]], delimiter: str, keep: Sequence[int], dtype: np.dtype[Any], columns: int
+) -> np.ndarray:
+    for number, line in rows:
+        if '"' not in line and line.count(delimiter) != columns - 1:
+            found = line.count(delimiter) + 1
+            raise GANForgeError(f"{name}, row {number:,}: {found} columns; expected {columns}")
     try:
-        values = np.asarray(rows, np.float64)
-    except ValueError:
-        row = next(i for i, row in enumerate(rows) if not all(map(_is_number, row)))
-        cell = next(cell for cell in rows[row] if not _is_number(cell))
-        raise GANForgeError(f"{name}, row {start + row:,}: '{cell[:20]}'; expected a number") from None
-    if dtype.kind == "u" and not ((values >= 0) & (values <= 255) & (values == np.rint(values))).all():
-        row = int(np.argmax(~((values >= 0) & (values <= 255) & (values == np.rint(values))).all(1)))
-        raise GANForgeError(
-            f"{name}, row {start + row:,}: not whole numbers of 0 to 255, as the first rows are; "
-            "expected levels of pictures in all"
-        )
+        lines = [line for _, line in rows]
+        values = np.loadtxt(lines, delimiter=delimiter, comments=None, quotechar='"', usecols=keep, ndmin=2)
+    except (ValueError, IndexError):
+        for number, line in rows:
+            cells = _cells(line, delimiter)
+            wrong = next((cell for i in keep if not _is_number(cell := cells[i] if i < len(cells) else "")), None)
+            if wrong is not None:
+                raise GANForgeError(f"{name}, row {number:,}: '{wrong[:20]}'; expected a number") from None
+        raise
+    if dtype.kind == "u":
+        good = ((values >= 0) & (values <= 255) & (values == np.rint(values))).all(1)
+        if not good.all():
+            raise GANForgeError(
+                f"{name}, row {rows[int(np.argmin(good))][0]:,}: not whole numbers of 0 to 255, as in the first rows; "
+                "expected levels of pictures in all"
+            )
     return np.ascontiguousarray(values.astype(dtype))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import PIL
 
 from ganforge.data.adapters.labels import Labels, classes_of
-from ganforge.data.adapters.source import FoundSource, found, own_channels, own_size
+from ganforge.data.adapters.source import FoundSource, asked, found, own_channels, own_size
 from ganforge.data.adapters.table import Form, Rows, Table, blocks, plain
 from ganforge.data.cache import ARRAY, building, cache_root, new_entry, open_entry, write_record
 from ganforge.data.decode import Reading, fitted
@@ -38,6 +38,7 @@ def table_choice(table: Table, options: Options | None = None) -> Choice:
     form = table.form
 
     def load(
+        image_shape: tuple[int, ...] | None = None,
         image_size: Any = None,
         channels: int | None = None,
         limit: int | None = None,
@@ -50,8 +51,9 @@ def table_choice(table: Table, options: Options | None = None) -> Choice:
     ) -> Images:
         if form.vector:
             return load_table(table, None, limit=limit, seed=seed, cache_dir=cache_dir, progress=progress)
-        size = own_size(*form.shape[:2]) if image_size is None else image_size
-        reading = Reading(size, channels or own_channels(form.shape[2]), fit, background)
+        size, channels = asked(image_shape, image_size, channels)
+        own = own_size(*form.shape[:2])
+        reading = Reading(size or own, channels or own_channels(form.shape[2]), fit, background)
         how: dict[str, Any] = {"value_range": value_range, "limit": limit, "seed": seed, "cache_dir": cache_dir}
         return load_table(table, reading, progress=progress, **how)
 
@@ -94,8 +96,8 @@ def load_table(
         of = labels.by_row if labels.names else [""] * count
         chosen = np.asarray(draw(of, limit, seed)[:limit], np.int64)
     labels = labels.of(chosen)
-    asked = [] if reading is None else [*_said(reading), reading.colour, PIL.__version__]
-    settings = [VERSION, "table", asked, table.stamp(), form.shape, labels.names, _digest(labels.index)]
+    how = [] if reading is None else [*_said(reading), reading.colour, PIL.__version__]
+    settings = [VERSION, "table", how, table.stamp(), form.shape, labels.names, _digest(labels.index)]
     settings += [] if chosen is None else [limit, seed]
     where = cache_root(cache_dir)
     key = own = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
@@ -126,13 +128,17 @@ def load_table(
         labels=np.asarray(record.labels, np.int32) if record.classes else None,
         classes=record.classes,
         range=record.range,
-        notes=(*table.notes, *notes(record)),
+        notes=(*table.notes, *_notes(form), *notes(record)),
         warnings=() if reading is None else tuple(warnings(record, reading, value_range is not None)),
     )
 
 
 def _said(reading: Reading) -> list[Any]:
     return [reading.image_size, reading.channels, reading.fit]
+
+
+def _notes(form: Form) -> list[str]:
+    return ["an array (N, C, H, W) is taken as channels first"] if form.channels_first else []
 
 
 def _digest(index: np.ndarray) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.data.adapters.beside import inside
-from ganforge.data.adapters.source import USUAL, FoundSource, found
+from ganforge.data.adapters.source import USUAL, FoundSource, asked, found
 from ganforge.data.decode import Unreadable
 from ganforge.data.files import MAX_BYTES, File
 from ganforge.data.folder import load_folder
@@ -112,6 +112,7 @@ def listed_choice(
     layout = Layout(list(range(len(of))), of, numbered=all(one.isdecimal() for one in of))
 
     def load(
+        image_shape: tuple[int, ...] | None = None,
         image_size: Any = None,
         channels: int | None = None,
         limit: int | None = None,
@@ -124,9 +125,10 @@ def listed_choice(
         value_range: tuple[float, float] | None = None,
         strict: bool = False,
     ) -> Images:
+        size, channels = asked(image_shape, image_size, channels)
         return load_folder(
             name,
-            image_size=image_size or USUAL,
+            image_size=size or USUAL,
             channels=channels or source.channels,
             fit=fit,
             background=background,

@@ -21,7 +21,7 @@ from ganforge.errors import GANForgeError, reason
 
 # What labels may take in memory: a hundred million of them.
 _MOST_LABELS = 2**30
-_CHUNK = 2**22
+_CHUNK, _MOST_ARRAYS = 2**22, 10_000
 
 
 def is_npz(path: Path) -> bool:
@@ -40,7 +40,9 @@ def npz_table(path: Path, options: FileOptions) -> Table:
     with _archive(path) as file:
         entries = [info for info in file.infolist() if info.filename.endswith(".npy")]
         arrays = {}
-        unread = {}
+        unread: dict[str, GANForgeError] = {}
+        if len(entries) > _MOST_ARRAYS:
+            raise GANForgeError(f"{name} holds {len(entries):,} arrays; expected at most {_MOST_ARRAYS:,}")
         for info in entries:
             key = info.filename.removesuffix(".npy")
             try:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ganforge.data.adapters import csv, hdf5, idx, npy, npz, parquet
@@ -62,6 +63,11 @@ def file_source(text: str) -> Choice | None:
     return None
 
 
+def is_there(text: str) -> bool:
+    """Tell whether there is the folder or file that a ``--data`` text names."""
+    return _exists(at_home(split_options(text)[0]))
+
+
 def place_of(text: str) -> str:
     """Return a ``--data`` text that is a path with the whole path, and its options, as another folder finds it."""
     path, options = split_options(text)
@@ -80,7 +86,8 @@ _Make = Callable[[Path, str], Choice]
 
 def _made(make: _Make, path: Path, written: str, options: str) -> Choice:
     try:
-        return make(path, options)
+        choice = make(path, options)
+        return replace(choice, entry=replace(choice.entry, value=replace(choice.value, file=True)))
     except OSError as error:
         raise GANForgeError(f"'{written}' cannot be read: {reason(error, kind=False)}") from None
 

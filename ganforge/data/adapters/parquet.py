@@ -28,7 +28,7 @@ from ganforge.plugin.registry import Choice
 
 MAGIC = b"PAR1"
 # What a part of the file may take in memory; a writer's usual parts have a hundred to a million rows.
-_MOST_PART, _ROWS_AT_ONCE = 2**31, 1024
+_MOST_PART, _ROWS_AT_ONCE = 2**30, 1024
 
 
 def parquet_choice(path: Path, options: FileOptions) -> Choice:
@@ -137,14 +137,14 @@ def _column(path: Path, file: Any, name: str) -> np.ndarray:
 
 
 class _Encoded:
-    """Pictures as bytes, of which the part of the file that was read last stays in memory."""
+    """Pictures as bytes, of which the two parts of the file that were read last stay in memory."""
 
     def __init__(self, path: Path, column: str) -> None:
         self._path, self._column = path, column
         self._lock = threading.Lock()
         self._file: Any = None
         self._starts: list[int] = []
-        self._part: tuple[int, Any] = (-1, None)
+        self._parts: dict[int, Any] = {}
 
     def row(self, row: int) -> bytes:
         """Return the bytes of a picture. Raises ``Unreadable`` where there are none."""
@@ -155,10 +155,11 @@ class _Encoded:
                 counts = [about.row_group(k).num_rows for k in range(about.num_row_groups)]
                 self._starts = [0, *np.cumsum(counts).tolist()]
             part = int(np.searchsorted(self._starts, row, side="right")) - 1
-            if self._part[0] != part:
-                self._part = (-1, None)
-                self._part = (part, self._file.read_row_group(part, columns=[self._column]).column(0))
-            value = self._part[1][row - self._starts[part]].as_py()
+            if part not in self._parts:
+                for known in list(self._parts)[:-1]:  # the one before may still be asked for
+                    del self._parts[known]
+                self._parts[part] = self._file.read_row_group(part, columns=[self._column]).column(0)
+            value = self._parts[part][row - self._starts[part]].as_py()
         content = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(content, bytes):
             raise Unreadable("the table holds no bytes for it (a path in a table is not followed)")

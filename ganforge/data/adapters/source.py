@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 from ganforge.plugin.dataset import DatasetSource
 from ganforge.plugin.options import Options
@@ -18,8 +19,11 @@ class FoundSource(DatasetSource):
     """A source whose pictures are read as a folder's are.
 
     Beside what every source is given, its ``load`` takes ``fit``, ``background``, ``frames``, ``value_range`` and
-    ``strict``, by name, where it names them. Its name is its kind, such as ``npy``.
+    ``strict``, by name, where it names them. Its name is its kind, such as ``npy``; ``file``: it is a file, which a
+    later process finds again by its path.
     """
+
+    file: bool = False
 
 
 def found(source: FoundSource, options: Options | None = None) -> Choice:
@@ -30,6 +34,14 @@ def found(source: FoundSource, options: Options | None = None) -> Choice:
         version = "?"
     entry = Entry("dataset", source.name, source, "ganforge", version, "data")
     return Choice(entry, source.options() if options is None else options)
+
+
+def asked(image_shape: tuple[int, ...] | None, image_size: Any, channels: int | None) -> tuple[Any, int | None]:
+    """Return the size, a side or (height, width), and the channels that a source is asked for; None for its own."""
+    if image_shape is None:
+        return image_size, channels
+    height, width, channels = image_shape
+    return height if height == width else (height, width), channels
 
 
 def own_size(height: int, width: int) -> int:
