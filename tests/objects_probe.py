@@ -19,14 +19,8 @@ from support import At
 import ganforge
 from ganforge import Options, Strategy, hookimpl
 
-SETTINGS = {
-    "data": "critters:count=24",
-    "image_size": 8,
-    "batch_size": 8,
-    "epochs": 3,
-    "checkpoint_every": "2steps",
-    "seed": 5,
-}
+PICTURES = np.random.default_rng(1).integers(0, 256, (24, 8, 8, 3), np.uint8)
+SETTINGS = {"data": PICTURES, "batch_size": 8, "epochs": 3, "checkpoint_every": "2steps", "seed": 5}
 
 
 def networks():
@@ -97,6 +91,7 @@ def objects():
     return {
         "arch": networks(),
         "balance": [Drifting(sigma=0.2), "r1:gamma=0.1"],
+        "data": PICTURES,
         "loss": squared,
         "optimizer": (keras.optimizers.Adam(1e-3, beta_1=0.3), keras.optimizers.RMSprop(2e-3)),
     }
@@ -127,7 +122,7 @@ def main() -> None:
     made = {"objects": objects, "plain": plain}[kind]
     if what == "whole":
         given = made()
-        run = ganforge.train(**given, **SETTINGS, runs_dir=folder / "whole")
+        run = ganforge.train(**{**SETTINGS, **given}, runs_dir=folder / "whole")
         keep(run, folder / f"{what}.npz")
         generator, discriminator = given["arch"]
         latents = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
@@ -141,7 +136,7 @@ def main() -> None:
         print(json.dumps({"drawn": float(np.abs(mine - drawn).max()), "held": same, "moved": moved}))
     elif what == "killed":
         observer = At(5, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        ganforge.train(**made(), **SETTINGS, runs_dir=folder / "killed", observers=[observer])
+        ganforge.train(**{**SETTINGS, **made()}, runs_dir=folder / "killed", observers=[observer])
     else:
         run = ganforge.Run("run_1", folder / "killed")
         given = made() if what == "again" else {}

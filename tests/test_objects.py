@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from objects_probe import SETTINGS, Drifting, networks
+from objects_probe import PICTURES, SETTINGS, Drifting, networks
 from support import BACKENDS, ROOT, TESTS, python, timeless
 
 import ganforge
@@ -48,6 +48,33 @@ def test_a_run_of_objects_is_killed_and_goes_on_as_if_nothing_had_happened(backe
         assert len(whole.files) > 20
         for name in whole.files:
             np.testing.assert_array_equal(whole[name], other[name])
+
+
+def test_data_of_python_are_found_again_in_the_cache(tmp_path, monkeypatch):
+    from ganforge.study.evaluate import training_images
+
+    monkeypatch.setenv("GANFORGE_CACHE_DIR", str(tmp_path / "cache"))
+    floats = PICTURES.astype("float32") / 255
+    labels = ["a", "b"] * 12
+    run = ganforge.train(networks(), **SMALL | {"data": floats}, labels=labels, limit=16, runs_dir=tmp_path)
+    assert run.config.data == "array"
+    assert len(training_images(run)) == 16
+    run.resume(2)
+    assert run.state == "finished"
+    for entry in (tmp_path / "cache").rglob("*.*"):
+        entry.unlink()
+    with pytest.raises(GANForgeError, match=r"data from Python \(16 .*does not hold any more.*resume\(data=…\)"):
+        run.resume(3)
+    with pytest.raises(GANForgeError, match="are not those run_1 was trained on"):
+        run.resume(3, data=255 - PICTURES)
+    run.resume(3, data=floats, labels=labels)
+    run.resume(4, data="critters:count=24", data_changed="ok")
+    assert run.config.data == "critters:count=24"
+    run.resume(5)
+    with pytest.raises(UsageError, match="labels go with an array or a list of paths"):
+        ganforge.train(networks(), **SMALL, labels=[1], runs_dir=tmp_path)
+    with pytest.raises(UsageError, match="the networks take 8x8 pictures, and the data are 16x16"):
+        ganforge.train(networks(), **SMALL | {"data": np.zeros((20, 16, 16, 3), np.uint8)}, runs_dir=tmp_path)
 
 
 def metrics(run: ganforge.Run) -> list[dict]:

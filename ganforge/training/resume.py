@@ -79,7 +79,7 @@ def resume(
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
         decide_backend(backend or saved.backend)  # before objects are made again, of Keras
         held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
-        objects = given_back(run, manifest, objects, held)
+        objects = given_back(run, manifest, objects, held, data is not None)
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = _with_its_networks(choices, run, manifest)
         images = load(choices, progress, range_of_run(manifest))
