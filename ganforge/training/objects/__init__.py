@@ -7,6 +7,7 @@ Each becomes a choice under a name of its own, so that all else is as with names
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -79,7 +80,7 @@ def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
         each = balance if isinstance(balance, Sequence) else [balance]
         values["balance"] = tuple(one if isinstance(one, str) else taken.strategy(one) for one in each)
     if (loss := values.get("loss")) is not None and not isinstance(loss, str):
-        values["loss"] = taken.loss(loss)
+        values["loss"] = taken.loss(loss, values.get("backend"))
     for name in ("optimizer", "discriminator_optimizer"):
         if (optimizer := values.get(name)) is not None and not isinstance(optimizer, str):
             values[name] = taken.optimizer(optimizer, name)
@@ -112,16 +113,16 @@ class _Taken:
         text = str(Spec(value.name, values))
         choice = Choice(_entry("strategy", type(value)), value.options)
         if value in _first:
-            value.set_state(_first[value])
+            value.set_state(deepcopy(_first[value]))
         else:
-            _first[value] = value.get_state()
+            _first[value] = deepcopy(value.get_state())
         self.choices["strategy", text], self.strategies[text] = choice, value
         return text
 
-    def loss(self, value: Any) -> str:
+    def loss(self, value: Any, backend: str | None) -> str:
         if isinstance(value, Loss):
             return self._choice("loss", value)
-        loss, kept = keras_loss(value)
+        loss, kept = keras_loss(value, backend)
         text = self._choice("loss", loss)
         if kept:
             self.kept["loss", text] = kept

@@ -94,8 +94,10 @@ def require_same_names(values: Mapping[str, Any], config: Mapping[str, Any], run
             raise UsageError(
                 f"{run} was trained with {name}={config.get(name)}, not {text}; a run keeps it: start a new one"
             )
-    for name in rest:
-        if name not in CHANGES:
+    for name, value in list(rest.items()):
+        if name not in CHANGES and name in config and config[name] == value:
+            del rest[name]  # as it is, such as what given networks decide
+        elif name not in CHANGES:
             raise UsageError(
                 f"resume takes no '{name}'; expected some of {', '.join(CHANGES)}.{closest(name, CHANGES)}"
             )
