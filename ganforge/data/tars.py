@@ -51,12 +51,22 @@ class Tar:
             with tarfile.open(path, "r:") as tar:
                 for member in tar:
                     self._look_at(member)
+                end = tar.offset
             self._file = path.open("rb")
+            self._require_end(end)
         except (tarfile.TarError, OSError, ValueError) as error:
             raise GANForgeError(f"'{path}' is a damaged tar: {reason(error, kind=False)}") from None
         self.files = sorted(
             (File(name, member.size, time) for name, member in self._members.items()), key=lambda file: file.name
         )
+
+    def _require_end(self, end: int) -> None:
+        """Refuse what goes on after its last member with anything but nothing: ``tarfile`` takes that for the end."""
+        self._file.seek(end)
+        rest = self._file.read(tarfile.BLOCKSIZE)
+        if rest.strip(b"\0") or 0 < len(rest) < tarfile.BLOCKSIZE:
+            self._file.close()
+            raise tarfile.ReadError(f"it is torn, or overwritten, at byte {end:,}")
 
     def _look_at(self, member: tarfile.TarInfo) -> None:
         name = member.name.replace("\\", "/")

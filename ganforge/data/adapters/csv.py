@@ -103,9 +103,8 @@ def _form_of(path: Path) -> _Form:
     if len(rows[0]) > _MOST_COLUMNS:
         raise GANForgeError(f"{path.name} has {len(rows[0]):,} columns; expected at most {_MOST_COLUMNS:,}")
     # A header: names where the rows below have numbers, or words over paths.
-    named = not any(_is_number(cell) for cell in rows[0]) and (
-        len(rows) > 1 and (any(map(_is_number, rows[1])) or not any(map(_is_picture, rows[0])))
-    )
+    numbers_below = len(rows) > 1 and any(map(_is_number, rows[1]))
+    named = not any(map(_is_number, rows[0])) and (numbers_below or not any(map(_is_picture, rows[0])))
     if named and len(rows) < 2:
         raise GANForgeError(f"{path.name} has a header and not one row")
     return _Form(delimiter, rows[0] if named else (), tuple(rows[1:] if named else rows))
@@ -254,7 +253,7 @@ def _array(
         good = ((values >= 0) & (values <= 255) & (values == np.rint(values))).all(1)
         if not good.all():
             raise GANForgeError(
-                f"{name}, row {rows[int(np.argmin(good))][0]:,}: not whole numbers of 0 to 255, as in the first rows; "
+                f"{name}, row {rows[int(np.argmin(good))][0]:,}: not whole numbers of 0 to 255, as before; "
                 "expected levels of pictures in all"
             )
     return np.ascontiguousarray(values.astype(dtype))

@@ -36,9 +36,10 @@ def hdf5_table(path: Path, options: FileOptions) -> Table:
         refused: dict[str, str] = {}
         _look(file, "", arrays, refused, set())
     for asked in (options.images, options.labels):
-        key = (asked or "").strip("/")
-        if asked is not None and key in refused:
-            raise GANForgeError(f"'{asked}' in {name} {refused[key]}")
+        parts = (asked or "").strip("/").split("/")
+        for key in ("/".join(parts[: i + 1]) for i in range(len(parts))):
+            if key in refused:
+                raise GANForgeError(f"'{key}' in {name} {refused[key]}")
     if not arrays and refused:
         key, why = next(iter(refused.items()))
         raise GANForgeError(f"'{key}' in {name} {why}")

@@ -18,12 +18,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from ganforge.data.adapters.beside import beside, stamp
+from ganforge.data.adapters.beside import stamp
 from ganforge.data.adapters.keys import Held
-from ganforge.data.adapters.npy import ANY_SIZE, WAY_OUT, read_labels
+from ganforge.data.adapters.npy import ANY_SIZE, WAY_OUT
 from ganforge.data.adapters.options import FileOptions
 from ganforge.data.adapters.table import Rows, Table
-from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.errors import GANForgeError, reason
 from ganforge.files import opened
 
 TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -46,12 +46,7 @@ def packed_start(path: Path, count: int) -> bytes:
 
 
 def idx_table(path: Path, options: FileOptions) -> Table:
-    """Return the table in an idx file.
-
-    ``labels`` names the file of the labels beside it; without it, that which MNIST would have there is taken.
-    """
-    if options.images is not None:
-        raise UsageError(f"{path.name} holds one array, and has no key '{options.images}'; leave images= out")
+    """Return the table in an idx file."""
     with _stream(path) as file:
         held = _header(file, path.name)
 
@@ -71,7 +66,6 @@ def idx_table(path: Path, options: FileOptions) -> Table:
         finally:
             unpacked.unlink(missing_ok=True)
 
-    labels = _usual_labels(path) if options.labels is None else beside(path, options.labels)
     return Table(
         kind="idx",
         name=path.name,
@@ -79,7 +73,6 @@ def idx_table(path: Path, options: FileOptions) -> Table:
         dtype=held.dtype,
         stamp=lambda: stamp(path),
         opened=rows,
-        labels=(lambda: None) if labels is None else lambda: read_labels(labels),
         flat=options.shape,
         way_out=WAY_OUT,
     )
@@ -94,7 +87,8 @@ def read_idx(path: Path) -> np.ndarray:
         return np.frombuffer(b"".join(_content(file, held, path.name)), held.dtype).reshape(held.shape)
 
 
-def _usual_labels(path: Path) -> Path | None:
+def usual_labels(path: Path) -> Path | None:
+    """Return the file of the labels that MNIST has beside that of the pictures, where it is there."""
     name = path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
     found = path.with_name(name)
     return found if name != path.name and found.is_file() else None

@@ -25,6 +25,8 @@ class Labels:
 
     def of(self, chosen: np.ndarray | None) -> Labels:
         """Return the labels of some rows, without classes that none of them has; none where one class is left."""
+        if not self.names:
+            return self
         index = self.index if chosen is None else self.index[chosen]
         used = np.unique(index)
         if len(used) < 2:

@@ -10,11 +10,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from ganforge.data.adapters.beside import beside, stamp
+from ganforge.data.adapters.beside import stamp
 from ganforge.data.adapters.keys import Held
 from ganforge.data.adapters.options import FileOptions
 from ganforge.data.adapters.table import Rows, Table
-from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.errors import GANForgeError, reason
 from ganforge.files import opened
 
 MAGIC = b"\x93NUMPY"
@@ -65,9 +65,7 @@ def read_held(path: Path) -> Held:
 
 
 def npy_table(path: Path, options: FileOptions) -> Table:
-    """Return the table in a .npy file; ``labels`` names another one, (N,), beside it."""
-    if options.images is not None:
-        raise UsageError(f"{path.name} holds one array, and has no key '{options.images}'; leave images= out")
+    """Return the table in a .npy file."""
     held = read_held(path)
 
     @contextmanager
@@ -77,7 +75,6 @@ def npy_table(path: Path, options: FileOptions) -> Table:
             raise GANForgeError(f"{path.name} has changed while it was read; start again")
         yield array
 
-    labels = None if options.labels is None else beside(path, options.labels)
     return Table(
         kind="npy",
         name=path.name,
@@ -85,18 +82,6 @@ def npy_table(path: Path, options: FileOptions) -> Table:
         dtype=held.dtype,
         stamp=lambda: stamp(path),
         opened=rows,
-        labels=(lambda: None) if labels is None else lambda: read_labels(labels),
         flat=options.shape,
         way_out=WAY_OUT,
     )
-
-
-def read_labels(path: Path) -> np.ndarray:
-    """Return the labels in a .npy or idx file."""
-    with opened(path, ANY_SIZE) as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            from ganforge.data.adapters.idx import read_idx
-
-            return read_idx(path)
-    read_held(path)
-    return np.asarray(mapped(path, path.name))

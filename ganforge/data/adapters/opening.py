@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ganforge.data.adapters import csv, hdf5, idx, npy, npz, parquet
+from ganforge.data.adapters import csv, hdf5, idx, npy, npz, parquet, single
 from ganforge.data.adapters.filling import table_choice
 from ganforge.data.adapters.options import FileOptions
 from ganforge.data.adapters.table import Table
@@ -102,7 +102,7 @@ def _kind(path: Path) -> _Make | None:
     except OSError:
         return None  # said where folders are read
     if start.startswith(npy.MAGIC):
-        return _of_table(npy.npy_table)
+        return _of_table(single.npy_file)
     if start.startswith(b"PK") and npz.is_npz(path):
         return _of_table(npz.npz_table)
     if start.startswith(hdf5.MAGIC):
@@ -112,7 +112,7 @@ def _kind(path: Path) -> _Make | None:
     if start.startswith(idx.GZIP):
         start = idx.packed_start(path, 4)
     if idx.is_idx(start):
-        return _of_table(idx.idx_table)
+        return _of_table(single.idx_file)
     if path.suffix.lower() in _TEXT:
         return _of_choice(csv.csv_choice)
     if _NAMED.search(path.name):

@@ -48,12 +48,10 @@ def parquet_choice(path: Path, options: FileOptions) -> Choice:
             )
     labels = options.labels or next((one for known in LABELS for one in names if one.lower() == known), None)
     images = options.images or _images(path.name, schema, labels)
-    of = None
-    if labels is not None and labels != images:
-        of = classes_of(_column(path, file, labels), file.metadata.num_rows)
+    raw = None if labels is None or labels == images else _column(path, file, labels)
     if images is not None and _encoded(schema.field(images).type):
         _require_parts(path, file, images)
-        by_row = None if of is None else of.by_row
+        by_row = None if raw is None else classes_of(raw, len(raw)).by_row
         held = Held(file.metadata.num_rows, f"{stamp(path)} {images}", _Encoded(path, images).row, by_row)
         return listed_choice("parquet", path.name, held, by_row, options)
     columns = (
@@ -61,7 +59,7 @@ def parquet_choice(path: Path, options: FileOptions) -> Choice:
     )
     if not columns:
         raise GANForgeError(f"{path.name} has no column of pictures or numbers; its columns are {', '.join(names)}")
-    return table_choice(_table(path, file, columns, labels, of, options), options)
+    return table_choice(_table(path, file, columns, labels, raw, options), options)
 
 
 def _open(path: Path) -> Any:
@@ -166,7 +164,7 @@ class _Encoded:
         return content
 
 
-def _table(path: Path, file: Any, columns: list[str], labels: str | None, of: Any, options: FileOptions) -> Table:
+def _table(path: Path, file: Any, columns: list[str], labels: str | None, raw: Any, options: FileOptions) -> Table:
     """Return columns of numbers, or one of lists of numbers, as a table; the first row says the shape of all."""
     for column in columns:
         _require_parts(path, file, column)
@@ -199,7 +197,7 @@ def _table(path: Path, file: Any, columns: list[str], labels: str | None, of: An
         dtype=dtype,
         stamp=lambda: f"{stamp(path)} {columns} {labels}",
         opened=rows,
-        labels=(lambda: None) if of is None else lambda: np.asarray(of.by_row),
+        labels=lambda: raw,
         flat=options.shape,
         way_out="; for pictures say height-width, :shape=28-28",
     )
