@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +182,7 @@ class _Filling:
         digest = hashlib.sha256(json.dumps([VERSION, [] if reading is None else _said(reading)]).encode())
         digest.update(f"\n{dtype.newbyteorder('<').str} {self._form.shape}\n".encode())
         one_colour = 0
+        _require_room(folder, self._table.name, self._count * math.prod(shape) * (4 if reading is None else 1))
         with open(folder / ARRAY, "wb") as file:
             described = {"descr": "<f4" if reading is None else "|u1", "fortran_order": False}
             np.lib.format.write_array_header_1_0(file, {**described, "shape": (self._count, *shape)})
@@ -246,6 +249,15 @@ class _Filling:
 
     def _vectors(self, block: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(_as_float32(block, self._table.name), "<f4")
+
+
+def _require_room(folder: Path, name: str, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise GANForgeError(
+            f"{name} takes {size:,} bytes in the picture cache, which has room for {free:,}: give limit=, make room, "
+            "or set GANFORGE_CACHE_DIR to another disk"
+        )
 
 
 def _as_float32(block: np.ndarray, name: str) -> np.ndarray:
