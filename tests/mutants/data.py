@@ -162,8 +162,8 @@ FAULTS = [
         "orientation-forgotten-where-huge",
         "forgotten",
         DECODE,
-        "_upright(_smaller(image, reading.image_size))",
-        "_smaller(image, reading.image_size)",
+        "_upright(_smaller(image, reading.longer))",
+        "_smaller(image, reading.longer)",
         ("tests/test_hostile.py::test_a_huge_picture_is_made_smaller_before_anything_else",),
     ),
     Fault(
@@ -268,8 +268,8 @@ FAULTS = [
         "a-larger-scale-draws-smaller",
         "factor",
         CRITTERS,
-        'side = large / float(factors["scale"][i])',
-        'side = large * float(factors["scale"][i])',
+        "side = large / scale",
+        "side = large * scale",
         (C + "test_place_and_scale_move_and_grow_the_critter",),
     ),
     Fault(

@@ -32,8 +32,8 @@ FAULTS = [
         "levels-rounded-down",
         "constant",
         GRIDS,
-        "np.rint(",
-        "np.floor(",
+        "np.rint((",
+        "np.floor((",
         (T + "test_floats_become_the_nearest_bytes",),
     ),
     Fault(
