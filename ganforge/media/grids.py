@@ -13,7 +13,7 @@ from ganforge.files import MIB, opened, replacing
 from ganforge.memory import memory_left
 
 BACKGROUND = 255
-CHECKS = 255, 204  # the greys that stand for transparency
+CHECKS = 238, 204  # the greys that stand for transparency
 MOST_PIXELS = 2**27  # 10 × 10 pictures of 1,024 × 1,024, with room
 
 

@@ -15,7 +15,9 @@ from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 LIMIT = 12
 
 
-def load(case: Any, size: Size = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT) -> Any:
+def load(
+    case: Any, size: Size = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT
+) -> Any:
     """Return the source's pictures, as a run would ask for them."""
     case.value.require_shape(size)
     return call_by_name(case.value.load)(
