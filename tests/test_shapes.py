@@ -16,6 +16,7 @@ from support import BACKENDS, photos, probe
 import ganforge
 from ganforge import GANForgeError, Images, UsageError, halvings, plan_upsampling
 from ganforge.balance import ada, augmenting, diffaugment
+from ganforge.data.blank import blank
 from ganforge.data.critters import draw_critters
 from ganforge.data.folder import load_folder
 from ganforge.data.load import load_images
@@ -163,6 +164,13 @@ def test_what_has_no_transparency_is_opaque_whatever_its_depth(read):
         assert (found[:, :4] == NOTHING).all()
         assert (found[:, 20:] == NOTHING).all()
         assert int(found[0, 4, 0]) < 12 < 240 < int(found[-1, 19, 0])
+
+
+def test_a_set_with_nothing_to_be_seen_is_called_so():
+    unseen = np.full((20, 8, 12, 4), NOTHING, np.uint8)
+    assert blank(unseen)[0].startswith("all pictures are (nearly) transparent")
+    unseen[:, 2:6, 2:9, 3] = 255  # a white shape on nothing
+    assert blank(unseen) == []
 
 
 def test_turned_photographs_are_read_by_the_shape_they_are_seen_in(tmp_path):

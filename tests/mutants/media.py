@@ -37,6 +37,22 @@ FAULTS = [
         (T + "test_floats_become_the_nearest_bytes",),
     ),
     Fault(
+        "a-checkerboard-over-all",
+        "sign",
+        GRIDS,
+        "+ board * (1 - opacity)",
+        "+ board",
+        ("tests/test_shapes.py::test_what_is_transparent_lies_on_a_checkerboard",),
+    ),
+    Fault(
+        "films-that-see-opacity-alone-change",
+        "condition",
+        ENCODERS,
+        "getbbox(alpha_only=False)",
+        "getbbox()",
+        ("tests/test_shapes.py::test_animations_keep_transparency_or_show_it",),
+    ),
+    Fault(
         "a-grid-column-by-column",
         "order",
         GRIDS,
