@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from ganforge.api import Run, train
     from ganforge.errors import GANForgeError, UsageError
     from ganforge.plugin.architecture import Architecture
-    from ganforge.plugin.conv_arithmetic import conv_size, plan_upsampling, transposed_conv_size
+    from ganforge.plugin.conv_arithmetic import (
+        conv_size,
+        halvings,
+        plan_upsampling,
+        refused_size,
+        transposed_conv_size,
+    )
     from ganforge.plugin.dataset import DatasetSource, Images
     from ganforge.plugin.hookspecs import hookimpl
     from ganforge.plugin.logger import Logger
@@ -32,7 +38,9 @@ _HOMES = {
     "StepInfo": "plugin.types",
     "Architecture": "plugin.architecture",
     "conv_size": "plugin.conv_arithmetic",
+    "halvings": "plugin.conv_arithmetic",
     "plan_upsampling": "plugin.conv_arithmetic",
+    "refused_size": "plugin.conv_arithmetic",
     "transposed_conv_size": "plugin.conv_arithmetic",
     "Images": "plugin.dataset",
     "DatasetSource": "plugin.dataset",
@@ -69,8 +77,10 @@ __all__ = [
     "UsageError",
     "__version__",
     "conv_size",
+    "halvings",
     "hookimpl",
     "plan_upsampling",
+    "refused_size",
     "train",
     "transposed_conv_size",
 ]

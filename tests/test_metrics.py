@@ -688,5 +688,5 @@ def test_the_picture_of_copies_shows_each_above_what_it_copies(tmp_path):
     for k, strength in enumerate((30, 10, 20)):
         fake[5 + k] = noisy(training[40 + k], strength)
     draw_nearest(tmp_path / "nearest.png", fake, training, count=3)
-    shown = cells(tmp_path / "nearest.png", 16)
+    shown = cells(tmp_path / "nearest.png", (16, 16))
     assert np.array_equal(shown, np.concatenate([fake[[6, 7, 5]], training[[41, 42, 40]]]))

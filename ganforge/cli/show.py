@@ -111,9 +111,11 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _shape(shape: list[int]) -> tuple[str, str]:
+    from ganforge.plugin.dataset import kind_of
+
     if len(shape) == 1:
         return "vectors", f"of {shape[0]} number{'s' * (shape[0] > 1)}"
-    return "pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"
+    return "pictures", f"{shape[1]}×{shape[0]}, {kind_of(shape[2])}"
 
 
 def _curves(metrics: Sequence[dict[str, Any]]) -> Any:

@@ -68,9 +68,13 @@ Examples:
     help="Your pictures: a folder, zip or tar, or FILE[:images=KEY,labels=KEY] of arrays (.npy, .npz, .h5, .parquet, "
     "idx, .csv); or a data source. [default: critters]",
 )
-@click.option("--image-size", type=int, metavar="PIXELS", help="Side of the pictures. [default: 64; critters 32]")
-@click.option("--channels", type=int, metavar="1|3", help="Grey or colour. [default: 3]")
-@click.option("--fit", metavar="crop|stretch|pad", help="How pictures become square. [default: crop]")
+@click.option(
+    "--image-size",
+    metavar="PIXELS|WIDTHxHEIGHT",
+    help="Side of square pictures, or both, such as 128x64. [default: 64; critters 32]",
+)
+@click.option("--channels", type=int, metavar="1|3|4", help="Grey, colour, or colour with transparency. [default: 3]")
+@click.option("--fit", metavar="crop|stretch|pad", help="How pictures of other shapes get this one. [default: crop]")
 @click.option(
     "--background",
     metavar="white|black|#rrggbb",

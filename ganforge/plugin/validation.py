@@ -29,6 +29,7 @@ from ganforge.plugin.hookspecs import (
 )
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
 from ganforge.plugin.options import Options, parse_spec
+from ganforge.plugin.sizes import parse_size
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -102,8 +103,8 @@ def _check_defaults(architecture: Architecture) -> None:
         if name in NUMBERS and not (0 <= value < 1 if name == "beta_1" else value > 0):
             raise GANForgeError(f"{wrong}; expected {'0 to below 1' if name == 'beta_1' else 'a positive number'}")
         try:
-            if name == "ema":
-                parse_ema(value)
+            if name in ("ema", "image_size"):
+                (parse_ema if name == "ema" else parse_size)(value)
             for text in [value] if isinstance(value, str) else value if name == "balance" else []:
                 if name in ("loss", "optimizer", "balance"):
                     parse_spec(text)

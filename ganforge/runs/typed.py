@@ -35,7 +35,7 @@ class Config(Typed):
     optimizer: str | None = None
     discriminator_optimizer: str | None = None
     data: str = ""
-    image_size: Count | None = None
+    image_size: Count | Annotated[str, Field(pattern=r"^[0-9]{1,6}x[0-9]{1,6}$")] | None = None
     channels: Count | None = None
     limit: Count | None = None
     epochs: Count = 0

@@ -28,7 +28,7 @@ def write_architecture(setup: Setup, run: Path) -> None:
         write_atomic(text, architecture_text(setup.networks).encode())
     if not drawing.is_file():
         *sides, last = setup.image_shape
-        size = "×".join(map(str, sides)) if sides else f"{last} number{'s' * (last > 1)}"
+        size = "×".join(map(str, reversed(sides))) if sides else f"{last} number{'s' * (last > 1)}"
         draw_architecture(setup.networks, drawing, title=f"{setup.choices.architecture.name} · {size}")
 
 
