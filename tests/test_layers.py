@@ -39,7 +39,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "metrics": ("data.critters", "errors", "files"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics.diversity", "plugin", "runs"),
+        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics", "plugin", "runs"),
         VERSION,
     ),
     "api": (

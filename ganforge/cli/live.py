@@ -68,12 +68,16 @@ def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
     if outcome.animation:
         rows.append(("animation", say_path(outcome.animation)))
     rows.append(("curves", say_path(outcome.run / "losses.png")))
-    out.print(f"\n[green]Done[/]: {outcome.epoch} epochs, {duration(outcome.seconds)}")
+    epochs = f"{outcome.epoch} epochs, {duration(outcome.seconds)}"
+    if outcome.early:
+        epochs += f"; it ended early, since {escape(outcome.early)} (--stop-when {setup.settings.stop_when})"
+    out.print(f"\n[green]Done[/]: {epochs}", soft_wrap=True)
     out.print(pairs(rows))
+    further = "--stop-when none" if outcome.early else f"--epochs {2 * outcome.epoch}"
     out.print(
         f"Next: [bold]ganforge show {escape(name)}[/], [bold]ganforge sample {escape(name)}[/], "
         f"[bold]ganforge gif {escape(name)}[/],\n"
-        f"      [bold]ganforge resume {escape(name)} --epochs {2 * outcome.epoch}[/] to train further"
+        f"      [bold]ganforge resume {escape(name)} {further}[/] to train further"
     )
 
 

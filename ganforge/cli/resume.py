@@ -27,6 +27,7 @@ Examples:
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
+@click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
 @click.option("--data", metavar="FOLDER|ZIP", help="Where the pictures are now, if they were moved.")
 @click.option("--data-changed", type=click.Choice(["ok"]), help="Go on although the pictures are not the same.")
 @plugin_option

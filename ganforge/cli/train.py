@@ -115,6 +115,11 @@ Examples:
     metavar="EPOCHS|Nsteps|Nmin",
     help="Save all state so often; several with commas. [default: as grids, and 10min]",
 )
+@click.option(
+    "--stop-when",
+    metavar="NAME:RULE",
+    help="End early, as kid:below=0.2,patience=3 says; looked at with each grid. [default: none]",
+)
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")

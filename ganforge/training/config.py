@@ -15,6 +15,7 @@ from ganforge.plugin.averaging import written_ema
 from ganforge.plugin.options import written
 from ganforge.runs.manifest import read_manifest
 from ganforge.training.schedule import parse_every, written_snapshots
+from ganforge.training.stopping import written_rule
 
 # Settings that take several texts; one alone may be given as it is.
 LISTS = ("balance", "log", "plugins")
@@ -62,6 +63,7 @@ class TrainConfig(BaseModel):
     snapshot_every: int | str | None = None
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
+    stop_when: str | None = None
     on_nan: Literal["stop", "rollback"] = "stop"
     log_every: int = Field(10, ge=1)
     log: tuple[str, ...] = ()
@@ -83,6 +85,8 @@ class TrainConfig(BaseModel):
             parse_every(every)
         if (every := values.get("snapshot_every")) is not None:
             values["snapshot_every"] = written_snapshots(every)
+        if "stop_when" in values:
+            values["stop_when"] = written_rule(values["stop_when"])
         if "ema" in values:
             values["ema"] = written_ema(values["ema"])
         if "range" in values:

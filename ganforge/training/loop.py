@@ -24,6 +24,7 @@ from ganforge.training.recovery import (
 )
 from ganforge.training.schedule import Schedule, logs, parse_every, shows
 from ganforge.training.setup import Setup
+from ganforge.training.early import EarlyEnd
 from ganforge.training.throughput import Stopwatch, Throughput, peak_memory
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ class Loop:
         stopwatch: Stopwatch,
         step: int,
         stages: record.Stages,
+        early: EarlyEnd | None = None,
     ) -> None:
         self.setup, self.engine, self.settings = setup, setup.engine, setup.settings
         self.recorder, self.audience = recorder, audience
         self.stopping, self.stopwatch = stopping, stopwatch
         self.start_step = self.step = self.saved_step = step
-        self.stages = stages
+        self.stages, self.early = stages, early
         self.metrics: dict[str, float] = {}
         self.images_per_second = 0.0
         self.grids_every = parse_every(self.settings.snapshot_every)
@@ -59,11 +61,18 @@ class Loop:
     def run(self) -> str:
         """Train to the end, or until a stop is asked for; return ``finished`` or ``stopped``."""
         self._begin()
+        if self.met:  # killed when all but its pictures were made
+            return "finished"
         while True:
             try:
                 return self._train()
             except NotFinite as error:
                 self._recover(error)
+
+    @property
+    def met(self) -> str:
+        """Why ``--stop-when`` ends the run; empty where it does not."""
+        return self.early.met if self.early else ""
 
     def end(self, state: str) -> None:
         """Note that all is written: only now a run has ended."""
@@ -86,6 +95,9 @@ class Loop:
 
     def _begin(self) -> None:
         self.recorder.describe()
+        self.recorder.note({"early_end": self.early.record if self.early else None})
+        if self.early:
+            self.early.hear(self.recorder.lines())
         self.audience.start(self._info(), self.stopping)
         kind = self._shows()
         if kind and not snapshot_path(self.recorder.directory, self._number(kind), kind).is_file():
@@ -108,6 +120,8 @@ class Loop:
                 if ends_epoch or stop or self._shows() or self.schedule.due(self.step):
                     with throughput.paused():
                         self._save(step, ends_epoch, stop)
+                if self.met:
+                    return "finished"
                 if stop:
                     return "stopped"
         finally:
@@ -126,6 +140,8 @@ class Loop:
             "seconds": round(self.stopwatch.seconds(), 2),
         }
         self.recorder.log(line)
+        if self.early:
+            self.early.hear([line])
         require_finite_metrics(measured)
         self.engine.hear(self.step, measured)
         self.metrics = {**measured, "images_per_second": self.images_per_second}
@@ -143,6 +159,9 @@ class Loop:
             require_finite_metrics(step.read())
         if grid:
             self._snapshot(grid)
+            if self.early:  # what was seen is in run.json before a checkpoint stands for it
+                checkpoint = bool(self.early.look(self.step)) or checkpoint
+                self.recorder.note({"early_end": self.early.record})
         if checkpoint:
             self._checkpoint()
 
@@ -168,6 +187,8 @@ class Loop:
         """Return to the last checkpoint; train on with half the learning rate, or leave the run as it was there."""
         at, run = self.step, self.recorder.directory
         self.step = self.saved_step = return_to_checkpoint(self.engine, run)
+        if self.early:
+            self.early.rewind(self.step)
         if not may_roll_back(self.settings.on_nan, self.stages, self.step):
             self.recorder.write_generator()
             self.recorder.draw_products()

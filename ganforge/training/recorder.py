@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from ganforge.runs import (
     truncate_metrics,
     update_manifest,
 )
+from ganforge.runs.metrics import each_line
 from ganforge.training.outputs import draw_products, write_architecture, write_generator
 from ganforge.training.record import Stages, manifest
 from ganforge.training.setup import Setup
@@ -83,6 +84,10 @@ class Recorder:
     def log(self, line: Mapping[str, Any]) -> None:
         """Add a line to the metrics."""
         append_metrics(self.directory, line)
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines that are in the metrics, one at a time."""
+        return each_line(self.directory)
 
     def snapshot(self, path: Path, step: int) -> SnapshotInfo:
         """Save what the run's fixed latents have become after ``step`` steps."""
