@@ -105,9 +105,9 @@ class EarlyEnd:
                 self._real = features(self._real)
         if self.rule.metric == "kid":
             return kid(self._real, features(made))[0]
-        return float(
-            swd(self._real, made)["mean"] if self.rule.metric == "swd" else tone(self._real, made)["distance"]
-        )
+        if self.rule.metric == "swd":
+            return float(swd(self._real, made)["mean"])
+        return float(tone(self._real, made)["distance"])
 
 
 def samples(setup: Setup) -> np.ndarray:

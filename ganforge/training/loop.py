@@ -12,6 +12,7 @@ from ganforge.runs import has_checkpoints, snapshot_path
 from ganforge.runs.snapshots import Kind
 from ganforge.training import record
 from ganforge.training.audience import Audience
+from ganforge.training.early import EarlyEnd
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import (
     NotFinite,
@@ -24,7 +25,6 @@ from ganforge.training.recovery import (
 )
 from ganforge.training.schedule import Schedule, logs, parse_every, shows
 from ganforge.training.setup import Setup
-from ganforge.training.early import EarlyEnd
 from ganforge.training.throughput import Stopwatch, Throughput, peak_memory
 
 if TYPE_CHECKING:

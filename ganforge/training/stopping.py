@@ -1,4 +1,4 @@
-"""Ending a run early, ``--stop-when kid:below=0.2,patience=3``: what is looked at with each snapshot, and what it says.
+"""When a run ends early: rules such as ``--stop-when kid:below=0.2,patience=3``, looked at with each snapshot.
 
 A goal (``below``, ``above``) and a patience, whichever comes first, as in Lightning's ``EarlyStopping``: the run ends
 once the number is beyond a goal, or has been no better than its best for so many snapshots. All that a decision rests
@@ -65,8 +65,8 @@ class StopRule:
         directed = spec.name in (*OF_PICTURES, *OF_MIXTURES) or (rule.below, rule.above) != (None, None)
         if rule.patience and not directed:
             raise UsageError(
-                f"invalid --stop-when {text}: nothing says whether more {spec.name} is better; expected below=… (less "
-                "is) or above=… (more is) beside patience"
+                f"invalid --stop-when {text}: nothing says whether more {spec.name} is better; expected below=… "
+                "(less is) or above=… (more is) beside patience"
             )
         return rule
 

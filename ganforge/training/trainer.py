@@ -12,11 +12,11 @@ from ganforge.plugin.validation import check_observers
 from ganforge.runs import list_snapshots
 from ganforge.training import record
 from ganforge.training.audience import Audience
+from ganforge.training.early import EarlyEnd
 from ganforge.training.interruption import StoppedAtOnce, explained, stop_on_signals
 from ganforge.training.loop import Loop
 from ganforge.training.recorder import Recorder
 from ganforge.training.setup import Setup
-from ganforge.training.early import EarlyEnd
 from ganforge.training.throughput import Stopwatch
 
 
@@ -39,8 +39,8 @@ class Outcome:
 class Start:
     """Where a training begins: at its first step, or where ``resume`` found a run on disk.
 
-    ``seconds``, ``stages`` and ``early_end`` (what ``--stop-when`` has seen) are those of the run so far; ``recorder``
-    holds its directory and its lock. A new run gets one when it begins.
+    ``seconds``, ``stages`` and ``early_end`` (what ``--stop-when`` has seen) are those of the run so far.
+    ``recorder`` holds its directory and its lock; a new run gets one when it begins.
     """
 
     step: int = 0
