@@ -115,14 +115,13 @@ class Loop:
                 logged = logs(self.step, steps, self.settings.log_every)
                 metrics = self._log(step, throughput) if logged else {}
                 self._tell("step_ended", step=StepInfo(step.progress, step.plan.flat(), metrics))
-                stop = self.stopping.is_set() and self.step < steps
-                ends_epoch = self.step % setup.steps_per_epoch == 0
-                if ends_epoch or stop or self._shows() or self.schedule.due(self.step):
+                ends_epoch, stopped = self.step % setup.steps_per_epoch == 0, False
+                if ends_epoch or self._stops() or self._shows() or self.schedule.due(self.step):
                     with throughput.paused():
-                        self._save(step, ends_epoch, stop)
+                        stopped = self._save(step, ends_epoch)
                 if self.met:
                     return "finished"
-                if stop:
+                if stopped:
                     return "stopped"
         finally:
             finished.close()
@@ -147,13 +146,16 @@ class Loop:
         self.metrics = {**measured, "images_per_second": self.images_per_second}
         return line
 
-    def _save(self, step: Step, ends_epoch: bool, stop: bool) -> None:
-        """Save what is due after a step: the grid, then the checkpoint that vouches for it."""
+    def _save(self, step: Step, ends_epoch: bool) -> bool:
+        """Save what is due after a step: the grid, then the checkpoint that vouches for it.
+
+        Returns whether the run stops here: observers may ask for it when an epoch ends or a grid is taken.
+        """
         epoch, final = self.step // self.setup.steps_per_epoch, self.step == self.setup.steps
         if ends_epoch:
             self._tell("epoch_ended", epoch=EpochInfo(epoch, self.settings.epochs, dict(self.metrics)))
         grid = self._shows()
-        checkpoint = final or stop or self.schedule.due(self.step)
+        checkpoint = final or self._stops() or self.schedule.due(self.step)
         if grid or checkpoint:
             # Saving waits for the device anyway, so looking at this step's losses costs nothing.
             require_finite_metrics(step.read())
@@ -162,8 +164,13 @@ class Loop:
             if self.early:  # what was seen is in run.json before a checkpoint stands for it
                 checkpoint = bool(self.early.look(self.step)) or checkpoint
                 self.recorder.note({"early_end": self.early.record})
-        if checkpoint:
+        stops = self._stops()
+        if checkpoint or stops:
             self._checkpoint()
+        return stops
+
+    def _stops(self) -> bool:
+        return self.stopping.is_set() and self.step < self.setup.steps
 
     def _shows(self) -> Kind | None:
         return shows(self.step, self.setup.steps, self.setup.steps_per_epoch, self.grids_every)
@@ -190,7 +197,7 @@ class Loop:
         if self.early:
             self.early.rewind(self.step)
         if not may_roll_back(self.settings.on_nan, self.stages, self.step):
-            self.recorder.write_generator()
+            self.recorder.write_networks()
             self.recorder.draw_products()
             raise lost(error, at, self.step, run, self.settings.on_nan) from error
         self.stages = record.with_rollback(self.setup, self.stages, self.step, f"{error.what} at step {at}")
@@ -221,6 +228,8 @@ class Loop:
             self.start_step,
             self.engine.generator,
             self.engine.discriminator,
+            self.stopping.set,
+            self.engine.adapter.sync_to_keras,
         )
 
     def _tell(self, hook: str, **what: Any) -> None:

@@ -24,7 +24,7 @@ from ganforge.runs import (
     update_manifest,
 )
 from ganforge.runs.metrics import each_line
-from ganforge.training.outputs import draw_products, write_architecture, write_generator
+from ganforge.training.outputs import draw_products, write_architecture, write_networks
 from ganforge.training.record import Stages, manifest
 from ganforge.training.setup import Setup
 
@@ -112,9 +112,9 @@ class Recorder:
         sync_metrics(self.directory)
         save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
 
-    def write_generator(self) -> None:
-        """Write the generator: without it a run is not finished."""
-        write_generator(self.setup, self.directory)
+    def write_networks(self) -> None:
+        """Write both networks: without its generator a run is not finished."""
+        write_networks(self.setup, self.directory)
 
     def draw_products(self) -> Path | None:
         """Draw the curves and the animation; return the animation's path, None where it could not be drawn."""

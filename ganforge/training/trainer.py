@@ -82,7 +82,7 @@ class Trainer:
                 if start.recorder:
                     recorder.take_up(stages, start.step, start.seconds)
                 state = loop.run()
-                recorder.write_generator()
+                recorder.write_networks()
                 loop.end(state)
                 animation = recorder.draw_products()
         except KeyboardInterrupt as error:
