@@ -4,35 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ganforge.errors import GANForgeError
+from ganforge.looking import RunOnDisk
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
     from ganforge.plugin.trust import PluginFile, PluginFiles
-    from ganforge.runs.snapshots import Grid
-    from ganforge.training.config import TrainConfig
+    from ganforge.showing.pictures import Pictures
+    from ganforge.showing.results import Evaluation, Plan
 
 
 BLOCK = 64  # pictures that a generator draws at a time
 
 
+@overload
 def train(
     arch: str | None = None,
     balance: str | Sequence[str] | None = None,
     *,
     observers: Sequence[object] = (),
+    progress: bool | None = None,
+    dry_run: Literal[True],
     **settings: Any,
-) -> Run:
+) -> Plan: ...
+@overload
+def train(
+    arch: str | None = None,
+    balance: str | Sequence[str] | None = None,
+    *,
+    observers: Sequence[object] = (),
+    progress: bool | None = None,
+    dry_run: Literal[False] = False,
+    **settings: Any,
+) -> Run: ...
+def train(
+    arch: str | None = None,
+    balance: str | Sequence[str] | None = None,
+    *,
+    observers: Sequence[object] = (),
+    progress: bool | None = None,
+    dry_run: bool = False,
+    **settings: Any,
+) -> Run | Plan:
     """Train a GAN and return its run.
 
     Args:
         arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; without it, what fits the data.
         balance: strategies, in the order they compose; ``none`` for none where the architecture recommends some.
-        observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
+        observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens, and
+            Keras callbacks. They may stop the run: ``run.stop()``, of what ``run_started`` is given.
+        progress: false shows nothing while it trains; else it is a line on stderr, and in a notebook the grid and the
+            curves.
+        dry_run: train nothing, and return what would be trained.
         settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,
             ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, …
 
@@ -47,6 +74,8 @@ def train(
     """
     from ganforge.plugin.trust import given, remember
     from ganforge.plugin.validation import check_observers
+    from ganforge.showing.following import decoding, follow
+    from ganforge.showing.results import Plan
     from ganforge.training.config import TrainConfig
     from ganforge.training.setup import Setup
     from ganforge.training.trainer import Trainer
@@ -55,11 +84,13 @@ def train(
     config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
     files = given(config.plugins)  # whoever calls this gives them
     remember(files)
-    return Run(Trainer(Setup.new(config, plugins=files)).run(observers).run)
+    with decoding(progress) as read:
+        setup = Setup.new(config, read, plugins=files)
+    return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
-class Run:
-    """A run on disk: read it, draw from it, train it further.
+class Run(RunOnDisk):
+    """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
 
     Args:
         path: a run directory, or a name such as ``run_12`` or ``latest`` in ``runs_dir``.
@@ -79,47 +110,6 @@ class Run:
         self.path = find_run(path, Path(default_runs_dir() if runs_dir is None else runs_dir))
         self._plugins = tuple(plugins)
         self._generator: keras.Model | None = None
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
-    @property
-    def id(self) -> str:
-        """The directory's name, such as ``run_12``."""
-        return self.path.name
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Everything in ``run.json``."""
-        from ganforge.runs import read_manifest
-
-        return read_manifest(self.path)
-
-    @property
-    def config(self) -> TrainConfig:
-        """The settings it was trained with, all filled in."""
-        from ganforge.training.config import read_config
-
-        return read_config(self.path)
-
-    @property
-    def state(self) -> str:
-        """``running``, ``finished``, ``stopped``, ``failed``, or ``killed`` where it was running and no longer is."""
-        from ganforge.runs import run_state
-
-        return run_state(self.path, self.manifest)
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """Return the logged lines of ``metrics.jsonl``, oldest first."""
-        from ganforge.runs import read_metrics
-
-        return read_metrics(self.path)
-
-    def snapshots(self) -> list[Grid]:
-        """Return (epoch, path) of each saved grid, oldest first; the epoch is a fraction for one saved within it."""
-        from ganforge.runs import list_snapshots
-
-        return list_snapshots(self.path)
 
     def generator(self) -> keras.Model:
         """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1], or (B, D).
@@ -161,8 +151,10 @@ class Run:
         """The classes a conditional generator was trained on, in the order of their labels; else none."""
         return tuple(self.manifest["data"].get("classes", ()))
 
-    def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> np.ndarray:
+    def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> Pictures:
         """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same ones for one seed.
+
+        Pictures are an array that has ``show()`` and ``save(path)``, and that a notebook shows.
 
         ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn.
         """
@@ -176,7 +168,7 @@ class Run:
 
         return self._decoded(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
 
-    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> np.ndarray:
+    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> Pictures:
         """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
 
         Four stations, spherical interpolation between them (White 2016).
@@ -194,15 +186,17 @@ class Run:
             leg, t = divmod(frame * stations / frames, 1.0)
             walk.append([spherical(a, b, t) for a, b in zip(ends[int(leg)], ends[int(leg) + 1])])
         pictures = self.decode(np.asarray(walk, dtype=np.float32).reshape(frames * n, latent_dim), class_name, n)
-        return pictures.reshape(frames, n, *pictures.shape[1:])
+        return pictures.reshape(frames, n, *pictures.shape[1:]).view(type(pictures))
 
-    def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> np.ndarray:
+    def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> Pictures:
         """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C); or vectors, (n, D).
 
         Classes take turns with the latents where ``class_name`` is not given, from the first one again after each
         ``period`` latents.
         """
         import numpy as np
+
+        from ganforge.showing.pictures import Pictures
 
         result: np.ndarray | None = None
         at = 0
@@ -212,7 +206,7 @@ class Run:
             result[at : at + len(part)] = part
             at += len(part)
         assert result is not None, "no latents"
-        return result
+        return result.view(Pictures)
 
     def _decoded(
         self, latents: np.ndarray, class_name: str | None = None, period: int | None = None
@@ -247,35 +241,59 @@ class Run:
             )
         return [np.full(n, classes.index(class_name), np.int32)]
 
-    def make_gif(self, output: str | Path | None = None, *, every: int = 1, **settings: Any) -> Path:
-        """Make an animation of what the same latents became; the suffix decides gif, webp, png or mp4.
+    # ------------------------------------------------------------------ what the commands do
 
-        ``settings``: ``fps`` (8), ``scale`` (1), ``hold`` in seconds (2) and ``caption`` (True).
+    def evaluate(
+        self,
+        samples: int | None = None,
+        seed: int = 0,
+        *,
+        features: str = "random",
+        data: str | None = None,
+        inception: str | Path | None = None,
+        progress: bool | None = None,
+    ) -> Evaluation:
+        """Measure what its generator makes, store it as ``evaluation.json`` and return it, a dict that shows itself.
 
-        Raises:
-            GANForgeError: the run has no snapshots.
+        Args and errors as ``ganforge.study.evaluate.evaluate`` has them; ``progress`` false says nothing meanwhile.
         """
-        from ganforge.runs.progression import make_progression
+        from ganforge.showing.following import saying
+        from ganforge.showing.results import Evaluation
+        from ganforge.study.evaluate import evaluate
+        from ganforge.study.in_words import rows
 
-        return make_progression(self.path, Path(output) if output else None, every=every, **settings)
+        network = None if inception is None else Path(inception)
+        found = evaluate(self, samples, seed, network, saying(progress), features=features, data=data)
+        title = f"{self.id} at step {found['step']:,}, {found['samples']:,} samples"
+        return Evaluation(found, title, rows(found))
 
-    def resume(self, epochs: int | None = None, observers: Sequence[object] = (), **changes: Any) -> Run:
+    def resume(
+        self,
+        epochs: int | None = None,
+        observers: Sequence[object] = (),
+        *,
+        progress: bool | None = None,
+        **changes: Any,
+    ) -> Run:
         """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
 
-        ``changes``: ``balance``, ``backend``, ``data``, ``data_changed``, ``on_nan`` and ``plugins``, as the flags of
-        ``ganforge resume``.
+        ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``data``,
+        ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``.
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
             GANForgeError: see ``ganforge.training.resume.resume``.
         """
         from ganforge.plugin.validation import check_observers
+        from ganforge.showing.following import decoding, follow
         from ganforge.training.resume import resume
 
         observers = check_observers(observers)
         if isinstance(changes.get("balance"), str):
             changes["balance"] = (changes["balance"],)
         changes.setdefault("plugins", self._plugins)
-        resume(self.path, epochs=epochs, **changes).run(observers)
+        with decoding(progress) as read:
+            trainer = resume(self.path, epochs=epochs, progress=read, **changes)
+        follow(trainer, observers, progress)
         self._generator = None
         return self

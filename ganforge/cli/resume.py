@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from ganforge.cli.console import console, run_name, warn
-from ganforge.cli.live import decoding, follow
+from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
+from ganforge.showing.terminal import reading
 
 EPILOG = """\b
 Examples:
@@ -44,7 +45,7 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
 
     path = find_run(run, Path(runs_dir))
     changes["balance"] = changes["balance"] or None
-    with decoding(quiet) as progress:
+    with reading(quiet) as progress:
         trainer = resume(path, progress=progress, **changes)
     setup, start_step = trainer.setup, trainer.start.step
     for warning in setup.choices.warnings:

@@ -9,10 +9,11 @@ import click
 from click.core import ParameterSource
 
 from ganforge.cli.console import console, pairs, warn, with_options
-from ganforge.cli.live import decoding, follow
+from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
 from ganforge.plugin.averaging import ALONE
+from ganforge.showing.terminal import reading
 
 if TYPE_CHECKING:
     from ganforge.plugin.dataset import Images
@@ -158,7 +159,7 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     # A settings file may come from elsewhere too: what it names is not given by a person.
     plugins = require(named_by_text(filed.get("plugins", ()), own, f"--config {config_file}"))
     remember(own)
-    with decoding(quiet) as progress:
+    with reading(quiet) as progress:
         setup = Setup.new(config, progress, plugins=plugins)
     for warning in setup.choices.warnings:
         warn(warning)

@@ -1,4 +1,7 @@
-"""A run on disk: its directory, ``run.json``, metrics, snapshots and checkpoints."""
+"""A run on disk: its directory, ``run.json``, metrics, snapshots and checkpoints.
+
+Called, ``ganforge.runs()`` lists the runs of a directory: see ``ganforge.commands.runs``.
+"""
 
 from ganforge.runs.checkpoints import Checkpoint, has_checkpoints, load_checkpoint, prune_checkpoints, save_checkpoint
 from ganforge.runs.directory import create_run, find_run, list_runs

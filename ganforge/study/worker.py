@@ -92,7 +92,7 @@ def _work(task: dict[str, Any], reporter: Reporter) -> int:
         if outcome.state == "stopped":
             return 130
     if task["evaluate"]:
-        from ganforge.api import Run
+        from ganforge import Run
         from ganforge.study.evaluate import evaluate
 
         assert run is not None  # there was a stage, if only one
