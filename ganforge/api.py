@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from ganforge.errors import GANForgeError
 from ganforge.looking import RunOnDisk
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import keras
     import numpy as np
 
+    from ganforge.plugin.architecture import Architecture
+    from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.trust import PluginFile, PluginFiles
     from ganforge.showing.pictures import Pictures
     from ganforge.showing.results import Evaluation, Plan
+    from ganforge.training.asked import ResumeSettings, TrainSettings
 
 
 BLOCK = 64  # pictures that a generator draws at a time
@@ -23,70 +28,79 @@ BLOCK = 64  # pictures that a generator draws at a time
 
 @overload
 def train(
-    arch: str | None = None,
-    balance: str | Sequence[str] | None = None,
+    arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
+    balance: str | Strategy | Sequence[str | Strategy] | None = None,
     *,
     observers: Sequence[object] = (),
     progress: bool | None = None,
     dry_run: Literal[True],
-    **settings: Any,
+    **settings: Unpack[TrainSettings],
 ) -> Plan: ...
 @overload
 def train(
-    arch: str | None = None,
-    balance: str | Sequence[str] | None = None,
+    arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
+    balance: str | Strategy | Sequence[str | Strategy] | None = None,
     *,
     observers: Sequence[object] = (),
     progress: bool | None = None,
     dry_run: Literal[False] = False,
-    **settings: Any,
+    **settings: Unpack[TrainSettings],
 ) -> Run: ...
 def train(
-    arch: str | None = None,
-    balance: str | Sequence[str] | None = None,
+    arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
+    balance: str | Strategy | Sequence[str | Strategy] | None = None,
     *,
     observers: Sequence[object] = (),
     progress: bool | None = None,
     dry_run: bool = False,
-    **settings: Any,
+    **settings: Unpack[TrainSettings],
 ) -> Run | Plan:
     """Train a GAN and return its run.
 
     Args:
-        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; without it, what fits the data.
-        balance: strategies, in the order they compose; ``none`` for none where the architecture recommends some.
+        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; an ``Architecture``; or two Keras models,
+            ``(generator, discriminator)``, which are trained from the weights they have and hold the trained ones
+            afterwards. Without it, what fits the data.
+        balance: strategies, by name or as objects, in the order they compose; ``none`` for none where the
+            architecture recommends some.
         observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens, and
             Keras callbacks. They may stop the run: ``run.stop()``, of what ``run_started`` is given.
         progress: false shows nothing while it trains; else it is a line on stderr, and in a notebook the grid and the
             curves.
         dry_run: train nothing, and return what would be trained.
         settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,
-            ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, …
+            ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, … ``data`` may be an
+            array, ``loss`` a ``Loss`` or a Keras loss on logits (told 1 for real, 0 for fake), ``optimizer`` a Keras
+            optimizer or two: each network trains with a new one of its settings.
 
     Raises:
-        UsageError: a name, option or value will not do, or an observer would never be called.
+        UsageError: a name, option, value or object is wrong, or an observer would never be called.
         GANForgeError: the data cannot be read, or the run cannot be written.
 
     Example:
         >>> run = ganforge.train("dcgan:width=32", "noise-anneal", data="photos", epochs=20)  # doctest: +SKIP
         >>> run.sample(16).shape  # doctest: +SKIP
         (16, 64, 64, 3)
+        >>> run = ganforge.train((generator, discriminator), data=array, loss=my_loss)  # doctest: +SKIP
     """
     from ganforge.plugin.trust import given, remember
     from ganforge.plugin.validation import check_observers
     from ganforge.showing.following import decoding, follow
     from ganforge.showing.results import Plan
-    from ganforge.training.config import TrainConfig
+    from ganforge.training.config import TrainConfig, in_python
+    from ganforge.training.objects import take
     from ganforge.training.setup import Setup
     from ganforge.training.trainer import Trainer
 
-    observers = check_observers(observers)  # before the pictures are read
-    config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
-    files = given(config.plugins)  # whoever calls this gives them
-    remember(files)
-    with decoding(progress) as read:
-        setup = Setup.new(config, read, plugins=files)
-    return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
+    with in_python():
+        observers = check_observers(observers)  # before the pictures are read
+        values, objects = take({"arch": arch, "balance": balance, **settings})
+        config = TrainConfig.of(values)
+        files = given(config.plugins)  # whoever calls this gives them
+        remember(files)
+        with decoding(progress) as read:
+            setup = Setup.new(config, read, plugins=files, objects=objects)
+        return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
 class Run(RunOnDisk):
@@ -273,12 +287,14 @@ class Run(RunOnDisk):
         observers: Sequence[object] = (),
         *,
         progress: bool | None = None,
-        **changes: Any,
+        **changes: Unpack[ResumeSettings],
     ) -> Run:
         """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
 
         ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``data``,
-        ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``.
+        ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``. A run that
+        began with objects in place of names is given them back, as ``arch``, ``loss``, ``optimizer``,
+        ``discriminator_optimizer`` or ``balance``; what is plain Keras need not be.
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
@@ -286,14 +302,19 @@ class Run(RunOnDisk):
         """
         from ganforge.plugin.validation import check_observers
         from ganforge.showing.following import decoding, follow
+        from ganforge.training.config import in_python
+        from ganforge.training.objects import take
+        from ganforge.training.objects.back import require_same_names
         from ganforge.training.resume import resume
 
-        observers = check_observers(observers)
-        if isinstance(changes.get("balance"), str):
-            changes["balance"] = (changes["balance"],)
-        changes.setdefault("plugins", self._plugins)
-        with decoding(progress) as read:
-            trainer = resume(self.path, epochs=epochs, progress=read, **changes)
-        follow(trainer, observers, progress)
+        with in_python():
+            observers = check_observers(observers)
+            values, objects = take({"plugins": self._plugins, **changes})
+            if isinstance(values.get("balance"), str):
+                values["balance"] = (values["balance"],)
+            rest = require_same_names(values, self.manifest["config"], self.id)
+            with decoding(progress) as read:
+                trainer = resume(self.path, epochs=epochs, objects=objects, progress=read, **rest)
+            follow(trainer, observers, progress)
         self._generator = None
         return self

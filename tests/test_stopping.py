@@ -53,7 +53,7 @@ def test_a_rule_ends_a_run_where_it_says(rule, values, ends_at):
     ],
 )
 def test_a_wrong_rule_is_refused_before_there_is_a_run(tmp_path, rule, says):
-    with pytest.raises(UsageError, match="stop-when") as caught:
+    with pytest.raises(UsageError, match="stop_when") as caught:
         train(**SMALL, epochs=1, stop_when=rule, runs_dir=tmp_path)
     assert says in str(caught.value)
     assert not list(tmp_path.glob("run_*"))

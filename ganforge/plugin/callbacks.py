@@ -16,19 +16,19 @@ CALLED = (
     *("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
 )
 # Callbacks of Keras that act on one model, or do what a run does itself; and those made from them.
-RATE = 'balance="lr-decay" (--balance lr-decay), or a strategy of your own that plans generator_lr, does it here'
-CHECKPOINTS = 'checkpoint_every="6,10min" (--checkpoint-every) and keep=2 (--keep) do it here; run.resume() goes on'
+RATE = 'balance="lr-decay", or a strategy of your own that plans generator_lr, does it here'
+CHECKPOINTS = 'checkpoint_every="6,10min" and keep=2 do it here; run.resume() goes on'
 INSTEAD = {
-    "EarlyStopping": 'stop_when="kid:patience=3" (--stop-when) does it here',
-    "MonitorCallback": 'stop_when="kid:patience=3" (--stop-when) looks at a number here',
+    "EarlyStopping": 'stop_when="kid:patience=3" does it here',
+    "MonitorCallback": 'stop_when="kid:patience=3" looks at a number here',
     "ModelCheckpoint": CHECKPOINTS,
     "BackupAndRestore": CHECKPOINTS,
     "OrbaxCheckpoint": CHECKPOINTS,
     "ReduceLROnPlateau": RATE,
     "LearningRateScheduler": RATE,
-    "TensorBoard": 'log="tensorboard" (--log tensorboard) does it here',
-    "TerminateOnNaN": 'on_nan="stop" (--on-nan), the default, does it here',
-    "SwapEMAWeights": "ema=0.999 (--ema) does it here",
+    "TensorBoard": 'log="tensorboard" does it here',
+    "TerminateOnNaN": 'on_nan="stop", the default, does it here',
+    "SwapEMAWeights": "ema=0.999 does it here",
     "ProgbarLogger": "progress=True does it here",
     "CallbackList": "give the callbacks themselves",
 }

@@ -197,7 +197,7 @@ class Loop:
         if self.early:
             self.early.rewind(self.step)
         if not may_roll_back(self.settings.on_nan, self.stages, self.step):
-            self.recorder.write_networks()
+            self.recorder.write_trained()
             self.recorder.draw_products()
             raise lost(error, at, self.step, run, self.settings.on_nan) from error
         self.stages = record.with_rollback(self.setup, self.stages, self.step, f"{error.what} at step {at}")

@@ -24,7 +24,7 @@ from ganforge.runs import (
     update_manifest,
 )
 from ganforge.runs.metrics import each_line
-from ganforge.training.outputs import draw_products, write_architecture, write_networks
+from ganforge.training.outputs import describe_networks, draw_products, write_architecture, write_trained
 from ganforge.training.record import Stages, manifest
 from ganforge.training.setup import Setup
 
@@ -76,6 +76,7 @@ class Recorder:
     def describe(self) -> None:
         """Write what the networks are."""
         write_architecture(self.setup, self.directory)
+        describe_networks(self.setup, self.directory)
 
     def note(self, changes: Mapping[str, Any]) -> None:
         """Change some of ``run.json``."""
@@ -112,9 +113,9 @@ class Recorder:
         sync_metrics(self.directory)
         save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
 
-    def write_networks(self) -> None:
+    def write_trained(self) -> None:
         """Write both networks: without its generator a run is not finished."""
-        write_networks(self.setup, self.directory)
+        write_trained(self.setup, self.directory)
 
     def draw_products(self) -> Path | None:
         """Draw the curves and the animation; return the animation's path, None where it could not be drawn."""

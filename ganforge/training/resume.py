@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ganforge.backend import decide_backend
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import at_home, own
@@ -15,6 +16,8 @@ from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, ended_early, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, range_of_run, read_config
+from ganforge.training.objects import NO_OBJECTS, Objects
+from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
@@ -34,6 +37,7 @@ def resume(
     on_nan: str | None = None,
     stop_when: str | None = None,
     plugins: Sequence[str | PluginFile] = (),
+    objects: Objects = NO_OBJECTS,
     progress: Decoded | None = None,
 ) -> Trainer:
     """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
@@ -47,6 +51,7 @@ def resume(
         on_nan: ``stop`` or ``rollback``.
         stop_when: a rule instead of the run's, or ``none``.
         plugins: files that a person gives.
+        objects: what the run began with from Python, given back; a strategy in ``balance`` may be one too.
         progress: called with (done, total) while pictures are decoded.
 
     Raises:
@@ -64,6 +69,8 @@ def resume(
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
         changes["stop_when"] = stop_when
         changes = {name: value for name, value in changes.items() if value is not None}
+        if changes.get("balance") == saved.balance and objects.strategies:
+            del changes["balance"]  # given back, and nothing new
         files = given(plugins)
         let_through = require(plugin_files(run, manifest, files))
         changes.setdefault("data", _place_of_data(saved, manifest))
@@ -72,7 +79,10 @@ def resume(
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs, stop_when)
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
-        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked)
+        decide_backend(backend or saved.backend)  # before objects are made again, of Keras
+        held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
+        objects = given_back(run, manifest, objects, held)
+        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = _with_its_networks(choices, run, manifest)
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
@@ -85,7 +95,7 @@ def resume(
             log.warning("%s was ended before its first checkpoint; it begins again", run.name)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
-        _take_back(setup, checkpoint, anew=balance is not None)
+        _take_back(setup, checkpoint, anew="balance" in changes)
         start = Start(checkpoint.step, _seconds(checkpoint), stages, recorder, manifest.get("early_end"))
         return Trainer(setup, start)
     except BaseException:

@@ -23,6 +23,7 @@ from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.training.config import Settings, TrainConfig
 from ganforge.training.configure import configure
+from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.optimizers import NetworkOptimizer, make_optimizers
 from ganforge.training.resolve import Choices, fill_in, resolve
 from ganforge.training.stopping import StopRule, check_rule, measures, signals
@@ -50,12 +51,17 @@ class Setup:
 
     @classmethod
     def new(
-        cls, config: TrainConfig, progress: Decoded | None = None, *, plugins: Sequence[PluginFile] = ()
+        cls,
+        config: TrainConfig,
+        progress: Decoded | None = None,
+        *,
+        plugins: Sequence[PluginFile] = (),
+        objects: Objects = NO_OBJECTS,
     ) -> Setup:
         """Resolve the settings, read the pictures and build the networks, for a run that is new.
 
         ``plugins`` are the files that were let through (``ganforge.plugin.trust``): what the settings name is only
-        text, and loads nothing.
+        text, and loads nothing. ``objects`` came from Python in place of names.
 
         Raises:
             UsageError: a name, an option or a value is wrong.
@@ -63,7 +69,7 @@ class Setup:
                 be built.
         """
         require_runs_dir(Path(config.runs_dir))
-        choices = resolve(config, plugins)
+        choices = resolve(config, plugins, objects=objects)
         return cls.build(choices, load(choices, progress))
 
     @classmethod
@@ -215,6 +221,7 @@ def _engine(
     from ganforge.engine.networks import build_networks
 
     architecture, owner = choices.architecture.value, f"architecture '{choices.architecture.name}'"
+    networks = choices.objects.networks
     generator, discriminator = build_networks(
         architecture,
         run.image_shape,
@@ -225,6 +232,8 @@ def _engine(
         settings.precision,
         classes if labels is not None else 0,
     )
+    if networks is not None:
+        networks.refuse_answers(run.image_shape, settings.latent_dim)
     return Engine(
         generator,
         discriminator,

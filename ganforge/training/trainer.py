@@ -82,7 +82,7 @@ class Trainer:
                 if start.recorder:
                     recorder.take_up(stages, start.step, start.seconds)
                 state = loop.run()
-                recorder.write_networks()
+                recorder.write_trained()
                 loop.end(state)
                 animation = recorder.draw_products()
         except KeyboardInterrupt as error:
