@@ -275,9 +275,11 @@ class Run(RunOnDisk):
         from ganforge.showing.results import Evaluation
         from ganforge.study.evaluate import evaluate
         from ganforge.study.in_words import rows
+        from ganforge.training.config import in_python
 
         network = None if inception is None else Path(inception)
-        found = evaluate(self, samples, seed, network, saying(progress), features=features, data=data)
+        with in_python(), saying(progress) as say:
+            found = evaluate(self, samples, seed, network, say, features=features, data=data)
         title = f"{self.id} at step {found['step']:,}, {found['samples']:,} samples"
         return Evaluation(found, title, rows(found))
 

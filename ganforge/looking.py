@@ -24,6 +24,9 @@ class RunOnDisk(Shown):
 
     __str__ = __repr__  # print(run) stays a line; run.show() tells more
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  (IPython gives both)
+        printer.text(repr(self))
+
     @property
     def id(self) -> str:
         """The directory's name, such as ``run_12``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -77,26 +78,27 @@ def decoding(progress: bool | None) -> Iterator[Callable[[int, int], None] | Non
         with reading(progress is False) as show:
             yield show
         return
-    import time
-
-    output, said = Output(), 0.0
+    output, said = Output(), time.perf_counter()
 
     def tell(done: int, total: int) -> None:
         nonlocal said
-        if time.perf_counter() - said > 0.5 or done == total:
+        if time.perf_counter() - said > 0.5:
             said = time.perf_counter()
-            text = f"reading pictures: {done:,} of {total:,}"
-            output.put(f"<code>{text}</code>", text)
+            output.say(f"reading pictures: {done:,} of {total:,}")
 
     yield tell
+    output.clear()
 
 
-def saying(progress: bool | None) -> Callable[[str], None] | None:
-    """Return what is told, in a word, what is being measured; None where nobody looks on."""
+@contextmanager
+def saying(progress: bool | None) -> Iterator[Callable[[str], None] | None]:
+    """Yield what is told, in a word, what is being measured; None where nobody looks on."""
     if in_notebook() and progress is not False:
         output = Output()
-        return lambda what: output.put(f"<code>measuring {what}</code>", f"measuring {what}")
-    if progress or (progress is None and sys.stderr.isatty()):
+        yield lambda what: output.say(f"measuring {what} …")
+        output.clear()
+    elif progress or (progress is None and sys.stderr.isatty()):
         out = console(stderr=True)
-        return lambda what: out.print(f"measuring {what} …", markup=False)
-    return None
+        yield lambda what: out.print(f"measuring {what} …", markup=False)
+    else:
+        yield None

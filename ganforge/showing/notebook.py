@@ -89,6 +89,15 @@ class Output:
     def __init__(self) -> None:
         self._handle: Any = None
 
+    def say(self, text: str) -> None:
+        """Show text."""
+        self.put(f"<code>{html.escape(text)}</code>", text)
+
+    def clear(self) -> None:
+        """Show nothing any more."""
+        if self._handle is not None:
+            self.put("", "")
+
     def put(self, markup: str, text: str) -> None:
         """Show HTML, and text where there is none."""
         self.show({"text/html": markup, "text/plain": text})

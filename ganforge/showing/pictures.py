@@ -47,12 +47,15 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         if not self._shown:
             return {}
+        height, width = self.shape[-3:-1]
+        many = f"{self.shape[-4]} pictures" if self.ndim > 3 else "a picture"
+        text = f"{many} of {width}×{height}, uint8 {self.shape}"
         if self.ndim < 5:
-            return {"image/png": encoded(png(self.grid))}
+            return {"image/png": encoded(png(np.asarray(_larger(_image(self.grid))))), "text/plain": text}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "walk.gif"
             self.save(path)
-            return {"image/gif": encoded(path.read_bytes())}
+            return {"image/gif": encoded(path.read_bytes()), "text/plain": f"a walk of {text}"}
 
     def show(self) -> None:
         """Show them: in the notebook, or else with the system's viewer of pictures.
@@ -148,15 +151,22 @@ def _corner(grid: np.ndarray) -> np.ndarray:
 
 
 def _fitted(image: Any) -> Any:
-    """Return an image at ``SIDE`` pixels at most: small ones a whole number of times as large."""
+    """Return an image at about ``SIDE`` pixels."""
     long = max(image.size)
-    if long > SIDE:
+    if 2 * long > SIDE:
         return image.resize(tuple(max(1, round(side * SIDE / long)) for side in image.size), 3)
-    times = max(1, SIDE // long)
+    return _larger(image)
+
+
+def _larger(image: Any) -> Any:
+    """Return an image a whole number of times as large, of ``SIDE`` pixels at most: every pixel stays one."""
+    times = max(1, SIDE // max(image.size))
     return image.resize(tuple(side * times for side in image.size), 0)
 
 
 def _image(picture: np.ndarray) -> Any:
     from PIL import Image
 
+    picture = np.asarray(picture)
+    picture = picture[..., None] if picture.ndim == 2 else picture
     return Image.fromarray(np.ascontiguousarray(picture[..., 0] if picture.shape[-1] == 1 else picture))

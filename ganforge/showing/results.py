@@ -177,7 +177,7 @@ class Plan(Shown):
 
 def _written(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return " × ".join(map(str, value[1:]))
+        return " × ".join(map(str, value))
     return f"{value:,}" if type(value) is int else str(value)
 
 

@@ -43,6 +43,9 @@ class Shown:
     def __str__(self) -> str:
         return self.text()
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  (IPython gives both)
+        printer.text(self.text())
+
     def _repr_html_(self) -> str:
         title, *rest = self.told()
         return f"<b>{html.escape(clean(str(title)))}</b>" + "".join(map(as_html, rest))

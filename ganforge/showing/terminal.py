@@ -124,7 +124,7 @@ class Display:
     def _print(self, text: str) -> None:
         # A closed pipe (`| head`), where rich asks to exit, or a lost terminal ends the telling, not the training.
         with suppress(OSError, SystemExit):
-            self.out.print(text, markup=False)
+            self.out.print(text, markup=False, soft_wrap=True)
             self.out.file.flush()
 
     def close(self, text: str = "") -> None:
