@@ -259,3 +259,12 @@ def _plain(image: Image.Image, reading: Reading) -> tuple[Image.Image, bool]:
         grey = image.convert("L") if image.mode in ("1", "L", "RGB") else image.convert("RGB").convert("L")
         return grey, one_colour
     return image.convert("RGB"), one_colour
+
+
+def fitted(pixels: np.ndarray, reading: Reading) -> Picture:
+    """Return one picture, uint8 (H, W, C), as ``decode`` would give it of a file without a profile.
+
+    C is 1 (grey), 2 (grey and alpha), 3 (red, green, blue) or 4 (and alpha).
+    """
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, np.uint8))
+    return _fitted(image, image, reading)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ganforge import __version__
+from ganforge.data.load import whole_path
 from ganforge.engine.randomness import DRAWS
-from ganforge.files import at_home
 from ganforge.metrics.diversity import diversity
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Entry
@@ -50,7 +50,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
         "data": {
             "description": images.description,
             "fingerprint": images.fingerprint,
-            "path": None if choices.source else str(at_home(settings.data).resolve()),
+            "path": whole_path(settings.data, choices.source),
             "count": len(images),
             "classes": list(setup.classes),
             "skipped": [list(item) for item in images.skipped],

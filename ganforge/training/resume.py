@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.backend import decide_backend
+from ganforge.data.adapters import is_there
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
-from ganforge.files import at_home, own
+from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
@@ -81,7 +82,7 @@ def resume(
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
         decide_backend(backend or saved.backend)  # before objects are made again, of Keras
         held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
-        objects = given_back(run, manifest, objects, held)
+        objects = given_back(run, manifest, objects, held, data is not None)
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = _with_its_networks(choices, run, manifest)
         images = load(choices, progress, range_of_run(manifest))
@@ -200,7 +201,7 @@ def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
 def _place_of_data(saved: TrainConfig, manifest: dict[str, Any]) -> str:
     """Return where the pictures are: as it was written, or, from another folder, the whole path."""
     whole = manifest.get("data", {}).get("path")
-    if isinstance(whole, str) and not at_home(saved.data).exists() and Path(whole).exists():
+    if isinstance(whole, str) and not is_there(saved.data) and is_there(whole):
         return whole
     return saved.data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -144,8 +145,13 @@ class Setup:
         return Progress(step, self.steps, step // self.steps_per_epoch, self.settings.epochs)
 
     def first_plan(self) -> dict[str, float]:
-        """Return the first step's scalars by their names in ``metrics.jsonl``."""
-        return self.engine.planner.plan(self.progress(0), {}).flat()
+        """Return the first step's scalars by their names in ``metrics.jsonl``; strategies remember nothing of it."""
+        before = [(strategy, deepcopy(strategy.get_state())) for strategy in self.choices.strategies]
+        try:
+            return self.engine.planner.plan(self.progress(0), {}).flat()
+        finally:
+            for strategy, state in before:
+                strategy.set_state(state)
 
 
 def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[float, float] | None = None) -> Images:

@@ -7,7 +7,9 @@ Each becomes a choice under a name of its own, so that all else is as with names
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -79,11 +81,36 @@ def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
         each = balance if isinstance(balance, Sequence) else [balance]
         values["balance"] = tuple(one if isinstance(one, str) else taken.strategy(one) for one in each)
     if (loss := values.get("loss")) is not None and not isinstance(loss, str):
-        values["loss"] = taken.loss(loss)
+        values["loss"] = taken.loss(loss, values.get("backend"))
+    source = _data(values, taken.networks)
     for name in ("optimizer", "discriminator_optimizer"):
         if (optimizer := values.get(name)) is not None and not isinstance(optimizer, str):
             values[name] = taken.optimizer(optimizer, name)
-    return values, Objects(taken.choices, taken.strategies, taken.networks, None, taken.kept)
+    return values, Objects(taken.choices, taken.strategies, taken.networks, source, taken.kept)
+
+
+def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
+    """Take the data, with their labels, from the settings where they are an object."""
+    from ganforge.data.adapters import source_of
+
+    labels, data = values.pop("labels", None), values.get("data")
+    if data is None or isinstance(data, (str, PathLike)):
+        if labels is not None:
+            raise UsageError("labels go with an array or a list of paths; a folder has a subfolder for each class")
+        return None
+    source = source_of(data, labels)
+    values["data"] = source.name
+    size, own = values.get("image_size"), source.value.image_size
+    if networks is not None and source.name == "array" and None not in (size, own) and size != own:
+        raise UsageError(
+            f"the networks take {_square(size)} pictures, and the data are {_square(own)}; scale the "
+            f"data to {_square(size)}, or build the networks for {_square(own)}"
+        )
+    return source
+
+
+def _square(size: Any) -> str:
+    return str(size) if isinstance(size, str) else f"{size}x{size}"
 
 
 class _Taken:
@@ -112,16 +139,16 @@ class _Taken:
         text = str(Spec(value.name, values))
         choice = Choice(_entry("strategy", type(value)), value.options)
         if value in _first:
-            value.set_state(_first[value])
+            value.set_state(deepcopy(_first[value]))
         else:
-            _first[value] = value.get_state()
+            _first[value] = deepcopy(value.get_state())
         self.choices["strategy", text], self.strategies[text] = choice, value
         return text
 
-    def loss(self, value: Any) -> str:
+    def loss(self, value: Any, backend: str | None) -> str:
         if isinstance(value, Loss):
             return self._choice("loss", value)
-        loss, kept = keras_loss(value)
+        loss, kept = keras_loss(value, backend)
         text = self._choice("loss", loss)
         if kept:
             self.kept["loss", text] = kept

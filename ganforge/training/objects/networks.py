@@ -171,21 +171,17 @@ def _nameless(described: Any) -> Any:
     """Return a description with layers numbered instead of named: automatic names count up in a process."""
     numbers: dict[str, str] = {}
 
-    def note(value: Any) -> None:
-        if isinstance(value, dict):
-            config = value.get("config")
-            if "class_name" in value and isinstance(config, dict) and isinstance(config.get("name"), str):
-                numbers.setdefault(config["name"], f"#{len(numbers)}")
-            for one in value.values():
-                note(one)
-        elif isinstance(value, list):
-            for one in value:
-                note(one)
+    def note(layer: dict[str, Any]) -> None:
+        config = layer.get("config") or {}
+        if isinstance(config.get("name"), str):
+            numbers.setdefault(config["name"], f"#{len(numbers)}")
+        for one in config.get("layers") or []:
+            note(one)
 
     def named(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: named(one) for key, one in value.items() if key != "shared_object_id"}
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return [named(one) for one in value]
         return numbers.get(value, value) if isinstance(value, str) else value
 

@@ -5,6 +5,7 @@ A run directory may come from anywhere, so the file is looked at as ``generator.
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, held
                 if not isinstance(config, dict) or any(looked_at(config)):
                     raise GANForgeError(f"it does not say what the {side} is, in ordinary layers of Keras")
                 config["compile_config"] = None
-                require_sizes(config, held, image_shape, length)
+                require_sizes(copy.deepcopy(config), held, image_shape, length)  # Keras takes it apart
                 models.append(keras.saving.deserialize_keras_object(config, safe_mode=True))
         return Networks(*models)
     except GANForgeError as error:

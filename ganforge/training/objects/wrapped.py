@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ganforge.backend import decide_backend
 from ganforge.errors import GANForgeError, UsageError, reason, shown
 from ganforge.plugin.loss import Loss
 from ganforge.plugin.optimizer import Optimizer
 
-# What falls towards a label, whose middle is where a discriminator is undecided; the others fall with a log-odds.
-DISTANCES = re.compile("squared|absolute|huber|log_?cosh|mse|mae", re.IGNORECASE)
 
-
-def keras_loss(value: Any) -> tuple[Loss, dict[str, Any] | None]:
+def keras_loss(value: Any, backend: str | None = None) -> tuple[Loss, dict[str, Any] | None]:
     """Return a Keras loss, or a function ``(y_true, logits)``, as the loss of both networks.
 
     The discriminator's is the sum of the means at real images, told 1, and at fakes, told 0; the generator's the mean
-    at fakes, told 1. One number for each image is averaged.
+    at fakes, told 1. One number for each image is averaged. ``backend`` is what the run asks for.
 
     Raises:
         UsageError: it is neither, or takes probabilities.
@@ -34,6 +32,8 @@ def keras_loss(value: Any) -> tuple[Loss, dict[str, Any] | None]:
         raise UsageError(
             f"the loss '{name}' takes probabilities, and a discriminator gives logits; expected from_logits=True"
         )
+
+    decide_backend(backend)  # before Keras is imported, by that function perhaps
 
     def measured(logits: Any, labels: Any) -> Any:
         from keras import ops
@@ -52,9 +52,8 @@ def keras_loss(value: Any) -> tuple[Loss, dict[str, Any] | None]:
     def generator(fake_logits: Any, labels: Any) -> Any:
         return measured(fake_logits, labels)
 
-    boundary = 0.5 if DISTANCES.search(name) else 0.0
     # Whether it has a slope at every fake is not known.
-    loss = Loss(name, discriminator, generator, one_stage=False, boundary=boundary)
+    loss = Loss(name, discriminator, generator, one_stage=False, boundary=_boundary(measured))
     return loss, _plain(value, "losses", name)
 
 
@@ -102,6 +101,29 @@ def again(kind: str, kept: Mapping[str, Any]) -> Any:
         return kind_of.from_config(dict(config))
     except Exception as error:
         raise GANForgeError(f"run.json is damaged: its {kind} cannot be made: {reason(error)}") from None
+
+
+def _boundary(measured: Callable[[Any, Any], Any]) -> float:
+    """Return the logit that costs as much as a real image's as it does as a fake's; 0 where there is none.
+
+    0 for cross-entropy on logits, 0.5 for squared distances.
+    """
+    from keras import ops
+
+    def lean(logit: float) -> float:
+        at = ops.convert_to_tensor([[logit]], dtype="float32")
+        return float(measured(at, ops.ones_like(at))) - float(measured(at, ops.zeros_like(at)))
+
+    try:
+        low, high = -4.0, 4.5
+        if not lean(low) > 0 > lean(high):
+            return 0.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if lean(middle) > 0 else (low, middle)
+    except Exception:  # it may take no batch of one; what is wrong with it shows where it trains
+        return 0.0
+    return round(high, 3)
 
 
 def _from_logits(value: Any) -> bool | None:
