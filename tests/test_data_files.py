@@ -181,6 +181,7 @@ def test_deeper_numbers_are_scaled_by_the_range_of_the_set_which_is_said_and_kep
     assert np.abs(found.array - expected).max() == 0
     # A run that goes on asks by the range it had, with the cache and without.
     assert load(tmp_path / "x.npy", value_range=(low, high)).fingerprint == found.fingerprint
+    assert load(tmp_path / "x.npy", value_range=(low, 2 * high)).range == (low, 2 * high)
     shutil.rmtree(tmp_path / "cache")
     again = load(tmp_path / "x.npy", value_range=(low, high))
     assert again.fingerprint == found.fingerprint
@@ -426,7 +427,7 @@ def test_a_bad_file_is_one_line_and_nothing_of_it_runs_or_is_followed(tmp_path, 
 
 def test_a_hard_link_to_the_group_above_does_not_go_round_for_ever(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["images"] = GREYS
+        file["a"] = GREYS
         file["again"] = file["/"]
     assert len(load(tmp_path / "x.h5")) == 24
 
