@@ -496,7 +496,7 @@ def test_not_permitted(photos, load, monkeypatch):
     ("wrong", "message"),
     [
         ({"image_size": 0}, "image size 0 will not do"),
-        ({"channels": 4}, "4 channels will not do"),
+        ({"channels": 2}, "invalid channels 2: expected one of 1 .grey., 3 .colour., 4 "),
         ({"fit": "zoom"}, "invalid fit 'zoom': expected crop, stretch or pad"),
         ({"frames": "last"}, "invalid frames 'last': expected first or all"),
         ({"background": "#12345"}, "invalid background '#12345': expected white, black or #rrggbb"),

@@ -167,7 +167,7 @@ def test_a_grid_is_cut_into_the_pictures_it_was_made_of(tmp_path):
 
     pictures = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1), dtype=np.uint8)
     save_png(make_grid(pictures, 10), tmp_path / "grid.png")
-    assert np.array_equal(cells(tmp_path / "grid.png", 8), pictures)
+    assert np.array_equal(cells(tmp_path / "grid.png", (8, 8)), pictures)
 
 
 def test_the_command_says_it_in_words(ganforge_cli, tmp_path):

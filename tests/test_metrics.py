@@ -647,7 +647,7 @@ def test_evaluate_measures_what_it_says(tmp_path, monkeypatch):
     assert [few[name]["floor"] for name in METRICS] == [None] * 3
     assert few["kid"]["error"] is None
 
-    from ganforge.cli.evaluate import rows
+    from ganforge.study.in_words import rows
 
     assert "real against real" not in str(rows(few))
     assert str(rows(found)).count("real against real") == 3
@@ -688,5 +688,5 @@ def test_the_picture_of_copies_shows_each_above_what_it_copies(tmp_path):
     for k, strength in enumerate((30, 10, 20)):
         fake[5 + k] = noisy(training[40 + k], strength)
     draw_nearest(tmp_path / "nearest.png", fake, training, count=3)
-    shown = cells(tmp_path / "nearest.png", 16)
+    shown = cells(tmp_path / "nearest.png", (16, 16))
     assert np.array_equal(shown, np.concatenate([fake[[6, 7, 5]], training[[41, 42, 40]]]))

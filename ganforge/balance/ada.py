@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ganforge import Options as BaseOptions
 from ganforge import Random, Strategy, hookimpl
-from ganforge.balance.augmenting import chosen, need_pictures, per_picture, sampled
+from ganforge.balance.augmenting import chosen, coloured, need_pictures, per_picture, sampled
 
 # Readings of E[sign D(real)] that are averaged before p moves, as in the authors' code.
 INTERVAL = 4
@@ -62,7 +62,9 @@ class ADA(Strategy):
     def discriminator_images(self, images: Any, random: Random, state: Any) -> Any:
         if self.options.geometry:
             images = geometry(images, random, state["p"])
-        return colour(images, random, state["p"]) if self.options.colour else images
+        if not self.options.colour:
+            return images
+        return coloured(images, lambda colours: colour(colours, random, state["p"]))
 
     @hookimpl
     def update_state(self, state: Any, controls: Any, metrics: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -23,6 +24,13 @@ def chosen(images: Any, random: Random, probability: Any) -> Any:
 def per_picture(images: Any, numbers: Any) -> Any:
     """Return numbers (B,) as (B, 1, 1, 1)."""
     return ops.reshape(numbers, (images.shape[0], 1, 1, 1))
+
+
+def coloured(images: Any, change: Callable[[Any], Any]) -> Any:
+    """Return images with ``change`` of their colours; transparency, a fourth channel, stays as it is."""
+    if images.shape[-1] != 4:
+        return change(images)
+    return ops.concatenate([change(images[..., :3]), images[..., 3:]], axis=3)
 
 
 def sampled(images: Any, rows: Any, columns: Any) -> Any:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ganforge import Options as BaseOptions
 from ganforge import Random, Strategy, hookimpl
-from ganforge.balance.augmenting import chosen, need_pictures
+from ganforge.balance.augmenting import chosen, coloured, need_pictures
 
 
 class DiffAugment(Strategy):
@@ -47,7 +47,7 @@ class DiffAugment(Strategy):
     def discriminator_images(self, images: Any, controls: Any, random: Random) -> Any:
         o, changed = self.options, images
         if o.colour:
-            changed = colour(changed, random)
+            changed = coloured(changed, lambda colours: colour(colours, random))
         if o.translation:
             changed = translation(changed, random, o.translation)
         if o.cutout:

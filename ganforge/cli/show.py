@@ -21,7 +21,10 @@ Examples:
   ganforge show run_12 --csv > metrics.csv
 """
 BARS = "▁▂▃▄▅▆▇█"
-FILES = ("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras", "metrics.jsonl")
+FILES = (
+    *("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras"),
+    *("discriminator.keras", "metrics.jsonl"),
+)
 
 
 @click.command("show", epilog=EPILOG)
@@ -111,9 +114,11 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _shape(shape: list[int]) -> tuple[str, str]:
+    from ganforge.plugin.dataset import kind_of
+
     if len(shape) == 1:
         return "vectors", f"of {shape[0]} number{'s' * (shape[0] > 1)}"
-    return "pictures", f"{shape[0]}×{shape[1]}, {'colour' if shape[2] == 3 else 'grey'}"
+    return "pictures", f"{shape[1]}×{shape[0]}, {kind_of(shape[2])}"
 
 
 def _curves(metrics: Sequence[dict[str, Any]]) -> Any:

@@ -17,7 +17,7 @@ def blank(array: np.ndarray) -> list[str]:
     if array.ndim != 4 or not len(array):
         return []
     chosen = np.unique(np.linspace(0, len(array) - 1, min(len(array), _LOOKED_AT)).astype(np.int64))
-    few, levels = 0, []
+    few, levels, opacities = 0, [], []
     for seen, i in enumerate(chosen):
         if seen - few >= (1 - _PART) * len(chosen):
             return []  # whatever the others show
@@ -26,12 +26,14 @@ def blank(array: np.ndarray) -> list[str]:
         ]
         few += all(_percentile(count, 99.5) - _percentile(count, 0.5) < _LEVELS for count in counts)
         levels.append(np.average(np.arange(256), weights=np.sum(counts, axis=0)))
+        opacities.append(np.average(np.arange(256), weights=counts[3]) if len(counts) == 4 else 255.0)
     part = few / len(chosen)
     if part <= _PART:
         return []
     what = "all pictures are" if part == 1 else f"about {100 * part:.0f} % of the pictures are"
     tone = float(np.mean(levels))
     shade = "black" if tone < 24 else "white" if tone > 231 else "of one colour"
+    shade = shade if np.mean(opacities) >= 24 else "transparent"
     return [f"{what} (nearly) {shade}, so there is little to learn: see the files, --range, --background and --fit"]
 
 

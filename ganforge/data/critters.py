@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from PIL import Image
 from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_record
 from ganforge.data.drawing import MARGIN, Colour, portrait
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.plugin.dataset import Images, describe
+from ganforge.plugin.dataset import KINDS, Images, describe
+from ganforge.plugin.sizes import Size, sides, written_size
 
 # Whatever changes the pictures changes this, and with it the fingerprint.
 CRITTERS_VERSION = 1
@@ -34,6 +36,7 @@ BACKGROUNDS: dict[str, Colour] = {
     "lilac": (200, 184, 242),
     "butter": (252, 226, 130),
 }
+NOTHING = np.array((255, 255, 255, 0), np.uint8)
 # Every discrete factor and its values, in the order of the integers that ``draw_critters`` returns.
 FACTORS: dict[str, tuple[str, ...]] = {
     "species": ("cat", "dog"),
@@ -63,34 +66,40 @@ def draw_factors(count: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def draw_critters(
-    count: int, image_size: int = 32, channels: int = 3, seed: int = 0
+    count: int, image_size: Size = 32, channels: int = 3, seed: int = 0
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return ``count`` pictures, uint8 (count, image_size, image_size, channels) in 0…255, and their factors.
+    """Return ``count`` pictures, uint8 (count, H, W, channels) in 0…255, and their factors.
 
-    The factors are those of ``draw_factors``. The same arguments give the same pictures on one Pillow. Raises
-    ``UsageError`` for an argument out of range.
+    ``image_size`` is a side, or (height, width): a critter is as large as the shorter side, in the middle of the
+    lower edge. With 4 channels it stands on nothing, and its background is not seen. The factors are those of
+    ``draw_factors``. The same arguments give the same pictures on one Pillow. Raises ``UsageError`` for an argument
+    out of range.
     """
-    if count < 1 or image_size < 8 or channels not in (1, 3):
+    if count < 1 or min(sides(image_size)) < 8 or channels not in KINDS:
         raise UsageError(
-            f"{count} critters of {image_size} pixels with {channels} channels cannot be drawn;"
-            " expected at least 1, at least 8 pixels, and 1 or 3 channels"
+            f"{count} critters of {written_size(image_size)} pixels with {channels} channels cannot be drawn;"
+            " expected at least 1, at least 8 pixels a side, and 1, 3 or 4 channels"
         )
     factors = draw_factors(count, seed)
     return render_critters(factors, image_size, channels), factors
 
 
-def render_critters(factors: dict[str, np.ndarray], image_size: int = 32, channels: int = 3) -> np.ndarray:
-    """Return the pictures of given factors, as ``draw_factors`` names them: uint8 (count, size, size, channels)."""
-    pictures = np.empty((len(factors["species"]), image_size, image_size, channels), np.uint8)
+def render_critters(factors: dict[str, np.ndarray], image_size: Size = 32, channels: int = 3) -> np.ndarray:
+    """Return the pictures of given factors, as ``draw_factors`` names them: uint8 (count, H, W, channels)."""
+    pictures = np.empty((len(factors["species"]), *sides(image_size), channels), np.uint8)
     _draw(pictures, factors, None)
     return pictures
 
 
 def _draw(pictures: np.ndarray, factors: dict[str, np.ndarray], progress: Callable[[int, int], None] | None) -> None:
     """Fill ``pictures``: each look is drawn large once, then moved, scaled and laid on its background."""
-    count, size, _, channels = pictures.shape
+    count, height, width, channels = pictures.shape
+    size = min(height, width)
     # Four times the picture is plenty for smooth edges, and large pictures need less.
     large = size * 4 if size <= 128 else max(512, size * 2)
+    # What a picture that is not square shows beside the critter and above it, in the drawing's pixels, with room.
+    beside, above = ((width - size) / 2 / size * large, (height - size) / size * large)
+    room = math.ceil(beside / JITTER["scale"][0]), math.ceil(above / JITTER["scale"][0])
     done = 0
     looks = np.stack([factors[name] for name in ("species", "ears", "coat", "pose")], axis=1)
     for species, ears, coat, pose in itertools.product(
@@ -106,24 +115,40 @@ def _draw(pictures: np.ndarray, factors: dict[str, np.ndarray], progress: Callab
             FACTORS["pose"][pose],
             large,
         ).convert("RGBa")  # premultiplied, so that resampling leaves no dark fringe, converted once
+        template = _with_room(template, *room)
         for i in members:
-            side = large / float(factors["scale"][i])
+            scale = float(factors["scale"][i])
+            side = large / scale
             left = large * (MARGIN + 0.5 - float(factors["x"][i])) - side / 2
             top = large * (MARGIN + 0.5 - float(factors["y"][i])) - side / 2
-            box = (left, top, left + side, top + side)
-            critter = template.resize((size, size), Image.Resampling.BOX, box=box).convert("RGBA")
-            picture = Image.new("RGBA", (size, size), tuple(BACKGROUNDS.values())[factors["background"][i]])
+            bounds = (left - beside / scale, top - above / scale, left + side + beside / scale, top + side)
+            box = (bounds[0] + room[0], bounds[1] + room[1], bounds[2] + room[0], bounds[3] + room[1])
+            critter = template.resize((width, height), Image.Resampling.BOX, box=box).convert("RGBA")
+            if channels == 4:
+                alone = np.asarray(critter)
+                pictures[i] = np.where(alone[..., 3:] == 0, NOTHING, alone)
+                continue
+            picture = Image.new("RGBA", (width, height), tuple(BACKGROUNDS.values())[factors["background"][i]])
             picture.alpha_composite(critter)
             plain = picture.convert("RGB") if channels == 3 else picture.convert("RGB").convert("L")
-            pictures[i] = np.asarray(plain).reshape(size, size, channels)
+            pictures[i] = np.asarray(plain).reshape(height, width, channels)
         done += len(members)
         if progress:
             progress(done, count)
 
 
+def _with_room(template: Image.Image, beside: int, above: int) -> Image.Image:
+    """Return a drawing with so many transparent pixels on either side, and so many above it."""
+    if not beside and not above:
+        return template
+    larger = Image.new(template.mode, (template.width + 2 * beside, template.height + above))
+    larger.paste(template, (beside, above))
+    return larger
+
+
 def load_critters(
     options: Any,
-    image_size: int = 32,
+    image_size: Size = 32,
     channels: int = 3,
     limit: int | None = None,
     seed: int = 0,
@@ -135,12 +160,12 @@ def load_critters(
     Raises ``UsageError`` for a setting out of range.
     """
     count = options.count if limit is None else min(options.count, limit)
-    if count < 2 or image_size < 8 or channels not in (1, 3):
+    if count < 2 or min(sides(image_size)) < 8 or channels not in KINDS:
         raise UsageError(
-            f"critters: {count} pictures of {image_size} pixels with {channels} channels will not do;"
-            " expected at least 2, at least 8 pixels, and 1 or 3 channels"
+            f"critters: {count} pictures of {written_size(image_size)} pixels with {channels} channels will not do;"
+            " expected at least 2, at least 8 pixels a side, and 1, 3 or 4 channels"
         )
-    settings = f"critters {CRITTERS_VERSION} {count} {image_size} {channels} {seed}"
+    settings = f"critters {CRITTERS_VERSION} {count} {written_size(image_size)} {channels} {seed}"
     fingerprint = hashlib.sha256(settings.encode()).hexdigest()
     root = cache_root(cache_dir)
     key = f"critters-{fingerprint[:32]}"
@@ -150,10 +175,10 @@ def load_critters(
         with building(root, key):
             entry = open_entry(root, key)  # another process may have drawn them while this one waited
             if entry is None:
-                pictures = np.empty((count, image_size, image_size, channels), np.uint8)
+                pictures = np.empty((count, *sides(image_size), channels), np.uint8)
                 _draw(pictures, factors, progress)
                 with new_entry(root, key) as folder:
-                    writer = ArrayWriter(folder, (image_size, image_size, channels))
+                    writer = ArrayWriter(folder, (*sides(image_size), channels))
                     for picture in pictures:
                         writer.write(picture)
                     writer.close()

@@ -17,6 +17,7 @@ from ganforge.data.hints import hint, use_readers
 from ganforge.data.ranges import Values
 from ganforge.data.settings import parse_background
 from ganforge.errors import reason
+from ganforge.plugin.sizes import Size, sides
 
 # Where Pillow itself raises; a picture beyond it is more likely an attack on memory than a photograph.
 MAX_PIXELS = 178_956_970
@@ -48,10 +49,12 @@ class Unreadable(Exception):
 class Reading:
     """How pictures are read. ``fit``: ``crop`` (shorter side scaled, centre cut out), ``stretch`` or ``pad``.
 
-    ``background`` lies under transparency, and around pictures that are padded. ``frames``: ``first`` or ``all``.
+    ``image_size`` is a side, or (height, width). ``background`` lies under transparency, and around pictures that are
+    padded; with 4 channels it is the colour of what is fully transparent, as what pads is. ``frames``: ``first`` or
+    ``all``.
     """
 
-    image_size: int
+    image_size: Size
     channels: int = 3
     fit: str = "crop"
     background: str = "white"
@@ -60,7 +63,12 @@ class Reading:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of a picture."""
-        return self.image_size, self.image_size, self.channels
+        return *sides(self.image_size), self.channels
+
+    @property
+    def longer(self) -> int:
+        """The longer side in pixels."""
+        return max(sides(self.image_size))
 
     @property
     def colour(self) -> tuple[int, int, int]:
@@ -69,8 +77,8 @@ class Reading:
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """The background by channel."""
-        return self.colour if self.channels == 3 else (_luma(self.colour),)
+        """The background by channel; with transparency, it is transparent."""
+        return {1: (_luma(self.colour),), 3: self.colour}.get(self.channels, (*self.colour, 0))
 
 
 def _luma(colour: tuple[int, int, int]) -> int:
@@ -166,10 +174,10 @@ def _picture(image: Image.Image, reading: Reading) -> Picture:
     if width * height > MAX_PIXELS:
         raise Unreadable(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
     # JPEG can decode at 1/2, 1/4 or 1/8 for a fraction of the work; twice the target keeps it sharp.
-    image.draft(None, (2 * reading.image_size, 2 * reading.image_size))
+    image.draft(None, (2 * reading.longer, 2 * reading.longer))
     if image.width * image.height > LARGE_PIXELS:
         with LARGE:
-            return _fitted(image, _upright(_smaller(image, reading.image_size)), reading)
+            return _fitted(image, _upright(_smaller(image, reading.longer)), reading)
     return _fitted(image, _upright(image), reading)
 
 
@@ -193,7 +201,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _fitted(file: Image.Image, image: Image.Image, reading: Reading) -> Picture:
-    """Bring any of Pillow's modes to L, RGB or floats, and to the size that is asked for."""
+    """Bring any of Pillow's modes to L, RGB, RGBA or floats, and to the size that is asked for."""
     if image.mode.startswith(("I", "F")):
         tags = getattr(file, "tag_v2", {})
         floats = image.mode == "F"
@@ -207,8 +215,11 @@ def _fitted(file: Image.Image, image: Image.Image, reading: Reading) -> Picture:
         )
     image, colour = to_srgb(image)
     plain, one_colour = _plain(image, reading)
-    background = reading.colour if plain.mode == "RGB" else _luma(reading.colour)
+    background = reading.levels if len(reading.levels) > 1 else reading.levels[0]
     pixels = np.asarray(_sized(plain, reading, background), np.uint8).reshape(reading.shape)
+    if reading.channels == 4:
+        # What nobody sees is the same in all files: some keep a colour there, and resampling makes it black.
+        pixels = np.where(pixels[..., 3:] == 0, np.asarray(reading.levels, np.uint8), pixels)
     return Picture(pixels, colour=colour, one_colour=one_colour)
 
 
@@ -233,7 +244,8 @@ def _finite(image: Image.Image, unsigned: bool) -> np.ndarray:
 
 
 def _sized(image: Image.Image, reading: Reading, background: float | tuple[int, ...]) -> Image.Image:
-    size = (reading.image_size, reading.image_size)
+    height, width = sides(reading.image_size)
+    size = (width, height)
     if reading.fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     if reading.fit == "stretch":
@@ -245,20 +257,23 @@ def _sized(image: Image.Image, reading: Reading, background: float | tuple[int, 
 
 
 def _plain(image: Image.Image, reading: Reading) -> tuple[Image.Image, bool]:
-    """Bring 8-bit modes to L or RGB, and tell whether transparency made it one colour."""
+    """Bring 8-bit modes to L, RGB or RGBA, and tell whether transparency made it one colour."""
     one_colour = False
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     elif image.has_transparency_data:
         image = image.convert("RGBA")
+        if reading.channels == 4:
+            return image, False
         image = Image.alpha_composite(Image.new("RGBA", image.size, reading.colour), image)
         one_colour = bool(np.ptp(np.asarray(image)[..., :3], (0, 1)).max() <= _ONE_COLOUR)
     if reading.channels == 1:
         # Only a few modes convert to L directly and well (CMYK and palettes do not).
         grey = image.convert("L") if image.mode in ("1", "L", "RGB") else image.convert("RGB").convert("L")
         return grey, one_colour
-    return image.convert("RGB"), one_colour
+    plain = image.convert("RGB")
+    return plain.convert("RGBA") if reading.channels == 4 else plain, one_colour
 
 
 def fitted(pixels: np.ndarray, reading: Reading) -> Picture:

@@ -25,7 +25,8 @@ from ganforge.data.tars import find_pictures
 from ganforge.data.workers import aside
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
-from ganforge.plugin.dataset import Images, describe
+from ganforge.plugin.dataset import KINDS, Images, describe
+from ganforge.plugin.sizes import Size, sides, written_size
 
 Entry = tuple[np.ndarray, Record]
 
@@ -33,7 +34,7 @@ Entry = tuple[np.ndarray, Record]
 def load_folder(
     path: str | os.PathLike[str],
     *,
-    image_size: int,
+    image_size: Size,
     channels: int = 3,
     fit: str = "crop",
     background: str = "white",
@@ -47,16 +48,17 @@ def load_folder(
     files: Files | None = None,
     layout: Layout | None = None,
 ) -> Images:
-    """Read a folder (nested or flat), a zip or a tar of images: uint8 (N, image_size, image_size, channels).
+    """Read a folder (nested or flat), a zip or a tar of images: uint8 (N, H, W, channels).
 
-    ``fit`` is ``crop``, ``stretch`` or ``pad``; ``background`` (``white``, ``black``, ``#rrggbb``) lies under
-    transparency and around what is padded; ``frames`` is ``first`` or ``all``. ``value_range`` is what is black and
-    white in pictures deeper than 8 bits; without it, one range is found for the whole set
-    (``ganforge.data.ranges``), and ``Images.range`` says which. ``limit`` keeps that many pictures, chosen by
-    ``seed`` before anything is decoded, of every class. ``progress(done, total)`` is called in this thread while
-    decoding, never when the cache has them. First-level subfolders, or the numbers in a dataset.json of the StyleGAN
-    tools, become ``labels`` (``ganforge.data.layout``). ``files`` are encoded pictures that lie in no folder, of the
-    classes that ``layout`` says; ``path`` is then only what messages call them.
+    ``image_size`` is a side, or (height, width). ``channels`` is 1, 3, or 4 for colour with transparency, which is
+    not premultiplied. ``fit`` is ``crop``, ``stretch`` or ``pad``; ``background`` (``white``, ``black``, ``#rrggbb``)
+    lies under transparency and around what is padded, and is the colour of what stays transparent; ``frames`` is
+    ``first`` or ``all``. ``value_range`` is what is black and white in pictures deeper than 8 bits; without it, one
+    range is found for the whole set (``ganforge.data.ranges``), and ``Images.range`` says which. ``limit`` keeps that
+    many pictures, chosen by ``seed`` before anything is decoded, of every class. ``progress(done, total)`` is called
+    in this thread while decoding, never when the cache has them. First-level subfolders, or the numbers in a
+    dataset.json of the StyleGAN tools, become ``labels`` (``ganforge.data.layout``). ``files`` are encoded pictures
+    that lie in no folder, of the classes that ``layout`` says; ``path`` is then only what messages call them.
 
     Raises ``GANForgeError`` when the path cannot be read, holds no image or fewer than two readable ones, or,
     with ``strict``, at the first unreadable file, or when files are gone since they were listed; ``UsageError`` for
@@ -77,7 +79,8 @@ def load_folder(
         labels = _labels(source)
         layout = layout or arrange([file.name for file in listed], source.folders, labels)
         limited = limit is not None and (limit < len(layout.kept) or frames == "all")
-        settings: list[Any] = [VERSION, image_size, channels, fit, reading.colour, frames, PIL.__version__, readers()]
+        settings: list[Any] = [VERSION, written_size(image_size), channels, fit, reading.colour, frames]
+        settings += [PIL.__version__, readers()]
         settings += [hashlib.sha256(labels or b"").hexdigest(), *([limit, seed] if limited else [])]
         key = _key(listed, settings)
         where = cache_root(cache_dir)
@@ -165,10 +168,13 @@ def _made(where: Path, key: str, works: list[Work]) -> Entry:
 
 
 def _check(reading: Reading, limit: int | None) -> None:
-    if reading.image_size < 1:
-        raise UsageError(f"image size {reading.image_size} will not do; expected at least 1 pixel")
-    if reading.channels not in (1, 3):
-        raise UsageError(f"{reading.channels} channels will not do; expected 1 (grey) or 3 (colour)")
+    if min(sides(reading.image_size)) < 1:
+        raise UsageError(
+            f"image size {written_size(reading.image_size)} will not do; expected at least 1 pixel a side"
+        )
+    if reading.channels not in KINDS:
+        known = ", ".join(f"{channels} ({kind})" for channels, kind in KINDS.items())
+        raise UsageError(f"invalid channels {reading.channels}: expected one of {known}")
     if reading.fit not in FITS:
         raise UsageError(f"invalid fit '{reading.fit}': expected {', '.join(FITS[:-1])} or {FITS[-1]}")
     if reading.frames not in ("first", "all"):

@@ -11,6 +11,7 @@ from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
 from ganforge.plugin.calling import call_by_name
 from ganforge.plugin.options import parse_spec
+from ganforge.plugin.sizes import Size, sides
 
 if TYPE_CHECKING:
     from ganforge.plugin.dataset import Images
@@ -69,7 +70,7 @@ def load_images(
     data: str,
     source: Choice | None,
     *,
-    image_size: int | None,
+    image_size: Size | None,
     channels: int | None,
     fit: str = "crop",
     background: str = "white",
@@ -80,13 +81,14 @@ def load_images(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """Return the pictures, uint8 (N, image_size, image_size, channels), decoded once and then mapped from the cache.
+    """Return the pictures, uint8 (N, H, W, channels), decoded once and then mapped from the cache.
 
     Or what a source has that gives vectors: float32 (N, D), finite.
 
     Args:
         data: the folder, zip or tar, where ``source`` is None.
-        fit: how other shapes become square, ``crop``, ``stretch`` or ``pad``; a source that a plugin registered does
+        image_size: a side, or (height, width); None, as ``channels``, for vectors.
+        fit: how other shapes get this one, ``crop``, ``stretch`` or ``pad``; a source that a plugin registered does
             that in its own way, as it does what the next three say.
         background: what lies under transparency and around padded pictures.
         frames: ``first`` or ``all`` of files that hold several.
@@ -96,7 +98,8 @@ def load_images(
         progress: called with (done, total) while they are decoded.
 
     Raises:
-        GANForgeError: they cannot be read, or a source gave neither pictures nor vectors.
+        UsageError: a source gives squares alone, and another size is asked for.
+        GANForgeError: they cannot be read, or a source gave neither the pictures that were asked for nor vectors.
     """
     from ganforge.data.adapters.source import FoundSource
     from ganforge.data.folder import load_folder
@@ -108,8 +111,19 @@ def load_images(
     if source is None:
         assert image_size is not None  # only a source may do without
         return load_folder(at_home(data), **how)
+    if image_size is not None:
+        source.value.require_shape(image_size)
+        how["image_shape"] = (*sides(image_size), channels)
     images: Images = call_by_name(source.value.load)(options=source.options, cache_dir=None, **how)
-    return _vectors(images, source.name) if images.array.ndim == 2 else images
+    if images.array.ndim == 2:
+        return _vectors(images, source.name)
+    # Of squares in grey or colour a source may always have given others than were asked for.
+    if (isinstance(image_size, tuple) or channels == 4) and images.array.shape[1:] != how["image_shape"]:
+        raise GANForgeError(
+            f"data source '{source.name}' gave pictures of the shape {images.array.shape[1:]}, not "
+            f"{how['image_shape']}: it does not know this --image-size, or these --channels"
+        )
+    return images
 
 
 def _vectors(images: Images, name: str) -> Images:

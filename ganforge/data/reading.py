@@ -26,6 +26,7 @@ from ganforge.data.ranges import Values, choose_range, to_bytes
 from ganforge.data.settings import Range
 from ganforge.data.workers import Workers, patiently
 from ganforge.errors import GANForgeError
+from ganforge.plugin.sizes import written_size
 
 # The fingerprint of pictures of 8 bits, without a profile, read as by default, has been this since 0.1.
 FINGERPRINT_VERSION = 2
@@ -103,7 +104,7 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
     """Decode the files into ``folder`` until as many as are wanted are there; return what the record says of them."""
     reading, kept = work.reading, _Kept()
     # Over the files' own bytes: the same pictures are known again in another place, or under another Pillow.
-    settings = [FINGERPRINT_VERSION, reading.image_size, reading.channels, reading.fit]
+    settings = [FINGERPRINT_VERSION, written_size(reading.image_size), reading.channels, reading.fit]
     digest = hashlib.sha256(json.dumps(settings).encode())
     writer = ArrayWriter(folder, reading.shape)
     workers = Workers(min(32, os.cpu_count() or 1), "ganforge-decode")
@@ -256,7 +257,10 @@ class _Deep:
         self._file.seek(0)
         for index, inverted in self._waiting:
             pixels = np.frombuffer(self._file.read(size), np.float32).reshape(reading.shape)
-            writer.replace(index, to_bytes(pixels, value_range, inverted, reading.levels))
+            levels = to_bytes(pixels, value_range, inverted, reading.levels)
+            if reading.channels == 4:  # what is padded alone is transparent
+                levels[..., 3] = np.where(np.isnan(pixels[..., 3]), 0, 255)
+            writer.replace(index, levels)
         return value_range
 
 

@@ -12,6 +12,7 @@ from ganforge.data.gaussians import GaussianOptions, load_gaussians
 from ganforge.plugin.dataset import DatasetSource
 from ganforge.plugin.hookspecs import hookimpl
 from ganforge.plugin.options import Options
+from ganforge.plugin.sizes import Size, size_of
 
 if TYPE_CHECKING:
     from ganforge.plugin.dataset import Images
@@ -25,16 +26,20 @@ class CritterOptions(Options):
 
 def _critters(
     options: CritterOptions,
-    image_size: int,
+    image_size: Size,
     channels: int,
     limit: int | None,
     seed: int,
     cache_dir: Path | None,
     progress: Callable[[int, int], None] | None,
+    image_shape: tuple[int, int, int] | None = None,
 ) -> Images:
     # Imported when drawn: listing plugins needs neither numpy nor Pillow.
     from ganforge.data.critters import load_critters
 
+    if image_shape is not None:
+        height, width, channels = image_shape
+        image_size = size_of(height, width)
     return load_critters(options, image_size, channels, limit, seed, cache_dir, progress)
 
 

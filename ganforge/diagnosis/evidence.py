@@ -83,7 +83,7 @@ def gather(run: Path, lines: Sequence[dict[str, Any]] | None = None) -> Evidence
     manifest = read_manifest(run)
     shape = manifest["image_shape"]
     snapshots = list_snapshots(run)[-4:] if len(shape) == 3 else []  # a scatter plot of vectors is no grid
-    grids = [(grid.epoch, cells(grid.path, shape[0])) for grid in snapshots]
+    grids = [(grid.epoch, cells(grid.path, shape)) for grid in snapshots]
     return Evidence(manifest, read_history(run) if lines is None else lines, look_at(grids), read_evaluation(run))
 
 

@@ -34,12 +34,9 @@ class TensorBoard:
 
     @hookimpl
     def snapshot_taken(self, snapshot: Any) -> None:
-        import numpy as np
-        from PIL import Image
+        from ganforge.media.grids import on_checkerboard, read_png
 
-        with Image.open(snapshot.path) as picture:
-            grid = np.asarray(picture.convert("RGB"))
-        self.writer.add_image("grid", grid, snapshot.step, dataformats="HWC")
+        self.writer.add_image("grid", on_checkerboard(read_png(snapshot.path)), snapshot.step, dataformats="HWC")
 
     @hookimpl
     def run_ended(self) -> None:

@@ -12,12 +12,13 @@ import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import replacing, require_file
-from ganforge.media.grids import read_png
+from ganforge.media.grids import on_checkerboard, read_png
 
 if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".gif", ".webp", ".png", ".apng", ".mp4")
+TRANSPARENT = (".webp", ".png", ".apng")
 BAR, INK, QUIET, ACCENT = (250, 250, 250), (40, 40, 46), (224, 224, 230), (92, 107, 192)
 
 
@@ -31,7 +32,9 @@ def make_animation(
     hold: float = 2.0,
     caption: bool = True,
 ) -> None:
-    """Make an animation of pictures (files, or uint8 (H, W, 1 or 3)), whole or not at all.
+    """Make an animation of pictures (files, or uint8 (H, W, 1, 3 or 4)), whole or not at all.
+
+    Transparency is kept by .webp and .png; in a .gif or .mp4 it is shown as a checkerboard.
 
     Args:
         labels: a caption for each frame, drawn in a bar below it, never on it.
@@ -46,7 +49,7 @@ def make_animation(
     suffix = output.suffix.lower()
     if not frames:
         raise GANForgeError("there are no frames to animate")
-    reel = _Reel(frames, labels, scale, caption)
+    reel = _Reel(frames, labels, scale, caption, keeps=suffix in TRANSPARENT)
     durations = [max(20, round(1000 / fps))] * len(frames)
     durations[-1] += round(1000 * hold)
     try:
@@ -71,8 +74,10 @@ def require_animation(output: Path, fps: float = 8.0, scale: int = 1, hold: floa
 class _Reel:
     """The frames of an animation as they are shown, opened one at a time whenever they are asked for."""
 
-    def __init__(self, frames: Sequence[Path | np.ndarray], labels: Sequence[str], scale: int, caption: bool) -> None:
-        self.frames, self.labels, self.scale, self.caption = frames, labels, scale, caption
+    def __init__(
+        self, frames: Sequence[Path | np.ndarray], labels: Sequence[str], scale: int, caption: bool, keeps: bool
+    ) -> None:
+        self.frames, self.labels, self.scale, self.caption, self.keeps = frames, labels, scale, caption, keeps
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -80,7 +85,7 @@ class _Reel:
     def __iter__(self) -> Iterator[Image.Image]:
         size = None
         for i, (frame, label) in enumerate(zip(self.frames, self.labels, strict=True)):
-            picture = _open(frame)
+            picture = _open(frame, self.keeps)
             if size not in (None, picture.size):
                 raise GANForgeError("the frames are of different sizes; expected all alike")
             size = picture.size
@@ -89,10 +94,14 @@ class _Reel:
             yield _captioned(picture, label, (i + 1) / len(self)) if self.caption else picture
 
 
-def _open(frame: Path | np.ndarray) -> Image.Image:
+def _open(frame: Path | np.ndarray, keeps: bool) -> Image.Image:
+    """Return a frame as RGB; or, where transparency is kept, as RGBA if it has any."""
     from PIL import Image
 
     array = frame if isinstance(frame, np.ndarray) else read_png(frame)
+    if keeps and array.shape[-1] == 4:
+        return Image.fromarray(array)
+    array = on_checkerboard(array)
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).convert("RGB")
 
 
@@ -102,7 +111,7 @@ def _captioned(picture: Image.Image, text: str, done: float) -> Image.Image:
 
     size = max(11, min(28, picture.width // 20))
     height, line = round(size * 1.9), max(2, size // 6)
-    result = Image.new("RGB", (picture.width, picture.height + height), BAR)
+    result = Image.new(picture.mode, (picture.width, picture.height + height), BAR)
     result.paste(picture, (0, 0))
     draw = ImageDraw.Draw(result)
     draw.rectangle((0, picture.height, picture.width, picture.height + line - 1), fill=QUIET)

@@ -77,7 +77,7 @@ def _draw_row(axis: Any, slabs: list[dict[str, Any]], longest: int) -> None:
     for i, slab in enumerate(slabs):
         shape = [n or 1 for n in slab["output_shape"]] or [1]
         flat = len(shape) < 3
-        side, channels = (1, shape[-1]) if flat else (shape[0], shape[-1])
+        side, channels = (1.0, shape[-1]) if flat else (math.sqrt(shape[0] * shape[1]), shape[-1])
         height = 0.25 + 0.13 * math.log2(max(channels, 1)) if flat else 0.35 + 0.17 * math.log2(side)
         width = 0.13 if flat else 0.09 + 0.055 * math.log2(max(channels, 1))
         depth = 0.05 if flat else 0.22 * height

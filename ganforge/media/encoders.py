@@ -37,7 +37,7 @@ def write_gif(frames: Iterable[Image.Image], durations: Sequence[int], palette: 
 
 
 def write_apng(frames: Iterable[Image.Image], durations: Sequence[int], file: BinaryIO) -> None:
-    """Write RGB frames, all of one size, without loss; durations in milliseconds."""
+    """Write RGB or RGBA frames, all of one size, without loss; durations in milliseconds."""
     before: Image.Image | None = None
     number = 0
     for now, duration in zip(frames, durations, strict=True):
@@ -62,7 +62,7 @@ def write_apng(frames: Iterable[Image.Image], durations: Sequence[int], file: Bi
 
 
 def write_webp(frames: Iterable[Image.Image], durations: Sequence[int], file: BinaryIO) -> None:
-    """Write RGB frames, all of one size, without loss; durations in milliseconds."""
+    """Write RGB or RGBA frames, all of one size, without loss; durations in milliseconds."""
     reel = _Reel(frames, len(durations))
     timing = list(durations) if len(durations) > 1 else durations[0]
     reel.save(file, "webp", save_all=True, duration=timing, loop=0, lossless=True, method=2)
@@ -113,7 +113,7 @@ def _changed(before: Image.Image | None, now: Image.Image) -> tuple[int, int, in
         return (0, 0, *now.size)
     if now.mode == "P":  # of one palette: the indices tell
         before, now = (Image.fromarray(np.asarray(picture)) for picture in (before, now))
-    return ImageChops.difference(before, now).getbbox() or (0, 0, 1, 1)
+    return ImageChops.difference(before, now).getbbox(alpha_only=False) or (0, 0, 1, 1)
 
 
 def _chunks(picture: Image.Image) -> Iterator[tuple[bytes, bytes]]:

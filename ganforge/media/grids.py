@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from ganforge.files import MIB, opened, replacing
 from ganforge.memory import memory_left
 
 BACKGROUND = 255
+CHECKS = 238, 204  # the greys that stand for transparency
 MOST_PIXELS = 2**27  # 10 × 10 pictures of 1,024 × 1,024, with room
 
 
@@ -68,8 +70,24 @@ class Sheet:
         return self._grid
 
 
+def on_checkerboard(picture: np.ndarray) -> np.ndarray:
+    """Return uint8 (H, W, C) as people see it: what is transparent lies on a checkerboard, (H, W, 3) then.
+
+    Colours c of opacity a become a c + (1 - a) b. Squares are a part of the sheet, larger on larger ones.
+    """
+    if picture.shape[-1] != 4:
+        return picture
+    height, width = picture.shape[:2]
+    square = max(4, min(height, width) // 80)
+    rows, columns = np.arange(height) // square, np.arange(width) // square
+    board = np.where((rows[:, None] + columns) % 2, CHECKS[0], CHECKS[1])[..., None]
+    opacity = picture[..., 3:] / np.float32(255)
+    seen: np.ndarray = np.rint(picture[..., :3] * opacity + board * (1 - opacity))
+    return seen.astype(np.uint8)
+
+
 def save_png(picture: np.ndarray, path: Path) -> None:
-    """Save uint8 (H, W, 1 or 3) without loss, whole or not at all."""
+    """Save uint8 (H, W, 1, 3 or 4) without loss, whole or not at all."""
     from PIL import Image
 
     with replacing(path) as file:
@@ -77,7 +95,7 @@ def save_png(picture: np.ndarray, path: Path) -> None:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """Return a PNG of a run, uint8 (H, W, 1 or 3). A run may come from anywhere: nothing but a PNG is opened.
+    """Return a PNG of a run, uint8 (H, W, 1, 3 or 4). A run may come from anywhere: nothing but a PNG is opened.
 
     Raises:
         GANForgeError: it is a link, no file, no whole PNG, or of more than ``MOST_PIXELS``.
@@ -88,16 +106,17 @@ def read_png(path: Path) -> np.ndarray:
         with opened(path, 512 * MIB, links=False) as file, Image.open(file, formats=("PNG",)) as picture:
             if picture.width * picture.height > MOST_PIXELS:
                 raise ValueError(f"it has {picture.width:,} × {picture.height:,} pixels")
-            array = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+            array = np.asarray(picture if picture.mode in ("L", "RGBA") else picture.convert("RGB"))
     except Exception as error:  # Pillow has many ways to say that a file is damaged
         raise GANForgeError(f"{path} cannot be read: {reason(error, kind=False)}") from None
     return array[..., None] if array.ndim == 2 else array
 
 
-def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
-    """Return the pictures of a saved grid, uint8 (N, side, side, C)."""
+def cells(path: Path, image_shape: Sequence[int], pad: int = 2) -> np.ndarray:
+    """Return the pictures of a saved grid, uint8 (N, H, W, C); ``image_shape`` begins with their height and width."""
     grid = read_png(path)
-    rows, columns = (grid.shape[0] - pad) // (side + pad), (grid.shape[1] - pad) // (side + pad)
-    body = grid[pad : pad + rows * (side + pad), pad : pad + columns * (side + pad)]
-    body = body.reshape(rows, side + pad, columns, side + pad, -1)[:, :side, :, :side]
-    return body.swapaxes(1, 2).reshape(rows * columns, side, side, -1)
+    height, width = image_shape[:2]
+    rows, columns = (grid.shape[0] - pad) // (height + pad), (grid.shape[1] - pad) // (width + pad)
+    body = grid[pad : pad + rows * (height + pad), pad : pad + columns * (width + pad)]
+    body = body.reshape(rows, height + pad, columns, width + pad, -1)[:, :height, :, :width]
+    return body.swapaxes(1, 2).reshape(rows * columns, height, width, -1)

@@ -9,7 +9,7 @@ WIDTHS, FLOOR = (16, 32, 64, 128), 0.01
 
 
 def features(images: np.ndarray) -> np.ndarray:
-    """Return float32 (N, 480) of uint8 (N, H, W, C): mean and deviation over the picture of each channel.
+    """Return float32 (N, 480) of uint8 (N, H, W, 1 or 3): mean and deviation over the picture of each channel.
 
     Logarithms of them, so that no rare picture outweighs the rest. Four convolutions of 3 × 3 with ReLU, each
     followed by a mean over 2 × 2 (while 4 pixels are left); 16, 32, 64 and 128 channels, weights orthogonal and

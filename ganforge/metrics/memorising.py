@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ganforge.metrics.transparency import visible
+
 SIDE, NEIGHBOURS, COPY = 16, 20, 0.5
 
 
@@ -15,10 +17,11 @@ def nearest(
     """Return each picture's nearest training picture, int (N,), and how much nearer it is than its neighbourhood.
 
     The second is r = d₁ / mean(d₂ … d₂₁) of the Euclidean distances to the nearest training pictures, pictures being
-    averaged down to a side of 16 to 31 pixels where they are larger: about 0.9 for a picture of its own, near 0 for a
-    copy. A distance is the smaller one of both orientations, the picture and its mirror image, since many a generator
-    was trained on both. A distance alone would not do: blurred pictures are near to everything. ``itself``, int (N,),
-    says which training picture each of ``images`` is; that one is left out.
+    averaged down to a shorter side of 16 to 31 pixels where they are larger, colours counting by their opacity: about
+    0.9 for a picture of its own, near 0 for a copy. A distance is the smaller one of both orientations, the picture
+    and its mirror image, since many a generator was trained on both. A distance alone would not do: blurred pictures
+    are near to everything. ``itself``, int (N,), says which training picture each of ``images`` is; that one is left
+    out.
 
     Source: Carlini et al. 2023, "Extracting Training Data from Diffusion Models", section 4.1 (a copy is unusually
     close compared with its neighbours).
@@ -65,7 +68,7 @@ def memorising(images: np.ndarray, training: np.ndarray) -> dict[str, Any]:
 def _small(images: np.ndarray) -> np.ndarray:
     """Return float32 (N, D): means over squares, as large as leave 16 pixels a side or more."""
     count, height, width, channels = images.shape
-    step = max(1, height // SIDE)
-    cut = images[:, : height // step * step, : width // step * step].astype(np.float32)
+    step = max(1, min(height, width) // SIDE)
+    cut = visible(images[:, : height // step * step, : width // step * step]).astype(np.float32)
     pooled: np.ndarray = cut.reshape(count, height // step, step, width // step, step, channels).mean((2, 4))
     return pooled.reshape(count, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,11 @@ class Sides:
     real: np.ndarray
     other: np.ndarray | None
     fake: np.ndarray
+
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Sides:
+        """Return the sides with ``function`` of each."""
+        other = None if self.other is None else function(self.other)
+        return Sides(function(self.real), other, function(self.fake))
 
     @property
     def all_real(self) -> np.ndarray:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from ganforge.metrics.transparency import visible
+
 SMALLEST, PATCH, PATCHES, PROJECTIONS = 16, 7, 32, 128
 _KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
 def swd(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """Return the distance at each side of the pyramid, by the side in pixels ("64", "32", "16"), and their "mean".
+    """Return the distance at each level of the pyramid, by its shorter side ("64", "32", "16"), and their "mean".
 
     Both are uint8 (N, H, W, C) of one shape but for N; the smaller N counts. Times 1,000, as the paper reports it.
     0 is identical; two halves of one set give what so many pictures can resolve.
 
-    Each picture becomes a Laplacian pyramid down to 16 pixels; from each level 32 patches of 7 × 7 are drawn,
-    normalised by each channel's mean and deviation over the set, and compared by ``sliced_wasserstein``. The paper
-    takes 128 patches of 16,384 pictures; fewer make it quick, and a number comparable only with others of the same
-    number of pictures. The normalisation takes out brightness, contrast and colour cast of the whole set: those are
-    seen by ``tone``.
+    Of pictures with transparency colours count by their opacity. Each picture becomes a Laplacian pyramid down to 16
+    pixels; from each level 32 patches of 7 × 7 are drawn, normalised by each channel's mean and deviation over the
+    set, and compared by ``sliced_wasserstein``. The paper takes 128 patches of 16,384 pictures; fewer make it quick,
+    and a number comparable only with others of the same number of pictures. The normalisation takes out brightness,
+    contrast and colour cast of the whole set: those are seen by ``tone``.
 
     Source: Karras et al. 2018, "Progressive Growing of GANs", section 5; the distance, Rabin et al. 2011.
     """
@@ -56,7 +58,7 @@ def laplacian_pyramid(images: np.ndarray, smallest: int = SMALLEST) -> list[np.n
     between k and k + 1, so that going back up adds to the picture exactly. Source: Burt & Adelson 1983.
     """
     levels, current = [], images
-    while current.shape[1] // 2 >= smallest and not (current.shape[1] % 2 or current.shape[2] % 2):
+    while min(current.shape[1:3]) // 2 >= smallest and not (current.shape[1] % 2 or current.shape[2] % 2):
         below = down(current)
         levels.append(current - up(below))
         current = below
@@ -90,7 +92,7 @@ def _descriptors(images: np.ndarray, random: np.random.Generator) -> dict[int, n
     """Return each level's patches by its side, (N · PATCHES, PATCH, PATCH, C)."""
     found: dict[int, list[np.ndarray]] = {}
     for start in range(0, len(images), 256):
-        part = images[start : start + 256].astype(np.float32)
+        part = visible(images[start : start + 256]).astype(np.float32)
         for level in laplacian_pyramid(part):
             count, height, width, _ = level.shape
             size = min(PATCH, height, width)
@@ -98,7 +100,7 @@ def _descriptors(images: np.ndarray, random: np.random.Generator) -> dict[int, n
             x = random.integers(0, width - size + 1, (count, PATCHES, 1, 1))
             rows, columns = y + np.arange(size)[:, None], x + np.arange(size)
             patches = level[np.arange(count)[:, None, None, None], rows, columns]
-            found.setdefault(height, []).append(patches.reshape(-1, *patches.shape[2:]))
+            found.setdefault(min(height, width), []).append(patches.reshape(-1, *patches.shape[2:]))
     return {side: np.concatenate(parts) for side, parts in found.items()}
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 from ganforge.errors import UsageError
+from ganforge.plugin.sizes import Size, nearest_size, sides, size_of, written_size
+
+Map = TypeVar("Map", int, tuple[int, int])
 
 
 def conv_size(size: int, kernel: int, stride: int, padding: int) -> int:
@@ -18,31 +24,35 @@ def transposed_conv_size(size: int, kernel: int, stride: int, padding: int) -> i
 
 
 @dataclass(frozen=True)
-class UpsamplingPlan:
-    """How a stack of transposed convolutions reaches an image size: the first map's side, then each layer's."""
+class UpsamplingPlan(Generic[Map]):
+    """How a stack of transposed convolutions reaches an image size: the first map's size, then each layer's.
 
-    start: int
+    Sizes are sides, or (height, width), as the image's was given.
+    """
+
+    start: Map
     strides: tuple[int, ...]
     kernel: int
     padding: int
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Sides of every feature map in pixels, from the first to the image."""
+    def sizes(self) -> tuple[Map, ...]:
+        """The size of every feature map in pixels, from the first to the image."""
         sizes = [self.start]
         for stride in self.strides:
             # Stride 1 keeps the size with a 3x3 kernel and padding 1; stride 2 uses the plan's kernel.
             kernel, padding = (self.kernel, self.padding) if stride > 1 else (3, 1)
-            sizes.append(transposed_conv_size(sizes[-1], kernel, stride, padding))
+            layer = partial(transposed_conv_size, kernel=kernel, stride=stride, padding=padding)
+            sizes.append(_each(sizes[-1], layer))
         return tuple(sizes)
 
 
-def plan_upsampling(image_size: int, layers: int, kernel: int = 4, stride: int = 2) -> UpsamplingPlan:
-    """Plan ``layers`` transposed convolutions that end at ``image_size`` pixels exactly.
+def plan_upsampling(image_size: Map, layers: int, kernel: int = 4, stride: int = 2) -> UpsamplingPlan[Map]:
+    """Plan ``layers`` transposed convolutions that end at ``image_size`` pixels exactly, a side or (height, width).
 
     With p = (k - s) / 2 the formula n_out = (n_in - 1) s - 2p + k becomes n_out = s n_in, so the first map's side is
-    image_size / stride ** layers, which must be a whole number of at least 2. The kernel must be divisible by the
-    stride, or the overlap is uneven and draws checkerboards (Odena et al. 2016), and k - s must be even.
+    image_size / stride ** layers, which must be a whole number of at least 2, both ways. The kernel must be divisible
+    by the stride, or the overlap is uneven and draws checkerboards (Odena et al. 2016), and k - s must be even.
 
     Raises:
         UsageError: the size cannot be reached; the message names the depths or sizes that can.
@@ -54,15 +64,60 @@ def plan_upsampling(image_size: int, layers: int, kernel: int = 4, stride: int =
             f"kernel={kernel} with stride {stride} will not do; expected a multiple of the stride with an even "
             f"difference, such as {2 * stride}, so that pictures have no checkerboard"
         )
-    start, rest = divmod(image_size, stride**layers)
-    if rest or start < 2:
-        reachable = [n for n in range(1, 12) if image_size % stride**n == 0 and image_size // stride**n >= 2]
-        unit = stride**layers
-        nearest = max(2 * unit, round(image_size / unit) * unit)
+
+    both, unit = sides(image_size), stride**layers
+
+    def reached(unit: int) -> bool:
+        return all(side % unit == 0 and side // unit >= 2 for side in both)
+
+    if not reached(unit):
+        reachable = [n for n in range(1, 12) if reached(stride**n)]
+        height, width = (max(2 * unit, round(side / unit) * unit) for side in both)
         depths = f"layers={reachable[0]} to {reachable[-1]} can" if len(reachable) > 1 else "layers=1 can"
         hint = f"{depths}; or " if reachable else ""
         raise UsageError(
-            f"{layers} transposed convolutions of stride {stride} cannot end at {image_size} pixels; "
-            f"{hint}use --image-size {nearest}"
+            f"{layers} transposed convolutions of stride {stride} cannot end at {_pixels(image_size)}; "
+            f"{hint}use --image-size {written_size(size_of(height, width))}"
         )
-    return UpsamplingPlan(start, (stride,) * layers, kernel, (kernel - stride) // 2)
+    return UpsamplingPlan(
+        _each(image_size, lambda side: side // unit), (stride,) * layers, kernel, (kernel - stride) // 2
+    )
+
+
+def halvings(image_size: Size, smallest: int = 4, times: int | None = None) -> tuple[tuple[int, int], ...]:
+    """Return the sizes (height, width) of maps, the image's own first, each half as large as the one before.
+
+    ``image_size`` is a side or (height, width). It goes on as long as both sides are even and their halves
+    ``smallest`` pixels or more, and at most ``times`` times: ``halvings((48, 32))`` is (48, 32), (24, 16), (12, 8),
+    (6, 4).
+    """
+    sizes = [sides(image_size)]
+    while len(sizes) - 1 != times and all(side % 2 == 0 and side >= 2 * smallest for side in sizes[-1]):
+        height, width = sizes[-1]
+        sizes.append((height // 2, width // 2))
+    return tuple(sizes)
+
+
+def refused_size(
+    what: str, image_size: Size, fits: Callable[[tuple[int, int]], bool], options: str = ""
+) -> UsageError:
+    """Return the error, to be raised, for a size that ``what`` cannot do, with a near one that ``fits``.
+
+    ``fits`` is asked for (height, width); ``options`` are what the person chose that makes it so, ``blocks=4``.
+    """
+    near = nearest_size(image_size, fits)
+    way_out = "expected sides closer to each other" if near is None else f"use --image-size {written_size(near)}"
+    chosen = f" with {options}" if options else ""
+    return UsageError(f"{what} cannot end at {_pixels(image_size)}{chosen}; {way_out}")
+
+
+def _each(size: Map, function: Callable[[int], int]) -> Map:
+    if isinstance(size, tuple):
+        height, width = size
+        return (function(height), function(width))
+    return function(size)
+
+
+def _pixels(size: Size) -> str:
+    """Return ``64 pixels`` or ``128x64 pixels``."""
+    return f"{written_size(size_of(*sides(size)))} pixels"

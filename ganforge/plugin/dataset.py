@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ganforge.errors import UsageError
 from ganforge.plugin.options import Options
+from ganforge.plugin.sizes import Size, spoken_size, written_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +43,17 @@ class Images:
         return len(self.array)
 
 
-def describe(count: int, what: str, image_size: int, channels: int) -> str:
+KINDS = {1: "grey", 3: "colour", 4: "colour with transparency"}
+
+
+def describe(count: int, what: str, image_size: Size, channels: int) -> str:
     """Return ``10,000 images from photos (64x64, colour)``; ``what`` is ``images from photos``."""
-    kind = "colour" if channels == 3 else "grey"
-    return f"{count:,} {what} ({image_size}x{image_size}, {kind})"
+    return f"{count:,} {what} ({spoken_size(image_size)}, {kind_of(channels)})"
+
+
+def kind_of(channels: int) -> str:
+    """Return what pictures of so many channels are, in words."""
+    return KINDS.get(channels, f"{channels} channels")
 
 
 @dataclass(frozen=True)
@@ -53,17 +62,31 @@ class DatasetSource:
 
     Args:
         name: what ``--data`` calls it.
-        load: ``(options, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes only
-            the arguments it names. Pictures are uint8 (N, image_size, image_size, channels), vectors float32 (N, D).
+        load: ``(options, image_shape, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes
+            only the arguments it names. Pictures are uint8 (N, H, W, C), vectors float32 (N, D). ``image_shape`` is
+            (H, W, C), since GANForge 0.2; ``image_size`` the side of a square. Where it names ``image_size`` and no
+            ``image_shape``, it is asked for squares alone, and other sizes are refused for it.
         options: the ``Options`` subclass it receives.
         summary: one line for ``ganforge plugins``.
-        image_size: side in pixels when ``--image-size`` is not given; None for a source of vectors, which has none.
-        channels: 1 (grey) or 3 (colour).
+        image_size: pixels when ``--image-size`` is not given, a side or ``WIDTHxHEIGHT``; None for a source of
+            vectors, which has none.
+        channels: 1 (grey), 3 (colour) or 4 (colour with transparency) when ``--channels`` is not given.
     """
 
     name: str
     load: Callable[..., Images]
     options: type[Options] = Options
     summary: str = ""
-    image_size: int | None = 64
+    image_size: int | str | None = 64
     channels: int = 3
+
+    def require_shape(self, image_size: Size) -> None:
+        """Refuse a size that is no square where ``load`` knows squares alone. Raises ``UsageError``."""
+        from ganforge.plugin.calling import parameters  # it loads numpy, which listing sources does not need
+
+        names = parameters(self.load)
+        if isinstance(image_size, tuple) and "image_size" in names and "image_shape" not in names:
+            raise UsageError(
+                f"--data {self.name} gives square pictures alone; "
+                f"expected --image-size {min(image_size)} or another side, not {written_size(image_size)}"
+            )

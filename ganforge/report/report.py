@@ -97,7 +97,7 @@ def _frames(run: Path, shape: Sequence[int], count: int) -> list[dict[str, Any]]
     for i in chosen:
         grid = snapshots[i]
         epoch, path = grid
-        pictures = read_png(path) if len(shape) == 1 else make_grid(cells(path, shape[0])[:SHOWN], COLUMNS_OF_GRID, 1)
+        pictures = read_png(path) if len(shape) == 1 else make_grid(cells(path, shape)[:SHOWN], COLUMNS_OF_GRID, 1)
         result.append({"epoch": round(epoch, 4), "title": grid.title, "src": _inline(pictures)})
     return result
 
@@ -105,7 +105,9 @@ def _frames(run: Path, shape: Sequence[int], count: int) -> list[dict[str, Any]]
 def _inline(picture: np.ndarray, lossless: bool = False) -> str:
     from PIL import Image
 
-    buffer = io.BytesIO()
+    from ganforge.media.grids import on_checkerboard
+
+    buffer, picture = io.BytesIO(), on_checkerboard(picture)
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
     image.save(buffer, "webp", quality=85, lossless=lossless)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

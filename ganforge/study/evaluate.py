@@ -14,7 +14,7 @@ from ganforge.runs import read_history
 from ganforge.runs.evaluation import FORMAT, NAME
 
 if TYPE_CHECKING:
-    from ganforge.api import Run
+    from ganforge import Run
     from ganforge.metrics.sides import Sides
     from ganforge.plugin.dataset import Images
 
@@ -52,6 +52,7 @@ def evaluate(
         GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
             first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
     """
+    from ganforge.data.settings import parse_background
     from ganforge.metrics.balance import balance
     from ganforge.metrics.cost import cost
     from ganforge.metrics.critters import critter_coverage
@@ -65,6 +66,7 @@ def evaluate(
     from ganforge.metrics.sides import choose_sides
     from ganforge.metrics.swd import swd
     from ganforge.metrics.tone import tone
+    from ganforge.metrics.transparency import over
 
     def say(what: str) -> None:
         if progress:
@@ -88,20 +90,24 @@ def evaluate(
     say("vectors" if vectors else "pictures")
     training = training_images(run)
     held_out = None if data is None else held_out_images(run, data)
-    fake = run.sample(samples or (IMAGENET_SAMPLES if imagenet else SAMPLES), seed=seed)
+    fake = np.asarray(run.sample(samples or (IMAGENET_SAMPLES if imagenet else SAMPLES), seed=seed))
     sides = choose_sides(training, fake, seed, held_out)
     real, other = sides.real, sides.other
+    # What looks at colours sees pictures with transparency on the run's background.
+    colour = parse_background(run.config.background)
+    flat = sides.map(lambda pictures: over(pictures, colour))
 
     def measure_swd() -> dict[str, Any]:
         return {**swd(real, sides.fake), "floor": None if other is None else swd(real, other)["mean"]}
 
     def measure_tone() -> dict[str, Any]:
-        return {**tone(real, sides.fake), "floor": None if other is None else tone(real, other)["distance"]}
+        floor = None if flat.other is None else tone(flat.real, flat.other)["distance"]
+        return {**tone(flat.real, flat.fake), "floor": floor}
 
     def measure_kid() -> dict[str, Any]:
-        seen = random_features(real)
-        value, error = kid(seen, random_features(sides.fake))
-        floor = None if other is None else kid(seen, random_features(other))[0]
+        seen = random_features(flat.real)
+        value, error = kid(seen, random_features(flat.fake))
+        floor = None if flat.other is None else kid(seen, random_features(flat.other))[0]
         return {"value": value, "error": error, "floor": floor, "features": RANDOM}
 
     def measure_diversity() -> dict[str, Any]:
@@ -126,10 +132,11 @@ def evaluate(
     measures["gap"] = ("balance", lambda: balance(read_history(run.path)))
     measures["cost"] = ("cost", lambda: cost(manifest))
     if imagenet:
-        measures["imagenet"] = ("FD by an ImageNet network", lambda: imagenet_scores(sides))
+        measures["imagenet"] = ("FD by an ImageNet network", lambda: imagenet_scores(flat))
     if inception is not None:
         # Of training pictures there are both sides; held-out ones are one side, and training pictures the other.
-        pair = (sides.all_real[: len(fake)], fake) if held_out is None else (real, sides.fake)
+        every = over(fake, colour)
+        pair = (flat.all_real[: len(fake)], every) if held_out is None else (flat.real, flat.fake)
         measures["inception"] = ("FID", lambda: inception_scores_of(*pair, inception))
     result: dict[str, Any] = {
         "format": FORMAT,
@@ -239,22 +246,25 @@ def _read(run: Run, data: str, limit: int | None) -> Images:
     from ganforge.backend import choose_backend
     from ganforge.data.load import load_images, resolve_source
     from ganforge.plugin.registry import load_plugins
+    from ganforge.plugin.sizes import size_of
     from ganforge.training.config import range_of_run
+    from ganforge.training.objects.back import source_again
 
     config, shape = run.config, run.manifest["image_shape"]
     choose_backend(None)
-    side, channels = (shape[0], shape[-1]) if len(shape) == 3 else (None, None)
+    pictures = len(shape) == 3
     files = run.plugin_files()
+    again = source_again(run.id, run.manifest) if data == config.data else None
     try:
-        source = resolve_source(data, load_plugins(files.load))
+        source = again or resolve_source(data, load_plugins(files.load))
     except UsageError as error:  # it may be what a file brings that was not let through
         typed = data != config.data and not files.refused
         raise (UsageError if typed else GANForgeError)("; ".join([str(error), *files.refused])) from None
     return load_images(
         data,
         source,
-        image_size=side,
-        channels=channels,
+        image_size=size_of(shape[0], shape[1]) if pictures else None,
+        channels=shape[2] if pictures else None,
         fit=config.fit,
         background=config.background,
         frames=config.frames,

@@ -17,6 +17,7 @@ from ganforge.errors import UsageError
 from ganforge.plugin.calling import call_by_name, parameters
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Registry, load_plugins
+from ganforge.plugin.sizes import Size, sides
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.trust import given
 from ganforge.testing.small import (
@@ -153,11 +154,11 @@ class ArchitectureCase(Case):
         return int(self.value.defaults.get("latent_dim", 100))
 
     def build(
-        self, size: int, channels: int = 3, options: Options | None = None, seed: int = 1, precision: str = "float32"
+        self, size: Size, channels: int = 3, options: Options | None = None, seed: int = 1, precision: str = "float32"
     ) -> tuple[Any, Any]:
-        """Return the generator and the discriminator, held to their shapes."""
+        """Return the generator and the discriminator, held to their shapes; ``size``: a side, or (height, width)."""
         chosen = options or self.options
-        shape = (size, size, channels)
+        shape = (*sides(size), channels)
         built = build_networks(self.value, shape, self.latent_dim, chosen, chosen, seed, precision, CLASSES)
         for model in built:
             model.__dict__["_labelled"] = self.value.conditional  # a model that is a class cannot be asked

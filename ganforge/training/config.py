@@ -15,8 +15,10 @@ from ganforge.errors import GANForgeError, UsageError, closest, shown
 from ganforge.files import default_runs_dir
 from ganforge.plugin.averaging import written_ema
 from ganforge.plugin.options import written
+from ganforge.plugin.sizes import parse_size, written_size
 from ganforge.runs.manifest import read_manifest
 from ganforge.training.schedule import parse_every, written_snapshots
+from ganforge.training.stopping import written_rule
 
 # Settings that take several texts; one alone may be given as it is.
 LISTS = ("balance", "log", "plugins")
@@ -26,12 +28,12 @@ class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
     ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
-    ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, pictures are square;
-    vectors have none. ``range`` is what is black and white in pictures deeper than 8 bits, found from the set
-    where it is None.
-    ``step`` is how the two networks learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the
-    backend does by default. ``ema`` is of the mean of the generator's weights that pictures are drawn from: its
-    decay, or its half-life in pictures, such as ``500kimg``; 0 or ``none`` for none.
+    ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, a square's side or
+    ``WIDTHxHEIGHT``, which may be given as a pair (width, height) too; vectors have none. ``range`` is what is black
+    and white in pictures deeper than 8 bits, found from the set where it is None. ``step`` is how the two networks
+    learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the backend does by default. ``ema`` is
+    of the mean of the generator's weights that pictures are drawn from: its decay, or its half-life in pictures, such
+    as ``500kimg``; 0 or ``none`` for none.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -42,8 +44,8 @@ class TrainConfig(BaseModel):
     optimizer: str | None = None
     discriminator_optimizer: str | None = None
     data: str = "critters"
-    image_size: int | None = Field(None, ge=8, le=1024)
-    channels: Literal[1, 3] | None = None
+    image_size: int | str | None = None
+    channels: Literal[1, 3, 4] | None = None
     fit: Literal["crop", "stretch", "pad"] = "crop"
     background: str = "white"
     range: tuple[float, float] | None = None
@@ -64,6 +66,7 @@ class TrainConfig(BaseModel):
     snapshot_every: int | str | None = None
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
+    stop_when: str | None = None
     on_nan: Literal["stop", "rollback"] = "stop"
     log_every: int = Field(10, ge=1)
     log: tuple[str, ...] = ()
@@ -85,6 +88,10 @@ class TrainConfig(BaseModel):
             parse_every(every)
         if (every := values.get("snapshot_every")) is not None:
             values["snapshot_every"] = written_snapshots(every)
+        if "image_size" in values:
+            values["image_size"] = written_size(parse_size(values["image_size"]))
+        if "stop_when" in values:
+            values["stop_when"] = written_rule(values["stop_when"])
         if "ema" in values:
             values["ema"] = written_ema(values["ema"])
         if "range" in values:

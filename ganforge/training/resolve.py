@@ -15,6 +15,7 @@ from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import at_home
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
+from ganforge.plugin.sizes import Size, parse_size, written_size
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.validation import check_strategy
@@ -63,17 +64,18 @@ class Choices:
         return _texts(self.config)
 
     @property
-    def image_size(self) -> int | None:
-        """The side of the pictures in pixels; None for vectors, which have none."""
+    def image_size(self) -> Size | None:
+        """The side of the pictures in pixels, or (height, width); None for vectors, which have none."""
         asked = self.config.image_size
-        if self.source and self.source.value.image_size is None:
-            return asked
+        if asked is None and self.source and self.source.value.image_size is None:
+            return None
         asked = asked or self.architecture.value.defaults.get("image_size")
-        return asked or (self.source.value.image_size if self.source else IMAGE_SIZE)
+        asked = asked or (self.source.value.image_size if self.source else IMAGE_SIZE)
+        return asked if isinstance(asked, int) else parse_size(asked)
 
     @property
     def channels(self) -> int | None:
-        """1 (grey) or 3 (colour); None for vectors."""
+        """1 (grey), 3 (colour) or 4 (colour with transparency); None for vectors."""
         if self.image_size is None:
             return None
         return self.config.channels or (self.source.value.channels if self.source else CHANNELS)
@@ -118,7 +120,7 @@ def resolve(
     own = config.discriminator_optimizer or config.optimizer
     chosen = [objects.choose(registry, "optimizer", text) if text else None for text in (config.optimizer, own)]
     _refuse_sizes(config, source)
-    return Choices(
+    choices = Choices(
         config=config,
         backend=backend,
         architecture=architecture,
@@ -135,6 +137,9 @@ def resolve(
         chosen_because=why,
         objects=objects,
     )
+    if source is not None and choices.image_size is not None:
+        source.value.require_shape(choices.image_size)
+    return choices
 
 
 def _texts(config: TrainConfig) -> tuple[str, ...]:
@@ -228,7 +233,7 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
         "loss": choices.loss.name,
         "balance": (),
         "batch_size": choices.batch_size,
-        "image_size": choices.image_size,
+        "image_size": None if choices.image_size is None else written_size(choices.image_size),
         "channels": choices.channels,
         "epochs": epochs,
         "snapshot_every": snapshot_every,

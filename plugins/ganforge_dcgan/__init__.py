@@ -6,13 +6,14 @@ the kernel, their even and odd pixels learn apart. Unless a depth is asked for, 
 their place, which is a transposed convolution whose kernel is a smaller one spread over 2 x 2 pixels.
 """
 
+import math
 from typing import Literal
 
 import keras
 from keras import initializers, layers
 from pydantic import Field
 
-from ganforge import Architecture, Options, hookimpl, plan_upsampling
+from ganforge import Architecture, Options, halvings, hookimpl, plan_upsampling
 
 START = 8  # pixels of the first map at least, where the depth is chosen
 MOST = 8  # times the width that maps then have at the most
@@ -52,7 +53,7 @@ def _normalise(x, options):
 
 
 def _widths(width: int, size: int, wanted: int | None, possible: int) -> list[int]:
-    """Return the channels of each layer from the image's side on; ``possible``: layers that the size allows."""
+    """Return the channels of each layer from the image on; ``size``: its shorter side; ``possible``: at most."""
     if wanted:
         return [width * 2**n for n in range(wanted)]
     deepest = 3 if wanted is None else max(3, (size // START).bit_length() - 1)
@@ -66,16 +67,17 @@ def generator(image_shape, latent_dim, options):
 
 
 def _grow(inputs, image_shape, options):
-    size, _, channels = image_shape
-    halvings = next(n for n in range(11) if size % 2 ** (n + 1) or size // 2 ** (n + 1) < 2)
-    widths = _widths(options.width, size, options.layers, halvings)[::-1]
-    plan = plan_upsampling(size, len(widths), options.kernel)
+    height, width, channels = image_shape
+    possible = len(halvings((height, width), smallest=2)) - 1
+    widths = _widths(options.width, min(height, width), options.layers, possible)[::-1]
+    plan = plan_upsampling((height, width), len(widths), options.kernel)
     resize = options.upsample == "resize" or (options.upsample is None and options.layers == 0)
-    x = layers.Dense(plan.start**2 * widths[0], use_bias=not options.batch_norm, kernel_initializer=_normal())(inputs)
-    x = layers.Reshape((plan.start, plan.start, widths[0]))(x)
+    first = (*plan.start, widths[0])
+    x = layers.Dense(math.prod(first), use_bias=not options.batch_norm, kernel_initializer=_normal())(inputs)
+    x = layers.Reshape(first)(x)
     for width in [*widths[1:], channels]:
         x = layers.ReLU()(_normalise(x, options))
-        last = x.shape[1] * 2 == size
+        last = x.shape[1] * 2 == height
         how = {"padding": "same", "use_bias": last or not options.batch_norm, "kernel_initializer": _normal()}
         if resize:
             x = layers.Conv2D(width, plan.kernel - 1, **how)(layers.UpSampling2D()(x))
@@ -91,7 +93,7 @@ def discriminator(image_shape, options):
     No batch normalisation: with it, a picture's verdict would depend on the pictures beside it, and real and fake
     could not be judged in one batch.
     """
-    size = image_shape[0]
+    size = min(image_shape[:2])
     inputs = x = keras.Input(image_shape)
     for width in _widths(options.discriminator_width, size, options.discriminator_layers, size.bit_length() - 2):
         x = layers.Conv2D(

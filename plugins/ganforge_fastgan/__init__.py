@@ -7,19 +7,21 @@ the real pictures. Of the paper, noise in the generator, batch normalisation in 
 a part of the picture are left out.
 """
 
+import math
 from collections.abc import Mapping
 
 import keras
 from keras import layers, ops
 from pydantic import Field
 
-from ganforge import Architecture, Strategy, UsageError, hookimpl
+from ganforge import Architecture, Strategy, UsageError, halvings, hookimpl, refused_size
 from ganforge import Options as BaseOptions
 
 ganforge_api = 2
 
 MOST = 8  # times the width that maps have at the most
 REDRAWN = 128  # pixels that a redrawn picture has at the most
+LARGEST_FIRST = 31  # side of the smallest maps at the most, or as many pixels
 
 
 class FastGANOptions(BaseOptions):
@@ -35,7 +37,7 @@ class FastGANOptions(BaseOptions):
 
 def generator(image_shape, latent_dim, options):
     """(B, latent_dim) -> (B, H, W, C) in [-1, 1]."""
-    doublings, start = _halvings(image_shape, 4)
+    doublings, start = _plan(image_shape, 4)
     widths = [options.width * min(MOST, 2**n) for n in reversed(range(doublings + 1))]
     skip = min(options.skip or 4, doublings)
     inputs = keras.Input((latent_dim,))
@@ -73,9 +75,9 @@ def discriminator(image_shape, options):
 
     Without batch statistics, so that a verdict is one picture's own.
     """
-    halvings, _ = _halvings(image_shape, 8 if min(image_shape[:2]) >= 32 else 4)
+    times, _ = _plan(image_shape, _last_seen(image_shape))
     inputs = x = keras.Input(image_shape)
-    for n in range(halvings):
+    for n in range(times):
         x = _downward(x, options.discriminator_width * min(MOST, 2**n))
     features = x
     if options.dropout:
@@ -111,16 +113,23 @@ def _redraw(features, inputs):
     return redrawn, layers.AveragePooling2D(shrink, dtype="float32")(inputs)
 
 
-def _halvings(image_shape, smallest):
+def _plan(image_shape, smallest):
     """Return how often both sides halve and stay at ``smallest`` or above, and what they are then."""
-    times, start = 0, image_shape[:2]
-    while all(side % 2 == 0 and side >= 2 * smallest for side in start):
-        times, start = times + 1, tuple(side // 2 for side in start)
-    if not times or max(start) > 31:
-        size = "x".join(str(side) for side in dict.fromkeys(reversed(image_shape[:2])))
-        nearest = max(8, 8 * round(image_shape[0] / 8))
-        raise UsageError(f"fastgan cannot end at {size} pixels; expected a multiple of 8, such as {nearest}")
-    return times, start
+
+    def fits(size):  # both networks, so that neither refuses what the other one advises
+        both = (halvings(size, 4), halvings(size, _last_seen(size)))
+        return all(len(maps) > 1 and math.prod(maps[-1]) <= LARGEST_FIRST**2 for maps in both)
+
+    size = tuple(image_shape[:2])
+    if not fits(size):
+        raise refused_size("fastgan", size, fits)
+    maps = halvings(size, smallest)
+    return len(maps) - 1, maps[-1]
+
+
+def _last_seen(image_shape):
+    """Return the shorter side of the discriminator's last map at the least."""
+    return 8 if min(image_shape[:2]) >= 32 else 4
 
 
 class Redraw(Strategy):

@@ -15,16 +15,18 @@ import keras
 from keras import initializers, layers
 from pydantic import Field
 
-from ganforge import Architecture, Options, UsageError, hookimpl
+from ganforge import Architecture, Options, halvings, hookimpl, refused_size
 
 SLOPE = 0.2
+LARGEST_FIRST = 31  # side of the smallest maps at the most, or as many pixels
+Maps = tuple[tuple[int, int], ...]
 
 
 class R3GANOptions(Options):
     width: int = Field(16, ge=1, description="generator's channels at the largest maps, doubled where they halve")
     discriminator_width: int = Field(16, ge=1, description="the same of the discriminator")
     stem: Literal[1, 2, 4] = Field(
-        2, description="so many times smaller than the picture are the largest maps, where its side divides"
+        2, description="so many times smaller than the picture are the largest maps, where its sides divide"
     )
     widest: int = Field(128, ge=1, description="channels at most, at the smallest sizes")
     depth: int = Field(1, ge=1, le=8, description="residual blocks at each size")
@@ -34,20 +36,25 @@ class R3GANOptions(Options):
     cardinality: int = Field(1, ge=1, description="groups of a block's 3x3 convolutions; the paper has many")
 
 
-def _sizes(side: int, options: R3GANOptions) -> tuple[int, list[int]]:
-    """Return how much smaller the largest maps are than the picture, and the maps' sides down to 4 or more."""
-    stem = math.gcd(side, options.stem) if side // options.stem >= 8 else 1
-    sizes = [side // stem]
-    while sizes[-1] % 2 == 0 and sizes[-1] >= 8:
-        sizes.append(sizes[-1] // 2)
-    if sizes[-1] > 31:
-        raise UsageError(
-            f"r3gan cannot end at {side} pixels; expected a multiple of 8, such as {8 * round(side / 8)}"
-        )
-    return stem, sizes
+def _sizes(size: tuple[int, int], options: R3GANOptions) -> tuple[int, Maps]:
+    """Return how much smaller the largest maps are than the picture, and the maps' sizes down to 4 or more."""
+    stem, maps = _planned(size, options)
+
+    def fits(other: tuple[int, int]) -> bool:
+        return math.prod(_planned(other, options)[1][-1]) <= LARGEST_FIRST**2
+
+    if not fits(size):
+        raise refused_size("r3gan", size, fits)
+    return stem, maps
 
 
-def _widths(sizes: list[int], width: int, options: R3GANOptions) -> list[int]:
+def _planned(size: tuple[int, int], options: R3GANOptions) -> tuple[int, Maps]:
+    height, width = size
+    stem = math.gcd(height, width, options.stem) if min(size) // options.stem >= 8 else 1
+    return stem, halvings((height // stem, width // stem))
+
+
+def _widths(sizes: Maps, width: int, options: R3GANOptions) -> list[int]:
     return [max(min(width * 2**n, options.widest), width) for n in range(len(sizes))]
 
 
@@ -93,14 +100,12 @@ def generator(image_shape, latent_dim, options):
 
 
 def _grow(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOptions) -> Any:
-    stem, sizes = _sizes(image_shape[0], options)
+    stem, sizes = _sizes(image_shape[:2], options)
     widths = _widths(sizes, options.width, options)
     start, width = sizes[-1], widths[-1]
     x = layers.Dense(width, use_bias=False, kernel_initializer=_scaled(1.0))(inputs)
     # A learned picture of its own for each channel, weighted by what the latent says of that channel.
-    x = layers.EinsumDense(
-        "bc,hwc->bhwc", (start, start, width), kernel_initializer=initializers.RandomNormal(0.0, 1.0)
-    )(x)
+    x = layers.EinsumDense("bc,hwc->bhwc", (*start, width), kernel_initializer=initializers.RandomNormal(0.0, 1.0))(x)
     for n, width in reversed(list(enumerate(widths))):
         if n < len(sizes) - 1:
             x = layers.UpSampling2D(interpolation="bilinear")(_linear(x, width))
@@ -125,7 +130,7 @@ def discriminator(image_shape, options):
 
 def _features(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOptions) -> Any:
     """(B, H, W, C) -> (B, D), D the widest number of channels."""
-    stem, sizes = _sizes(image_shape[0], options)
+    stem, sizes = _sizes(image_shape[:2], options)
     widths = _widths(sizes, options.discriminator_width, options)
     kernel = 1 if stem == 1 else stem + 2
     x = layers.Conv2D(widths[0], kernel, strides=stem, padding="same", kernel_initializer=_scaled(1.0))(inputs)
@@ -134,7 +139,7 @@ def _features(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOpti
             x = _linear(layers.AveragePooling2D(2)(x), width)
         for _ in range(options.depth):
             x = _block(x, len(sizes) * options.depth, options)
-    scale = initializers.RandomNormal(0.0, 1 / sizes[-1])
+    scale = initializers.RandomNormal(0.0, 1 / math.sqrt(math.prod(sizes[-1])))
     return layers.EinsumDense("bhwc,hwc->bc", (widths[-1],), kernel_initializer=scale)(x)
 
 

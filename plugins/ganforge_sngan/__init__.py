@@ -10,7 +10,7 @@ import keras
 from keras import layers, ops
 from pydantic import Field
 
-from ganforge import Architecture, Options, UsageError, hookimpl
+from ganforge import Architecture, Options, halvings, hookimpl, refused_size
 
 ganforge_api = 2
 
@@ -195,18 +195,17 @@ def _verdict(features, options):
 
 def _plan(sides, wanted, name):
     """Return how often both sides are halved, and what they are then: to 4 or more unless ``wanted`` says."""
-    times, start = 0, sides[:2]
-    while times != (wanted or -1) and all(n % 2 == 0 and n >= (4 if wanted else 8) for n in start):
-        times, start = times + 1, tuple(n // 2 for n in start)
-    if not times or times < wanted:
-        size = "x".join(str(n) for n in dict.fromkeys(reversed(sides[:2])))
-        unit = 2 ** max(1, wanted)
-        nearest = max(8, 2 * unit, unit * round(sides[0] / unit))
-        asked = f" with {name}={wanted}" if wanted else ""
-        raise UsageError(
-            f"sngan cannot end at {size} pixels{asked}; expected a multiple of {unit}, such as {nearest}"
-        )
-    return times, start
+
+    def maps(size):
+        return halvings(size, smallest=2 if wanted else 4, times=wanted or None)
+
+    def fits(size):
+        return len(maps(size)) > max(1, wanted)
+
+    size = tuple(sides[:2])
+    if not fits(size):
+        raise refused_size("sngan", size, fits, f"{name}={wanted}" if wanted else "")
+    return len(maps(size)) - 1, maps(size)[-1]
 
 
 DEFAULTS = {

@@ -38,6 +38,16 @@ FLIPS = (H + "test_labels_are_flipped_picture_by_picture",)
 WIDER = (B + "test_a_stronger_discriminator_is_wider_and_deeper_by_the_numbers",)
 
 FAULTS = [
+    Fault(
+        "opacity-as-a-colour",
+        "condition",
+        "ganforge/balance/augmenting.py",
+        "if images.shape[-1] != 4:",
+        "if True:",
+        (
+            "tests/test_shapes.py::test_augmentations_change_the_colours_as_without_transparency_and_leave_the_opacity",
+        ),
+    ),
     # ------------------------------------------------------------------ r1
     Fault("gamma-for-half-of-it", "factor", GAMMA, "ops.mean(squares) / 2.0", "ops.mean(squares)", step("bce", "r1")),
     Fault(

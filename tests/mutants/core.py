@@ -16,6 +16,7 @@ SIZES = (A + "test_sizes_are_those_that_torch_gives",)
 DENSE = (A + "test_fcgan_is_the_arithmetic_of_dense_layers",)
 WIDTHS = (A + "test_dcgan_has_the_layers_it_promises",)
 DRAWN = "tests/test_api.py::"
+S = "tests/test_shapes.py::"
 
 FAULTS = [
     # ------------------------------------------------------------------ architectures
@@ -35,24 +36,40 @@ FAULTS = [
         "strides-added-up",
         "factor",
         CONVOLUTIONS,
-        "divmod(image_size, stride**layers)",
-        "divmod(image_size, stride * layers)",
+        "sides(image_size), stride**layers",
+        "sides(image_size), stride * layers",
         SIZES,
     ),
     Fault(
         "all-the-padding-on-each-side",
         "factor",
         CONVOLUTIONS,
-        "(kernel - stride) // 2)\n",
-        "(kernel - stride))\n",
+        "kernel, (kernel - stride) // 2",
+        "kernel, (kernel - stride)",
         SIZES,
+    ),
+    Fault(
+        "sizes-with-the-height-first",
+        "order",
+        "ganforge/plugin/sizes.py",
+        "return height if width == height else (height, width)",
+        "return height if width == height else (width, height)",
+        (S + "test_a_size_is_a_side_or_width_before_height",),
+    ),
+    Fault(
+        "first-maps-as-large-as-they-come",
+        "condition",
+        "plugins/ganforge_r3gan/__init__.py",
+        "[-1]) <= LARGEST_FIRST**2",
+        "[-1]) <= 1024**2",
+        (S + "test_architectures_make_the_shape_that_is_asked_for_or_name_one_that_they_make",),
     ),
     Fault(
         "widest-at-the-picture",
         "order",
         DCGAN,
-        "options.layers, halvings)[::-1]",
-        "options.layers, halvings)",
+        "options.layers, possible)[::-1]",
+        "options.layers, possible)",
         WIDTHS,
     ),
     Fault(

@@ -9,6 +9,7 @@ DECODE, FILES, FOLDER = "ganforge/data/decode.py", "ganforge/data/files.py", "ga
 DRAWING, SOURCES = "ganforge/data/drawing.py", "ganforge/data/sources.py"
 RANGES, READING = "ganforge/data/ranges.py", "ganforge/data/reading.py"
 LAYOUT, COLOUR = "ganforge/data/layout.py", "ganforge/data/colour.py"
+S = "tests/test_shapes.py::"
 T, C, P = "tests/test_data.py::", "tests/test_critters.py::", "tests/test_pictures.py::"
 
 FAULTS = [
@@ -159,11 +160,35 @@ FAULTS = [
         (T + "test_exif_orientation",),
     ),
     Fault(
+        "what-is-unseen-keeps-its-colour",
+        "forgotten",
+        DECODE,
+        "pixels[..., 3:] == 0",
+        "pixels[..., 3:] < 0",
+        (S + "test_a_picture_of_the_size_stays_as_it_is_but_where_nothing_is_seen",),
+    ),
+    Fault(
+        "deep-greys-as-opacity",
+        "forgotten",
+        READING,
+        "np.where(np.isnan(pixels[..., 3]), 0, 255)",
+        "levels[..., 3]",
+        (S + "test_what_has_no_transparency_is_opaque_whatever_its_depth",),
+    ),
+    Fault(
+        "pictures-turned-by-their-size",
+        "order",
+        DECODE,
+        "size = (width, height)",
+        "size = (height, width)",
+        (S + "test_fits_are_those_of_the_shape",),
+    ),
+    Fault(
         "orientation-forgotten-where-huge",
         "forgotten",
         DECODE,
-        "_upright(_smaller(image, reading.image_size))",
-        "_smaller(image, reading.image_size)",
+        "_upright(_smaller(image, reading.longer))",
+        "_smaller(image, reading.longer)",
         ("tests/test_hostile.py::test_a_huge_picture_is_made_smaller_before_anything_else",),
     ),
     Fault(
@@ -268,8 +293,8 @@ FAULTS = [
         "a-larger-scale-draws-smaller",
         "factor",
         CRITTERS,
-        'side = large / float(factors["scale"][i])',
-        'side = large * float(factors["scale"][i])',
+        "side = large / scale",
+        "side = large * scale",
         (C + "test_place_and_scale_move_and_grow_the_critter",),
     ),
     Fault(

@@ -25,6 +25,14 @@ TONES = (T + "test_tone_sees_what_swd_is_blind_to",)
 EDGE = (D + "test_a_rule_speaks_on_one_side_of_its_threshold_alone",)
 
 FAULTS = [
+    Fault(
+        "unseen-colours-count",
+        "forgotten",
+        "ganforge/metrics/transparency.py",
+        "seen[..., 3:] / 255",
+        "1",
+        ("tests/test_shapes.py::test_what_nobody_sees_counts_nowhere",),
+    ),
     # ------------------------------------------------------------------ sliced Wasserstein distance
     Fault(
         "directions-of-any-length",

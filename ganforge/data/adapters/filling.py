@@ -27,6 +27,7 @@ from ganforge.errors import GANForgeError
 from ganforge.plugin.dataset import Images, describe
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice
+from ganforge.plugin.sizes import written_size
 
 _DEPTHS = {2: "16-bit", 4: "32-bit", 8: "64-bit"}
 Progress = Callable[[int, int], None]
@@ -64,7 +65,7 @@ def table_choice(table: Table, options: Options | None = None) -> Choice:
         load=load,
         options=Options if options is None else type(options),
         summary=f"{table.name}: {table.dtype} {table.shape}",
-        image_size=None if form.vector else own_size(*form.shape[:2]),
+        image_size=None if form.vector else written_size(own_size(*form.shape[:2])),
         channels=3 if form.vector else own_channels(form.shape[2]),
     )
     return found(source, options)

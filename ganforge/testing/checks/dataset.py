@@ -6,18 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from ganforge.errors import UsageError, reason
 from ganforge.plugin.calling import call_by_name
+from ganforge.plugin.sizes import Size, sides, spoken_size
 from ganforge.testing.checks.common import candidates, changed
-from ganforge.testing.framework import Nonconformity, check
+from ganforge.testing.framework import Advice, Nonconformity, Skip, check
 
 LIMIT = 12
 
 
-def load(case: Any, size: int = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT) -> Any:
+def load(
+    case: Any, size: Size = 16, channels: int = 3, seed: int = 0, options: Any = None, limit: int = LIMIT
+) -> Any:
     """Return the source's pictures, as a run would ask for them."""
+    case.value.require_shape(size)
     return call_by_name(case.value.load)(
         options=options or case.options,
         image_size=size,
+        image_shape=(*sides(size), channels),
         channels=channels,
         limit=limit,
         seed=seed,
@@ -50,6 +56,23 @@ def gives_pictures(case: Any) -> None:
             raise Nonconformity(f"there are {len(images)} pictures", "give at least 2")
     case.hopeless = False
     case.facts["pictures"] = len(load(case))
+
+
+@check("dataset")
+def gives_other_shapes(case: Any) -> None:
+    """Pictures that are not square, and transparent ones, or a refusal."""
+    if load(case).array.ndim == 2:
+        raise Skip("its data are no pictures")
+    for size, channels in (((16, 24), 3), ((24, 16), 1), (16, 4)):
+        where = f"{spoken_size(size)} with {channels} channel(s)"
+        try:
+            shape = tuple(load(case, size, channels).array.shape[1:])
+        except UsageError:
+            continue
+        except Exception as error:
+            raise Advice(f"asked for {where}: {reason(error, kind=False)}; give it, or raise UsageError") from None
+        if shape != (*sides(size), channels):
+            raise Advice(f"asked for {where}, pictures are {shape}; give image_shape, or raise ganforge.UsageError")
 
 
 def _hold_to_vectors(array: np.ndarray) -> None:

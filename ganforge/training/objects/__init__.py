@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,7 @@ from ganforge.plugin.loss import Loss
 from ganforge.plugin.optimizer import Optimizer
 from ganforge.plugin.options import Options, Spec
 from ganforge.plugin.registry import Choice, Entry, Registry
+from ganforge.plugin.sizes import parse_size, spoken_size
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.validation import check_value
 from ganforge.training.objects.networks import Networks
@@ -81,10 +83,35 @@ def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
         values["balance"] = tuple(one if isinstance(one, str) else taken.strategy(one) for one in each)
     if (loss := values.get("loss")) is not None and not isinstance(loss, str):
         values["loss"] = taken.loss(loss, values.get("backend"))
+    source = _data(values, taken.networks)
     for name in ("optimizer", "discriminator_optimizer"):
         if (optimizer := values.get(name)) is not None and not isinstance(optimizer, str):
             values[name] = taken.optimizer(optimizer, name)
-    return values, Objects(taken.choices, taken.strategies, taken.networks, None, taken.kept)
+    return values, Objects(taken.choices, taken.strategies, taken.networks, source, taken.kept)
+
+
+def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
+    """Take the data, with their labels, from the settings where they are an object."""
+    from ganforge.data.adapters import source_of
+
+    labels, data = values.pop("labels", None), values.get("data")
+    if data is None or isinstance(data, (str, PathLike)):
+        if labels is not None:
+            raise UsageError("labels go with an array or a list of paths; a folder has a subfolder for each class")
+        return None
+    source = source_of(data, labels)
+    values["data"] = source.name
+    size, own = values.get("image_size"), source.value.image_size  # the networks' own, where they say it
+    if networks is not None and source.name == "array" and None not in (size, own) and size != own:
+        raise UsageError(
+            f"the networks take {_spoken(size)} pictures, and the data are {_spoken(own)}; scale the "
+            f"data to {_spoken(size)}, or build the networks for {_spoken(own)}"
+        )
+    return source
+
+
+def _spoken(size: Any) -> str:
+    return spoken_size(parse_size(size))
 
 
 class _Taken:

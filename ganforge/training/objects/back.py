@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest
+from ganforge.plugin.registry import Choice
 from ganforge.training.objects import Objects, take
 from ganforge.training.objects.saved import NAME, open_networks
 from ganforge.training.objects.wrapped import again
 
 # What Python calls each kind; two may need a second word.
-CHANGES = ("epochs", "balance", "backend", "data", "data_changed", "on_nan", "plugins")
+CHANGES = ("epochs", "balance", "backend", "data", "data_changed", "on_nan", "stop_when", "plugins")
 ARGUMENTS = {"architecture": "arch", "loss": "loss", "strategy": "balance", "optimizer": "optimizer"}
 
 
-def given_back(run: Path, manifest: Mapping[str, Any], objects: Objects, held: int) -> Objects:
+def given_back(
+    run: Path, manifest: Mapping[str, Any], objects: Objects, held: int, other_data: bool = False
+) -> Objects:
     """Return the objects a run needs: those given, checked, and those that its directory can make again.
 
-    ``held`` are the bytes of what the last checkpoint holds, 0 where there is none.
+    ``other_data``: it goes on with data that have a name. ``held`` are the bytes of what the last checkpoint holds,
+    0 where there is none.
 
     Raises:
         GANForgeError: some are neither, or are not those it began with.
@@ -38,6 +42,8 @@ def given_back(run: Path, manifest: Mapping[str, Any], objects: Objects, held: i
     networks = recorded.get("networks")
     if objects.networks is not None and networks:
         objects.networks.require_same(networks, run.name)
+    if objects.source is None and not other_data:
+        objects = replace(objects, source=source_again(run.name, manifest))
     missing = [one for one in needed if one not in objects.choices]
     if not missing:
         return objects
@@ -56,6 +62,28 @@ def given_back(run: Path, manifest: Mapping[str, Any], objects: Objects, held: i
         networks=objects.networks or made.networks,
         kept={**made.kept, **objects.kept},
     )
+
+
+def source_again(run: str, manifest: Mapping[str, Any]) -> Choice | None:
+    """Return the data that a run was given from Python, out of the cache; None where its data have a name.
+
+    Raises:
+        GANForgeError: the cache does not hold them any more.
+    """
+    from ganforge.data.adapters import kept
+    from ganforge.data.adapters.source import FoundSource, found
+
+    if not (manifest.get("objects") or {}).get("data"):
+        return None
+    about, kind = manifest["data"], str(manifest["config"]["data"])
+    images = kept(about["fingerprint"], about["description"])
+    if images is None:
+        raise GANForgeError(
+            f"{run} was trained on data from Python ({about['description']}), which the cache does not hold any "
+            f"more; give them back: ganforge.Run('{run}').resume(data=…)"
+        )
+    size = None if images.array.ndim == 2 else 64
+    return found(FoundSource(kind, load=lambda: images, summary=about["description"], image_size=size))
 
 
 def _made_again(run: Path, manifest: Mapping[str, Any], missing: list[tuple[str, str]], held: int) -> Objects:
