@@ -214,6 +214,13 @@ def test_the_pictures_own_size_where_none_is_asked_for(tmp_path):
     source = resolve_source(f"{tmp_path}/x.npy", Registry())
     assert (source.name, source.value.image_size, source.value.channels) == ("npy", 12, 1)
     assert load(tmp_path / "x.npy").description == "24 images from x.npy (12x12, grey)"
+    wide = RANDOM.integers(0, 256, (5, 10, 17, 4), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", wide)
+    source = resolve_source(f"{tmp_path}/x.npy", Registry())
+    assert (source.value.image_size, source.value.channels) == ("17x10", 4)
+    assert np.array_equal(load(tmp_path / "x.npy", image_size=(10, 17)).array, wide)
+    np.save(tmp_path / "x.npy", RANDOM.integers(0, 256, (2, 6, 2000), dtype=np.uint8))
+    assert resolve_source(f"{tmp_path}/x.npy", Registry()).value.image_size == 8
 
 
 def test_floats_in_two_dimensions_are_vectors_unscaled(tmp_path):
