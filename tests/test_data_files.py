@@ -181,6 +181,7 @@ def test_deeper_numbers_are_scaled_by_the_range_of_the_set_which_is_said_and_kep
     assert np.abs(found.array - expected).max() == 0
     # A run that goes on asks by the range it had, with the cache and without.
     assert load(tmp_path / "x.npy", value_range=(low, high)).fingerprint == found.fingerprint
+    assert load(tmp_path / "x.npy", value_range=(low, 2 * high)).range == (low, 2 * high)
     shutil.rmtree(tmp_path / "cache")
     again = load(tmp_path / "x.npy", value_range=(low, high))
     assert again.fingerprint == found.fingerprint
@@ -213,6 +214,13 @@ def test_the_pictures_own_size_where_none_is_asked_for(tmp_path):
     source = resolve_source(f"{tmp_path}/x.npy", Registry())
     assert (source.name, source.value.image_size, source.value.channels) == ("npy", 12, 1)
     assert load(tmp_path / "x.npy").description == "24 images from x.npy (12x12, grey)"
+    wide = RANDOM.integers(0, 256, (5, 10, 17, 4), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", wide)
+    source = resolve_source(f"{tmp_path}/x.npy", Registry())
+    assert (source.value.image_size, source.value.channels) == ("17x10", 4)
+    assert np.array_equal(load(tmp_path / "x.npy", image_size=(10, 17)).array, wide)
+    np.save(tmp_path / "x.npy", RANDOM.integers(0, 256, (2, 6, 2000), dtype=np.uint8))
+    assert resolve_source(f"{tmp_path}/x.npy", Registry()).value.image_size == 8
 
 
 def test_floats_in_two_dimensions_are_vectors_unscaled(tmp_path):
@@ -426,7 +434,7 @@ def test_a_bad_file_is_one_line_and_nothing_of_it_runs_or_is_followed(tmp_path, 
 
 def test_a_hard_link_to_the_group_above_does_not_go_round_for_ever(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        file["images"] = GREYS
+        file["a"] = GREYS
         file["again"] = file["/"]
     assert len(load(tmp_path / "x.h5")) == 24
 

@@ -154,14 +154,6 @@ FAULTS = [
         (P + "test_whatever_gives_the_same_pictures_is_the_same_set_in_whichever_order",),
     ),
     Fault(
-        "what-never-ends-is-waited-for",
-        "forgotten",
-        A + "streams.py",
-        "(count > MOST or seconds > MOST_SECONDS)",
-        "(count > MOST and seconds > MOST_SECONDS)",
-        (P + "test_what_does_not_end_is_one_line",),
-    ),
-    Fault(
         "the-list-is-not-known-by-its-labels",
         "forgotten",
         A + "listed.py",
