@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, log
-from ganforge.media.grids import make_grid, save_png
+from ganforge.media.grids import make_grid, on_checkerboard, save_png
 
 MOST, SIDE, PAD, COLUMNS = 100, 480, 2, 10  # pictures shown; pixels of a grid beside curves; as grids of a run have
 
@@ -127,7 +127,7 @@ def overview(grid: np.ndarray | None, lines: Sequence[Mapping[str, Any]], vector
 
     from ganforge.media.curves import draw_losses
 
-    parts = [] if grid is None else [_fitted(_image(grid if vectors else _corner(grid)))]
+    parts = [] if grid is None else [_fitted(_image(on_checkerboard(grid if vectors else _corner(grid))))]
     if len(lines) > 1:
         buffer = io.BytesIO()
         draw_losses(lines, buffer, dpi=80)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ganforge.data.settings import parse_background
+from ganforge.metrics.transparency import over
 from ganforge.training.stopping import OF_MIXTURES, OF_PICTURES, StopRule, mixture_of, unknown
 
 if TYPE_CHECKING:
@@ -102,12 +104,16 @@ class EarlyEnd:
         if self._real is None:
             self._real = real_pictures(self.setup)
             if self.rule.metric == "kid":
-                self._real = features(self._real)
+                self._real = features(self._flat(self._real))
         if self.rule.metric == "kid":
-            return kid(self._real, features(made))[0]
+            return kid(self._real, features(self._flat(made)))[0]
         if self.rule.metric == "swd":
             return float(swd(self._real, made)["mean"])
-        return float(tone(self._real, made)["distance"])
+        return float(tone(self._flat(self._real), self._flat(made))["distance"])
+
+    def _flat(self, pictures: np.ndarray) -> np.ndarray:
+        """Return pictures as what looks at colours sees them: what is transparent, on the run's background."""
+        return over(pictures, parse_background(self.setup.settings.background))
 
 
 def samples(setup: Setup) -> np.ndarray:

@@ -17,6 +17,10 @@ DENSE = (A + "test_fcgan_is_the_arithmetic_of_dense_layers",)
 WIDTHS = (A + "test_dcgan_has_the_layers_it_promises",)
 DRAWN = "tests/test_api.py::"
 S = "tests/test_shapes.py::"
+STOPPING, EARLY, CALLBACKS = (
+    f"ganforge/{name}.py" for name in ("training/stopping", "training/early", "plugin/callbacks")
+)
+ENDS = "tests/test_stopping.py::test_"
 
 FAULTS = [
     # ------------------------------------------------------------------ architectures
@@ -292,5 +296,46 @@ FAULTS = [
         'return min(values) if column.better == "low"',
         'return max(values) if column.better == "low"',
         (R + "test_the_best_of_a_column_is_its_smallest_or_its_largest",),
+    ),
+    # ------------------------------------------------------------------ ending early, callbacks
+    Fault(
+        "one-grid-too-patient",
+        "off by one",
+        STOPPING,
+        "since >= self.patience",
+        "since > self.patience",
+        (ENDS + "a_rule_ends_a_run_where_it_says",),
+    ),
+    Fault(
+        "what-is-better-is-worse",
+        "sign",
+        STOPPING,
+        "best = (max if self.rising else min)(known)",
+        "best = (min if self.rising else max)(known)",
+        (ENDS + "a_rule_ends_a_run_where_it_says",),
+    ),
+    Fault(
+        "the-last-grids-line-counts-again",
+        "off by one",
+        EARLY,
+        "if step > self._looked",
+        "if step >= self._looked",
+        (ENDS + "what_is_looked_at_is_what_was_logged_since_the_last_grid",),
+    ),
+    Fault(
+        "what-the-checkpoint-stands-for-is-looked-at-again",
+        "off by one",
+        EARLY,
+        'record["seen"] if one["step"] <= step]',
+        'record["seen"] if one["step"] < step]',
+        (ENDS + "a_killed_run_ends_where_the_whole_one_did",),
+    ),
+    Fault(
+        "callbacks-count-epochs-from-1",
+        "off by one",
+        CALLBACKS,
+        '"on_epoch_end", epoch.epoch - 1',
+        '"on_epoch_end", epoch.epoch',
+        ("tests/test_callbacks.py::test_a_callback_is_called_in_the_order_in_which_keras_fits",),
     ),
 ]
