@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ganforge.errors import GANForgeError
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import keras
     import numpy as np
 
+    from ganforge.plugin.architecture import Architecture
+    from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.trust import PluginFile, PluginFiles
     from ganforge.runs.snapshots import Grid
+    from ganforge.training.asked import ResumeSettings, TrainSettings
     from ganforge.training.config import TrainConfig
 
 
@@ -21,41 +26,50 @@ BLOCK = 64  # pictures that a generator draws at a time
 
 
 def train(
-    arch: str | None = None,
-    balance: str | Sequence[str] | None = None,
+    arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
+    balance: str | Strategy | Sequence[str | Strategy] | None = None,
     *,
     observers: Sequence[object] = (),
-    **settings: Any,
+    **settings: Unpack[TrainSettings],
 ) -> Run:
     """Train a GAN and return its run.
 
     Args:
-        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; without it, what fits the data.
-        balance: strategies, in the order they compose; ``none`` for none where the architecture recommends some.
+        arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; an ``Architecture``; or two Keras models,
+            ``(generator, discriminator)``, which are trained from the weights they have and hold the trained ones
+            afterwards. Without it, what fits the data.
+        balance: strategies, by name or as objects, in the order they compose; ``none`` for none where the
+            architecture recommends some.
         observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
         settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,
-            ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, …
+            ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, … ``data`` may be an
+            array, ``loss`` a ``Loss`` or a Keras loss on logits (told 1 for real, 0 for fake), ``optimizer`` a Keras
+            optimizer or two: each network trains with a new one of its settings.
 
     Raises:
-        UsageError: a name, option or value will not do, or an observer would never be called.
+        UsageError: a name, option, value or object is wrong, or an observer would never be called.
         GANForgeError: the data cannot be read, or the run cannot be written.
 
     Example:
         >>> run = ganforge.train("dcgan:width=32", "noise-anneal", data="photos", epochs=20)  # doctest: +SKIP
         >>> run.sample(16).shape  # doctest: +SKIP
         (16, 64, 64, 3)
+        >>> run = ganforge.train((generator, discriminator), data=array, loss=my_loss)  # doctest: +SKIP
     """
     from ganforge.plugin.trust import given, remember
     from ganforge.plugin.validation import check_observers
-    from ganforge.training.config import TrainConfig
+    from ganforge.training.config import TrainConfig, in_python
+    from ganforge.training.objects import take
     from ganforge.training.setup import Setup
     from ganforge.training.trainer import Trainer
 
-    observers = check_observers(observers)  # before the pictures are read
-    config = TrainConfig.of({"arch": arch, "balance": balance, **settings})
-    files = given(config.plugins)  # whoever calls this gives them
-    remember(files)
-    return Run(Trainer(Setup.new(config, plugins=files)).run(observers).run)
+    with in_python():
+        observers = check_observers(observers)  # before the pictures are read
+        values, objects = take({"arch": arch, "balance": balance, **settings})
+        config = TrainConfig.of(values)
+        files = given(config.plugins)  # whoever calls this gives them
+        remember(files)
+        return Run(Trainer(Setup.new(config, plugins=files, objects=objects)).run(observers).run)
 
 
 class Run:
@@ -259,23 +273,31 @@ class Run:
 
         return make_progression(self.path, Path(output) if output else None, every=every, **settings)
 
-    def resume(self, epochs: int | None = None, observers: Sequence[object] = (), **changes: Any) -> Run:
+    def resume(
+        self, epochs: int | None = None, observers: Sequence[object] = (), **changes: Unpack[ResumeSettings]
+    ) -> Run:
         """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
 
         ``changes``: ``balance``, ``backend``, ``data``, ``data_changed``, ``on_nan`` and ``plugins``, as the flags of
-        ``ganforge resume``.
+        ``ganforge resume``. A run that began with objects in place of names is given them back, as ``arch``,
+        ``loss``, ``optimizer``, ``discriminator_optimizer`` or ``balance``; what is plain Keras need not be.
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
             GANForgeError: see ``ganforge.training.resume.resume``.
         """
         from ganforge.plugin.validation import check_observers
+        from ganforge.training.config import in_python
+        from ganforge.training.objects import take
+        from ganforge.training.objects.back import require_same_names
         from ganforge.training.resume import resume
 
-        observers = check_observers(observers)
-        if isinstance(changes.get("balance"), str):
-            changes["balance"] = (changes["balance"],)
-        changes.setdefault("plugins", self._plugins)
-        resume(self.path, epochs=epochs, **changes).run(observers)
+        with in_python():
+            observers = check_observers(observers)
+            values, objects = take({"plugins": self._plugins, **changes})
+            if isinstance(values.get("balance"), str):
+                values["balance"] = (values["balance"],)
+            rest = require_same_names(values, self.manifest["config"], self.id)
+            resume(self.path, epochs=epochs, objects=objects, **rest).run(observers)
         self._generator = None
         return self

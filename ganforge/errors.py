@@ -69,6 +69,18 @@ def on_one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
+def shown(value: object, most: int = 80) -> str:
+    """Return a value for a message, on one line and no longer than ``most``: an array by its type and shape."""
+    shape = getattr(value, "shape", None)
+    if shape is not None and hasattr(value, "dtype"):
+        return f"a {type(value).__name__} of {value.dtype} {tuple(shape)}"
+    try:
+        text = on_one_line(value if isinstance(value, str) else repr(value))
+    except Exception:  # a thing of a person's own
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def clean(text: str) -> str:
     """Return ``text`` with a mark for each character that a terminal would obey or cannot be given; lines stay."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -62,7 +62,12 @@ Examples:
     shell_complete=spec_completion("optimizer"),
     help="The discriminator's own. [default: as --optimizer]",
 )
-@click.option("--data", metavar="FOLDER|ZIP|NAME", help="Your pictures, or a data source. [default: critters]")
+@click.option(
+    "--data",
+    metavar="FOLDER|FILE|NAME",
+    help="Your pictures: a folder, zip or tar, or FILE[:images=KEY,labels=KEY] of arrays (.npy, .npz, .h5, .parquet, "
+    "idx, .csv); or a data source. [default: critters]",
+)
 @click.option(
     "--image-size",
     metavar="PIXELS|WIDTHxHEIGHT",

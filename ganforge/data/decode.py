@@ -274,3 +274,12 @@ def _plain(image: Image.Image, reading: Reading) -> tuple[Image.Image, bool]:
         return grey, one_colour
     plain = image.convert("RGB")
     return plain.convert("RGBA") if reading.channels == 4 else plain, one_colour
+
+
+def fitted(pixels: np.ndarray, reading: Reading) -> Picture:
+    """Return one picture, uint8 (H, W, C), as ``decode`` would give it of a file without a profile.
+
+    C is 1 (grey), 2 (grey and alpha), 3 (red, green, blue) or 4 (and alpha).
+    """
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, np.uint8))
+    return _fitted(image, image, reading)

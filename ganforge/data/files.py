@@ -12,7 +12,7 @@ import struct
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -51,7 +51,7 @@ class TemporarilyUnreadable(Unreadable):
 
 
 class Files(Protocol):
-    """Where picture files are: a folder or a zip."""
+    """Where picture files are: a folder, a zip, a tar or a list."""
 
     files: list[File]
     denied: list[tuple[str, str]]
@@ -90,7 +90,10 @@ def find_files(path: Path) -> Files:
     except (zipfile.BadZipFile, OSError) as error:
         raise GANForgeError(f"'{path}' is a damaged zip: {reason(error, kind=False)}") from None
     hint = " (damaged?)" if path.suffix.lower() == ".zip" else ""
-    raise GANForgeError(f"'{path}' is neither a folder nor a zip{hint}; expected a folder or zip of images")
+    raise GANForgeError(
+        f"'{path}' is neither a folder nor a zip{hint}; expected a folder or zip of images, a tar of them, or "
+        "a .npy, .npz, .h5, .parquet, idx or .csv file"
+    )
 
 
 def _missing(path: Path) -> str:
@@ -111,6 +114,11 @@ def _ignored(name: str) -> bool:
 
 def _beside(name: str) -> bool:
     return _ignored(name) or PurePosixPath(name).suffix.lower() in NOT_IMAGES
+
+
+def may_be_picture(parts: Sequence[str]) -> bool:
+    """Tell whether a path, part by part, is of what is read as a picture: hidden things and documents are not."""
+    return bool(parts) and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1])
 
 
 _Identity = tuple[int, int | str]
@@ -215,7 +223,7 @@ class _Zip:
                 self.folders.append("/".join(parts))
             if ".." in parts:
                 self.denied.append((info.filename, "its name leads out of the zip"))
-            elif not info.is_dir() and parts and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1]):
+            elif not info.is_dir() and may_be_picture(parts):
                 self._entries[info.filename] = info
         self.files = sorted(
             (File(name, info.file_size, info.CRC) for name, info in self._entries.items()),

@@ -1,4 +1,4 @@
-"""A folder or zip of pictures, decoded once into a memory-mapped cache."""
+"""A folder, zip or tar of pictures, decoded once into a memory-mapped cache."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import PIL
 
 from ganforge.data.cache import building, cache_root, drop_entry, new_entry, open_entry, write_record
 from ganforge.data.decode import FITS, Reading
-from ganforge.data.files import File, Files, find_files
+from ganforge.data.files import File, Files
 from ganforge.data.hints import readers
 from ganforge.data.layout import LABELS, Layout, arrange, draw, everything
 from ganforge.data.reading import NotEnough, Work, fill, refuse
 from ganforge.data.record import VERSION, Record, notes, warnings
 from ganforge.data.settings import Range, parse_background, parse_range
+from ganforge.data.tars import find_pictures
 from ganforge.data.workers import aside
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
@@ -44,8 +45,10 @@ def load_folder(
     strict: bool = False,
     cache_dir: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    files: Files | None = None,
+    layout: Layout | None = None,
 ) -> Images:
-    """Read a folder (nested or flat) or a zip of images: uint8 (N, H, W, channels).
+    """Read a folder (nested or flat), a zip or a tar of images: uint8 (N, H, W, channels).
 
     ``image_size`` is a side, or (height, width). ``channels`` is 1, 3, or 4 for colour with transparency, which is
     not premultiplied. ``fit`` is ``crop``, ``stretch`` or ``pad``; ``background`` (``white``, ``black``, ``#rrggbb``)
@@ -54,7 +57,8 @@ def load_folder(
     range is found for the whole set (``ganforge.data.ranges``), and ``Images.range`` says which. ``limit`` keeps that
     many pictures, chosen by ``seed`` before anything is decoded, of every class. ``progress(done, total)`` is called
     in this thread while decoding, never when the cache has them. First-level subfolders, or the numbers in a
-    dataset.json of the StyleGAN tools, become ``labels`` (``ganforge.data.layout``).
+    dataset.json of the StyleGAN tools, become ``labels`` (``ganforge.data.layout``). ``files`` are encoded pictures
+    that lie in no folder, of the classes that ``layout`` says; ``path`` is then only what messages call them.
 
     Raises ``GANForgeError`` when the path cannot be read, holds no image or fewer than two readable ones, or,
     with ``strict``, at the first unreadable file, or when files are gone since they were listed; ``UsageError`` for
@@ -64,30 +68,30 @@ def load_folder(
     _check(reading, limit)
     value_range = None if value_range is None else parse_range(value_range)
     root = at_home(path)
-    source = aside(find_files, root)
+    source = files or aside(find_pictures, root)
     try:
-        files = source.files
-        if not files:
+        listed = source.files
+        if not listed:
             why = f"; {source.denied[0][0]}: {source.denied[0][1]}" if source.denied else ""
             raise GANForgeError(f"'{root}' holds no image files{why}")
         if strict and source.denied:
             refuse(root, *source.denied[0])
         labels = _labels(source)
-        layout = arrange([file.name for file in files], source.folders, labels)
+        layout = layout or arrange([file.name for file in listed], source.folders, labels)
         limited = limit is not None and (limit < len(layout.kept) or frames == "all")
         settings: list[Any] = [VERSION, written_size(image_size), channels, fit, reading.colour, frames]
         settings += [PIL.__version__, readers()]
         settings += [hashlib.sha256(labels or b"").hexdigest(), *([limit, seed] if limited else [])]
-        key = _key(files, settings)
+        key = _key(listed, settings)
         where = cache_root(cache_dir)
-        own = key if value_range is None else _key(files, [*settings, value_range])
+        own = key if value_range is None else _key(listed, [*settings, value_range])
         # Its range may be the one that is asked for, as when a run goes on.
         entry = _found(where, key, value_range) or (_found(where, own, value_range) if own != key else None)
         if entry is None:
             count = limit if limited else None
-            ways = [layout, *([everything(len(files))] if layout.strays and not layout.train else [])]
+            ways = [layout, *([everything(len(listed))] if layout.strays and not layout.train else [])]
             works = [
-                Work(root, source, w, reading, _chosen(files, w, count, seed), count, value_range, strict, progress)
+                Work(root, source, w, reading, _chosen(listed, w, count, seed), count, value_range, strict, progress)
                 for w in ways
             ]
             entry = _made(where, own, works)
@@ -101,7 +105,7 @@ def load_folder(
         fingerprint=record.fingerprint,
         description=describe(len(array), f"images from {root.resolve().name}", image_size, channels),
         skipped=[*source.denied, *record.skipped],
-        found=len(files) - len(record.strays) - sum(record.left.values()),
+        found=len(listed) - len(record.strays) - sum(record.left.values()),
         labels=np.asarray(record.labels, dtype=np.int32) if record.classes else None,
         classes=record.classes,
         range=record.range,

@@ -1,4 +1,4 @@
-"""``--data`` to pictures, or vectors: a folder, a zip, or a source that a plugin registered."""
+"""``--data`` to pictures, or vectors: a folder, zip or tar, a file of arrays, or a source that a plugin brings."""
 
 from __future__ import annotations
 
@@ -37,11 +37,16 @@ def is_path(text: str) -> bool:
 
 
 def resolve_source(data: str, registry: Registry) -> Choice | None:
-    """Return the data source that a ``--data`` text names, or None for a folder or zip.
+    """Return the data source that a ``--data`` text names, or None for a folder, zip or tar.
 
     Raises:
         UsageError: there is no such source, or it has no such option.
+        GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors.
     """
+    from ganforge.data.adapters import file_source
+
+    if (source := file_source(data)) is not None:
+        return source
     if is_path(data):
         return None
     name = parse_spec(data).name
@@ -50,6 +55,15 @@ def resolve_source(data: str, registry: Registry) -> Choice | None:
     except UsageError as error:
         raise UsageError(f"{error} For your own pictures, give a folder: --data ./{name}") from None
     return registry.choose("dataset", data)
+
+
+def whole_path(data: str, source: Choice | None) -> str | None:
+    """Return the whole path of the folder or file that ``data`` names, with its options; None for what is no path."""
+    from ganforge.data.adapters import place_of
+    from ganforge.data.adapters.source import FoundSource
+
+    is_file = source is not None and isinstance(source.value, FoundSource) and source.value.file
+    return place_of(data) if source is None or is_file else None
 
 
 def load_images(
@@ -72,14 +86,14 @@ def load_images(
     Or what a source has that gives vectors: float32 (N, D), finite.
 
     Args:
-        data: the folder or zip, where ``source`` is None.
+        data: the folder, zip or tar, where ``source`` is None.
         image_size: a side, or (height, width); None, as ``channels``, for vectors.
-        fit: how other shapes get this one, ``crop``, ``stretch`` or ``pad``; a source does that in its own way, as
-            it does what the next three say.
+        fit: how other shapes get this one, ``crop``, ``stretch`` or ``pad``; a source that a plugin registered does
+            that in its own way, as it does what the next three say.
         background: what lies under transparency and around padded pictures.
         frames: ``first`` or ``all`` of files that hold several.
         value_range: what is black and white in pictures deeper than 8 bits; found from the set where it is None.
-        strict: raise at the first unreadable picture of a folder or zip instead of skipping it.
+        strict: raise at the first unreadable picture instead of skipping it.
         limit: use so many pictures, chosen by ``seed``.
         progress: called with (done, total) while they are decoded.
 
@@ -87,14 +101,16 @@ def load_images(
         UsageError: a source gives squares alone, and another size is asked for.
         GANForgeError: they cannot be read, or a source gave neither the pictures that were asked for nor vectors.
     """
+    from ganforge.data.adapters.source import FoundSource
     from ganforge.data.folder import load_folder
 
     how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
     how["progress"] = progress
+    if source is None or isinstance(source.value, FoundSource):
+        how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range, "strict": strict}
     if source is None:
         assert image_size is not None  # only a source may do without
-        how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range}
-        return load_folder(at_home(data), strict=strict, **how)
+        return load_folder(at_home(data), **how)
     if image_size is not None:
         source.value.require_shape(image_size)
         how["image_shape"] = (*sides(image_size), channels)

@@ -48,6 +48,33 @@ def output_structure(graph: Any) -> Any:
     return graph._outputs_struct
 
 
+# What changes nothing of the numbers that go through it.
+_CARRIES = ("Reshape", "Flatten", "Identity", "Permute", "Cropping2D", "Squeeze", "Transpose")
+
+
+def last_operation(model: Any) -> Any:
+    """Return the operation that makes what a graph gives, behind reshaping; None where it is no graph of one output.
+
+    Of a dict of outputs it is that of ``logits``.
+    """
+    graph = graph_of(model)
+    if not is_graph(graph):
+        return model.layers[-1] if isinstance(model, keras.Sequential) and model.layers else None
+    outputs = output_structure(graph)
+    tensor = outputs.get("logits") if isinstance(outputs, dict) else outputs
+    while True:
+        history = getattr(tensor, "_keras_history", None)
+        if history is None:
+            return None
+        operation = history.operation
+        inner = graph_of(operation)
+        if is_graph(inner):
+            return last_operation(operation)
+        if type(operation).__name__ not in _CARRIES:
+            return operation
+        tensor = operation._inbound_nodes[history.node_index].input_tensors[0]
+
+
 def standardized(graph: Any, inputs: Any) -> list[Any]:
     """Return inputs in the shapes and types that a graph was made with."""
     return list(graph._standardize_inputs(inputs))

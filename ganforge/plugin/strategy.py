@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ganforge.plugin.options import Options as BaseOptions
+from ganforge.plugin.options import make_options
 
 
 class Strategy:
@@ -28,8 +29,16 @@ class Strategy:
     conflicts: ClassVar[tuple[str, ...]] = ()
     lazy: ClassVar[bool] = False
 
-    def __init__(self, options: BaseOptions | None = None) -> None:
-        self.options: Any = options if options is not None else type(self).Options()
+    def __init__(self, options: BaseOptions | None = None, **values: Any) -> None:
+        """Take the options as an object, or one by one: ``MyStrategy(sigma=0.1)``.
+
+        Raises:
+            UsageError: there is no such option, or a value is none that it takes.
+        """
+        if options is None or values:
+            given = {} if options is None else options.model_dump(exclude_unset=True)
+            options = make_options(f"strategy '{type(self).name}'", type(self).Options, {**given, **values})
+        self.options: Any = options
 
     def get_state(self) -> dict[str, Any]:
         """Return whatever the strategy remembers as a JSON-able dict; saved with every checkpoint."""

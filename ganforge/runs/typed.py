@@ -16,6 +16,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[FiniteFloat, Field(ge=-1e300, le=1e300)]
 Seconds = Annotated[FiniteFloat, Field(ge=0, le=1e12)]
 Texts = list[str]
+Pair = Annotated[list[Any], Field(min_length=2, max_length=2)]
 Shape = Annotated[list[Annotated[int, Field(ge=1, le=2**20)]], Field(min_length=1, max_length=3)]
 
 
@@ -137,6 +138,36 @@ class Process(Typed):
     host: str = ""
 
 
+class Account(Typed):
+    """A network that a person gave: its weights' names and shapes, and a hash of its configuration."""
+
+    weights: list[Pair]
+    sha256: str
+
+
+class GivenNetworks(Typed):
+    """Both networks that a person gave."""
+
+    generator: Account
+    discriminator: Account
+
+
+class KeptObject(Typed):
+    """A plain loss or optimizer of Keras that a person gave, to be made again."""
+
+    kind: str
+    text: str
+
+
+class FromPython(Typed):
+    """What a person gave as objects in place of names."""
+
+    needed: list[Annotated[Texts, Field(min_length=2, max_length=2)]] = []
+    kept: list[KeptObject] = []
+    data: bool = False
+    networks: GivenNetworks | None = None
+
+
 class Manifest(Typed):
     """``run.json``."""
 
@@ -153,6 +184,7 @@ class Manifest(Typed):
     given: Texts = []
     strategies: list[Chosen] = []
     plugins: list[PluginRecord] = []
+    objects: FromPython = FromPython.model_construct()
     draws: Count = 0
     process: Process = Process.model_construct()
     stages: list[Stage] = []

@@ -248,13 +248,15 @@ def _read(run: Run, data: str, limit: int | None) -> Images:
     from ganforge.plugin.registry import load_plugins
     from ganforge.plugin.sizes import size_of
     from ganforge.training.config import range_of_run
+    from ganforge.training.objects.back import source_again
 
     config, shape = run.config, run.manifest["image_shape"]
     choose_backend(None)
     pictures = len(shape) == 3
     files = run.plugin_files()
+    again = source_again(run.id, run.manifest) if data == config.data else None
     try:
-        source = resolve_source(data, load_plugins(files.load))
+        source = again or resolve_source(data, load_plugins(files.load))
     except UsageError as error:  # it may be what a file brings that was not let through
         typed = data != config.data and not files.refused
         raise (UsageError if typed else GANForgeError)("; ".join([str(error), *files.refused])) from None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ganforge.data.settings import parse_background, parse_range
-from ganforge.errors import GANForgeError, UsageError, closest
+from ganforge.errors import GANForgeError, UsageError, closest, shown
 from ganforge.files import default_runs_dir
 from ganforge.plugin.averaging import written_ema
 from ganforge.plugin.options import written
@@ -100,7 +102,7 @@ class TrainConfig(BaseModel):
             message = first["msg"].replace("Input should be", "expected")
             flag = "--" + name.replace("_", "-")
             raise UsageError(
-                f"{flag} {written(values.get(name))} will not do; {message[0].lower()}{message[1:]}"
+                f"invalid {flag} {_written(values.get(name))}: {message[0].lower()}{message[1:]}"
             ) from None
 
 
@@ -123,6 +125,32 @@ class Settings(TrainConfig):
     backend: Literal["torch", "jax", "tensorflow"]
     snapshot_every: int | str
     checkpoint_every: int | str
+
+
+def _written(value: Any) -> str:
+    return shown(written(value) if isinstance(value, (bool, list, tuple)) else value)
+
+
+# A flag in a message, but not one in a command that it proposes, which goes on to the next punctuation.
+_COMMAND = re.compile(r"(ganforge [a-z][^;:,()]*)")
+_FLAG = re.compile(r"--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)")
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Have the errors of a call from Python name its arguments, where the command line names flags."""
+    try:
+        yield
+    except GANForgeError as error:
+        parts = _COMMAND.split(str(error))
+        parts[::2] = [_FLAG.sub(_argument, part) for part in parts[::2]]
+        error.args = ("".join(parts),)
+        raise
+
+
+def _argument(flag: re.Match[str]) -> str:
+    name = {"plugin": "plugins"}.get(flag[1], flag[1].replace("-", "_"))
+    return name if name in TrainConfig.model_fields or name == "data_changed" else flag[0]
 
 
 def range_of_run(manifest: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -10,6 +10,8 @@ from ganforge.errors import log, reason
 from ganforge.files import replacing, write_atomic
 from ganforge.runs import read_history
 from ganforge.runs.progression import make_progression
+from ganforge.training.objects.saved import NAME as NETWORKS
+from ganforge.training.objects.saved import write_networks
 from ganforge.training.setup import Setup
 
 FRAMES = 100  # of the animation that a run leaves, about
@@ -28,6 +30,13 @@ def write_architecture(setup: Setup, run: Path) -> None:
         *sides, last = setup.image_shape
         size = "×".join(map(str, reversed(sides))) if sides else f"{last} number{'s' * (last > 1)}"
         draw_architecture(setup.networks, drawing, title=f"{setup.choices.architecture.name} · {size}")
+
+
+def describe_networks(setup: Setup, run: Path) -> None:
+    """Write the configuration of networks that a person gave, where it is of plain layers."""
+    networks = setup.choices.objects.networks
+    if networks is not None and not (run / NETWORKS).is_file():
+        write_networks(networks, run)
 
 
 def write_generator(setup: Setup, run: Path) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ganforge import __version__
+from ganforge.data.load import whole_path
 from ganforge.engine.randomness import DRAWS
-from ganforge.files import at_home
 from ganforge.metrics.diversity import diversity
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Entry
 from ganforge.runs.metrics import finite
+from ganforge.training.objects import PACKAGE
 from ganforge.training.setup import Setup
 
 # From a step on, a run is trained in one way: ``step``, ``reason`` and what ``_way`` lists.
@@ -42,13 +43,14 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
         "given": sorted(choices.given),
         "strategies": [_entry(entry, strategy.options) for entry, strategy in strategies],
         "plugins": [one.record for one in choices.plugins],
+        **_objects(setup),
         "draws": DRAWS,
         "process": {"pid": os.getpid()},
         "stages": list(stages),
         "data": {
             "description": images.description,
             "fingerprint": images.fingerprint,
-            "path": None if choices.source else str(at_home(settings.data).resolve()),
+            "path": whole_path(settings.data, choices.source),
             "count": len(images),
             "classes": list(setup.classes),
             "skipped": [list(item) for item in images.skipped],
@@ -139,6 +141,28 @@ def _diversity(pictures: np.ndarray) -> dict[str, float]:
     """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
     order = np.random.default_rng(0).permutation(len(pictures))[:100]
     return diversity(np.asarray(pictures[np.sort(order)]))
+
+
+def _objects(setup: Setup) -> dict[str, Any]:
+    """Return what came from Python in place of names, and what of it can be made again."""
+    choices, objects = setup.choices, setup.choices.objects
+    config, optimizers = choices.config, choices.optimizers
+    chosen = [
+        ("architecture", config.arch, choices.architecture.entry),
+        ("loss", config.loss, choices.loss.entry),
+        *(("strategy", text, entry) for text, entry in zip(choices.balance, choices.strategy_entries)),
+        *(
+            ("optimizer", text, choice.entry)
+            for text, choice in zip((config.optimizer, config.discriminator_optimizer), optimizers)
+            if choice
+        ),
+    ]
+    needed = [[kind, text] for kind, text, entry in chosen if entry.package == PACKAGE and text is not None]
+    if not needed and objects.source is None:
+        return {}
+    kept = [{"kind": kind, "text": text, **what} for (kind, text), what in objects.kept.items()]
+    networks = {"networks": objects.networks.record()} if objects.networks is not None else {}
+    return {"objects": {"needed": needed, "kept": kept, "data": objects.source is not None, **networks}}
 
 
 def _entry(entry: Entry, options: Options) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ganforge.runs import (
     truncate_metrics,
     update_manifest,
 )
-from ganforge.training.outputs import draw_products, write_architecture, write_generator
+from ganforge.training.outputs import describe_networks, draw_products, write_architecture, write_generator
 from ganforge.training.record import Stages, manifest
 from ganforge.training.setup import Setup
 
@@ -75,6 +75,7 @@ class Recorder:
     def describe(self) -> None:
         """Write what the networks are."""
         write_architecture(self.setup, self.directory)
+        describe_networks(self.setup, self.directory)
 
     def note(self, changes: Mapping[str, Any]) -> None:
         """Change some of ``run.json``."""

@@ -20,6 +20,7 @@ from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.validation import check_strategy
 from ganforge.training.config import Settings, TrainConfig
+from ganforge.training.objects import NO_OBJECTS, Objects
 
 TYPICAL_STEPS = 2500
 # What is taken where neither the person nor the architecture says otherwise.
@@ -38,7 +39,7 @@ class Choices:
     ``optimizers`` are the generator's and the discriminator's, None for the Adam that is taken where nobody says
     otherwise; ``given`` says which of ``WINNING`` a person gave. ``observers`` are those that plugins bring, and
     ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out. ``chosen_because`` says why
-    this architecture was taken, where nobody named one.
+    this architecture was taken, where nobody named one; ``objects`` are what came from Python in place of names.
     """
 
     config: TrainConfig
@@ -55,6 +56,12 @@ class Choices:
     warnings: tuple[str, ...]
     plugins: tuple[PluginFile, ...]
     chosen_because: str = ""
+    objects: Objects = NO_OBJECTS
+
+    @property
+    def balance(self) -> tuple[str, ...]:
+        """The texts that chose the strategies."""
+        return _texts(self.config)
 
     @property
     def image_size(self) -> Size | None:
@@ -79,8 +86,13 @@ class Choices:
         return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
 
 
-def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collection[str] | None = None) -> Choices:
-    """Choose the backend, load the plugins and turn names into choices.
+def resolve(
+    config: TrainConfig,
+    plugins: Sequence[PluginFile],
+    given: Collection[str] | None = None,
+    objects: Objects = NO_OBJECTS,
+) -> Choices:
+    """Choose the backend, load the plugins and turn names into choices; ``objects`` stand for some of them.
 
     ``plugins`` are the files that were let through: they take the place of what ``config.plugins`` says. ``given``
     is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved: what an
@@ -93,19 +105,20 @@ def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collectio
     backend = decide_backend(config.backend)  # before plugins, which may import Keras
     config = config.model_copy(update={"plugins": tuple(one.file for one in plugins)})
     registry = load_plugins(plugins)
-    source = resolve_source(config.data, registry)
+    source = objects.source or resolve_source(config.data, registry)
     usual, why = (config.arch, "") if config.arch else usual_architecture(config, source)
-    architecture = registry.choose("architecture", usual)
+    architecture = objects.choose(registry, "architecture", usual)
     replaced = _replaced(config, architecture) if given is None else []
     if given is None:
         given = {name for name in WINNING if getattr(config, name) is not None}
         config = _recommended(config, architecture, registry)
-    loss = registry.choose("loss", config.loss or LOSS)
-    balance = [registry.choose("strategy", text) for text in config.balance or () if text.strip() != "none"]
-    strategies = tuple(_made(choice) for choice in balance)
+    loss = objects.choose(registry, "loss", config.loss or LOSS)
+    texts = _texts(config)
+    balance = [objects.choose(registry, "strategy", text) for text in texts]
+    strategies = tuple(objects.strategies.get(text) or _made(choice) for text, choice in zip(texts, balance))
     _refuse_conflicts(strategies)
     own = config.discriminator_optimizer or config.optimizer
-    chosen = [registry.choose("optimizer", text) if text else None for text in (config.optimizer, own)]
+    chosen = [objects.choose(registry, "optimizer", text) if text else None for text in (config.optimizer, own)]
     _refuse_sizes(config, source)
     choices = Choices(
         config=config,
@@ -122,10 +135,15 @@ def resolve(config: TrainConfig, plugins: Sequence[PluginFile], given: Collectio
         warnings=(*registry.warnings(), *replaced),
         plugins=tuple(plugins),
         chosen_because=why,
+        objects=objects,
     )
     if source is not None and choices.image_size is not None:
         source.value.require_shape(choices.image_size)
     return choices
+
+
+def _texts(config: TrainConfig) -> tuple[str, ...]:
+    return tuple(text for text in config.balance or () if text.strip() != "none")
 
 
 def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str, str]:

@@ -7,14 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ganforge.backend import decide_backend
+from ganforge.data.adapters import is_there
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
-from ganforge.files import at_home, own
+from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, range_of_run, read_config
+from ganforge.training.objects import NO_OBJECTS, Objects
+from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
@@ -33,6 +37,7 @@ def resume(
     data_changed: str | None = None,
     on_nan: str | None = None,
     plugins: Sequence[str | PluginFile] = (),
+    objects: Objects = NO_OBJECTS,
     progress: Decoded | None = None,
 ) -> Trainer:
     """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
@@ -45,6 +50,7 @@ def resume(
         data_changed: ``ok`` accepts other pictures.
         on_nan: ``stop`` or ``rollback``.
         plugins: files that a person gives.
+        objects: what the run began with from Python, given back; a strategy in ``balance`` may be one too.
         progress: called with (done, total) while pictures are decoded.
 
     Raises:
@@ -61,6 +67,8 @@ def resume(
         manifest, saved = read_manifest(run), read_config(run)
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
         changes = {name: value for name, value in changes.items() if value is not None}
+        if changes.get("balance") == saved.balance and objects.strategies:
+            del changes["balance"]  # given back, and nothing new
         files = given(plugins)
         let_through = require(plugin_files(run, manifest, files))
         changes.setdefault("data", _place_of_data(saved, manifest))
@@ -69,7 +77,10 @@ def resume(
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs)
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
-        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked)
+        decide_backend(backend or saved.backend)  # before objects are made again, of Keras
+        held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
+        objects = given_back(run, manifest, objects, held, data is not None)
+        choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = _with_its_networks(choices, run, manifest)
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
@@ -82,7 +93,7 @@ def resume(
             log.warning("%s was ended before its first checkpoint; it begins again", run.name)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
-        _take_back(setup, checkpoint, anew=balance is not None)
+        _take_back(setup, checkpoint, anew="balance" in changes)
         return Trainer(setup, Start(checkpoint.step, _seconds(checkpoint), stages, recorder))
     except BaseException:
         lock.release()
@@ -179,7 +190,7 @@ def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
 def _place_of_data(saved: TrainConfig, manifest: dict[str, Any]) -> str:
     """Return where the pictures are: as it was written, or, from another folder, the whole path."""
     whole = manifest.get("data", {}).get("path")
-    if isinstance(whole, str) and not at_home(saved.data).exists() and Path(whole).exists():
+    if isinstance(whole, str) and not is_there(saved.data) and is_there(whole):
         return whole
     return saved.data
 

@@ -70,8 +70,8 @@ def open_generator(path: Path, image_shape: Sequence[int], latent_dim: int) -> A
     try:
         with quietly(), safe_mode():
             config, held = _description(path)
-            foreign = [known for known in _looked_at(config) if known]
-            _require_sizes(config, held, image_shape, latent_dim, bool(foreign))
+            foreign = [known for known in looked_at(config) if known]
+            require_sizes(config, held, image_shape, latent_dim, bool(foreign))
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except GANForgeError as error:
         raise GANForgeError(f"{path} cannot be opened: {error}") from None
@@ -97,7 +97,7 @@ def _description(path: Path) -> tuple[dict[str, Any], int]:
         return config, archive.getinfo(WEIGHTS).compress_size
 
 
-def _looked_at(value: Any) -> Iterator[bool]:
+def looked_at(value: Any) -> Iterator[bool]:
     """Look at every class that a description names; yield of each whether it is registered and not Keras's own.
 
     Raises:
@@ -158,10 +158,16 @@ def _is_ordinary(name: str, module: str) -> bool:
     return any(lives == part or lives.startswith(f"{part}.") for part in LIVE_IN)
 
 
-def _require_sizes(config: Any, held: int, image_shape: Sequence[int], latent_dim: int, foreign: bool) -> None:
-    """Lay the network out without weights, and compare its sizes.
+def require_sizes(
+    config: Any, held: int, image_shape: Sequence[int], latent_dim: int | None, foreign: bool = False
+) -> None:
+    """Lay the network out without weights; compare its sizes with the ``held`` bytes, the pictures and the memory.
 
-    Where ``foreign`` layers cannot be laid out so, what their plugin does is believed: a person let it run.
+    It makes pictures of latents, or, without a ``latent_dim``, anything of pictures. Where ``foreign`` layers cannot
+    be laid out so, what their plugin does is believed: a person let it run.
+
+    Raises:
+        GANForgeError: they do not fit.
     """
     import keras
 
@@ -189,7 +195,7 @@ def _require_sizes(config: Any, held: int, image_shape: Sequence[int], latent_di
             raise
 
 
-def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int, batch: int = 2) -> None:
+def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, batch: int = 2) -> None:
     """Follow a batch's shapes from layer to layer, into models within; nothing is computed.
 
     Raises:
@@ -219,9 +225,11 @@ def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int, batch: i
     symbols = [keras.KerasTensor((batch, *one.shape[1:]), dtype=one.dtype) for one in graph.inputs]
     makes = [tuple(one.shape[1:]) for one in keras.tree.flatten(run_through(graph, symbols, made))]
     takes = [tuple(one.shape[1:]) for one in symbols]
-    if (latent_dim,) not in takes or makes != [image_shape]:
+    fits = image_shape in takes if latent_dim is None else (latent_dim,) in takes and makes == [image_shape]
+    if not fits:
+        expected = f"of {image_shape}" if latent_dim is None else f"{image_shape} of ({latent_dim},)"
         wrong = f"it makes {', '.join(map(str, makes))} of {', '.join(map(str, takes))}"
-        raise GANForgeError(f"{wrong}; the run's run.json says {image_shape} of ({latent_dim},)")
+        raise GANForgeError(f"{wrong}; the run's run.json says {expected}")
 
 
 def _width(dtype: str) -> int:

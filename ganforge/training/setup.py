@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.training.config import Settings, TrainConfig
 from ganforge.training.configure import configure
+from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.optimizers import NetworkOptimizer, make_optimizers
 from ganforge.training.resolve import Choices, fill_in, resolve
 
@@ -49,12 +51,17 @@ class Setup:
 
     @classmethod
     def new(
-        cls, config: TrainConfig, progress: Decoded | None = None, *, plugins: Sequence[PluginFile] = ()
+        cls,
+        config: TrainConfig,
+        progress: Decoded | None = None,
+        *,
+        plugins: Sequence[PluginFile] = (),
+        objects: Objects = NO_OBJECTS,
     ) -> Setup:
         """Resolve the settings, read the pictures and build the networks, for a run that is new.
 
         ``plugins`` are the files that were let through (``ganforge.plugin.trust``): what the settings name is only
-        text, and loads nothing.
+        text, and loads nothing. ``objects`` came from Python in place of names.
 
         Raises:
             UsageError: a name, an option or a value is wrong.
@@ -62,7 +69,7 @@ class Setup:
                 be built.
         """
         require_runs_dir(Path(config.runs_dir))
-        choices = resolve(config, plugins)
+        choices = resolve(config, plugins, objects=objects)
         return cls.build(choices, load(choices, progress))
 
     @classmethod
@@ -132,8 +139,13 @@ class Setup:
         return Progress(step, self.steps, step // self.steps_per_epoch, self.settings.epochs)
 
     def first_plan(self) -> dict[str, float]:
-        """Return the first step's scalars by their names in ``metrics.jsonl``."""
-        return self.engine.planner.plan(self.progress(0), {}).flat()
+        """Return the first step's scalars by their names in ``metrics.jsonl``; strategies remember nothing of it."""
+        before = [(strategy, deepcopy(strategy.get_state())) for strategy in self.choices.strategies]
+        try:
+            return self.engine.planner.plan(self.progress(0), {}).flat()
+        finally:
+            for strategy, state in before:
+                strategy.set_state(state)
 
 
 def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[float, float] | None = None) -> Images:
@@ -209,6 +221,7 @@ def _engine(
     from ganforge.engine.networks import build_networks
 
     architecture, owner = choices.architecture.value, f"architecture '{choices.architecture.name}'"
+    networks = choices.objects.networks
     generator, discriminator = build_networks(
         architecture,
         run.image_shape,
@@ -219,6 +232,8 @@ def _engine(
         settings.precision,
         classes if labels is not None else 0,
     )
+    if networks is not None:
+        networks.refuse_answers(run.image_shape, settings.latent_dim)
     return Engine(
         generator,
         discriminator,

@@ -1,0 +1,35 @@
+"""Files that a data file names: inside its own folder, and no other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ganforge.errors import UsageError, closest
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """Return the path of a file below ``folder``; None for one that lies outside, by its name or by a link."""
+    whole = os.path.realpath(folder)
+    target = os.path.realpath(os.path.join(whole, name))
+    return Path(target) if target.startswith(whole.rstrip(os.sep) + os.sep) else None
+
+
+def beside(path: Path, name: str) -> Path:
+    """Return a file in the folder of ``path``, or below it, that an option names. Raises ``UsageError``."""
+    found = inside(path.parent, name)
+    if found is None:
+        raise UsageError(f"labels={name} lies outside the folder of {path.name}; expected a file beside it")
+    if not found.is_file():
+        try:
+            near = closest(name, os.listdir(path.parent))
+        except OSError:
+            near = ""
+        raise UsageError(f"there is no file '{name}' beside {path.name}.{near}")
+    return found
+
+
+def stamp(path: Path) -> str:
+    """Return what tells that a file is still the same: its name, size and time."""
+    about = path.stat()
+    return f"{path.name} {about.st_size} {about.st_mtime_ns}"

@@ -1,0 +1,56 @@
+"""A data source that was found rather than registered: a file, or an object of a Python program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from ganforge.plugin.dataset import DatasetSource
+from ganforge.plugin.options import Options
+from ganforge.plugin.registry import Choice, Entry
+
+# What is taken where the pictures have no size of their own that networks can make.
+USUAL, _SMALLEST, _LARGEST = 64, 8, 1024
+
+
+@dataclass(frozen=True)
+class FoundSource(DatasetSource):
+    """A source whose pictures are read as a folder's are.
+
+    Beside what every source is given, its ``load`` takes ``fit``, ``background``, ``frames``, ``value_range`` and
+    ``strict``, by name, where it names them. Its name is its kind, such as ``npy``; ``file``: it is a file, which a
+    later process finds again by its path.
+    """
+
+    file: bool = False
+
+
+def found(source: FoundSource, options: Options | None = None) -> Choice:
+    """Return the choice of a source that was found."""
+    try:
+        version = metadata.version("ganforge")
+    except metadata.PackageNotFoundError:
+        version = "?"
+    entry = Entry("dataset", source.name, source, "ganforge", version, "data")
+    return Choice(entry, source.options() if options is None else options)
+
+
+def asked(image_shape: tuple[int, ...] | None, image_size: Any, channels: int | None) -> tuple[Any, int | None]:
+    """Return the size, a side or (height, width), and the channels that a source is asked for; None for its own."""
+    if image_shape is None:
+        return image_size, channels
+    height, width, channels = image_shape
+    return height if height == width else (height, width), channels
+
+
+def own_size(height: int, width: int) -> int:
+    """Return the size of square pictures that networks can make, else one near it: at most 64 pixels a side."""
+    if height == width and _SMALLEST <= height <= _LARGEST:
+        return height
+    return max(_SMALLEST, min(USUAL, height, width))
+
+
+def own_channels(channels: int) -> int:
+    """Return 1 for greys and 3 for colours, with transparency or without."""
+    return 1 if channels <= 2 else 3

@@ -1,0 +1,187 @@
+"""What a person gives from Python as objects in place of names: two networks, a strategy, a loss, an optimizer, data.
+
+Each becomes a choice under a name of its own, so that all else is as with names. ``run.json`` says what came so
+(``needed``); a resumed run is given the same again, or finds it on disk where it is plain Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ganforge.errors import GANForgeError, UsageError, shown
+from ganforge.plugin.architecture import Architecture
+from ganforge.plugin.loss import Loss
+from ganforge.plugin.optimizer import Optimizer
+from ganforge.plugin.options import Options, Spec
+from ganforge.plugin.registry import Choice, Entry, Registry
+from ganforge.plugin.strategy import Strategy
+from ganforge.plugin.validation import check_value
+from ganforge.training.objects.networks import Networks
+from ganforge.training.objects.wrapped import keras_loss, keras_optimizer
+
+PACKAGE = "python"  # where run.json says that such a thing comes from
+# What a strategy remembered when it was first given: the same object gives the same run again.
+_first: WeakKeyDictionary[Strategy, dict[str, Any]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects by the kind and the text that stands for each in the settings.
+
+    ``networks`` are a pair of Keras models, whose architecture is among the choices; ``source`` is that of data given
+    as an object. ``kept`` is what ``run.json`` holds, by kind and text, of what can be made again from there.
+    """
+
+    choices: Mapping[tuple[str, str], Choice] = field(default_factory=dict)
+    strategies: Mapping[str, Strategy] = field(default_factory=dict)
+    networks: Networks | None = None
+    source: Choice | None = None
+    kept: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def choose(self, registry: Registry, kind: str, text: str) -> Choice:
+        """Return what stands for ``text``: an object, or what is registered under the name.
+
+        An object that is registered too is what is registered.
+        """
+        given = self.choices.get((kind, text))
+        if given is None:
+            return registry.choose(kind, text)
+        same = [one for one in registry.entries[kind].get(given.name, []) if one.value is given.value]
+        return replace(given, entry=same[0]) if same else given
+
+
+NO_OBJECTS = Objects()
+
+
+def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
+    """Return the settings with a text in place of each object, and the objects.
+
+    Raises:
+        UsageError: an object is of no kind that its setting takes, or does not fit the other settings.
+        GANForgeError: a strategy's hooks are wrong.
+    """
+    values, taken = dict(settings), _Taken()
+    optimizers = values.get("optimizer")
+    if isinstance(optimizers, (tuple, list)):
+        if len(optimizers) != 2:
+            raise UsageError(
+                f"optimizer has {len(optimizers)} entries; expected one, or the generator's and the discriminator's"
+            )
+        if values.get("discriminator_optimizer") is not None:
+            raise UsageError("the discriminator's optimizer is given twice: leave out discriminator_optimizer")
+        values["optimizer"], values["discriminator_optimizer"] = optimizers
+    if (arch := values.get("arch")) is not None and not isinstance(arch, str):
+        values |= taken.architecture(arch, values)
+    if (balance := values.get("balance")) is not None and not isinstance(balance, str):
+        each = balance if isinstance(balance, Sequence) else [balance]
+        values["balance"] = tuple(one if isinstance(one, str) else taken.strategy(one) for one in each)
+    if (loss := values.get("loss")) is not None and not isinstance(loss, str):
+        values["loss"] = taken.loss(loss, values.get("backend"))
+    source = _data(values, taken.networks)
+    for name in ("optimizer", "discriminator_optimizer"):
+        if (optimizer := values.get(name)) is not None and not isinstance(optimizer, str):
+            values[name] = taken.optimizer(optimizer, name)
+    return values, Objects(taken.choices, taken.strategies, taken.networks, source, taken.kept)
+
+
+def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
+    """Take the data, with their labels, from the settings where they are an object."""
+    from ganforge.data.adapters import source_of
+
+    labels, data = values.pop("labels", None), values.get("data")
+    if data is None or isinstance(data, (str, PathLike)):
+        if labels is not None:
+            raise UsageError("labels go with an array or a list of paths; a folder has a subfolder for each class")
+        return None
+    source = source_of(data, labels)
+    values["data"] = source.name
+    size, own = values.get("image_size"), source.value.image_size
+    if networks is not None and source.name == "array" and None not in (size, own) and size != own:
+        raise UsageError(
+            f"the networks take {_square(size)} pictures, and the data are {_square(own)}; scale the "
+            f"data to {_square(size)}, or build the networks for {_square(own)}"
+        )
+    return source
+
+
+def _square(size: Any) -> str:
+    return str(size) if isinstance(size, str) else f"{size}x{size}"
+
+
+class _Taken:
+    def __init__(self) -> None:
+        self.choices: dict[tuple[str, str], Choice] = {}
+        self.strategies: dict[str, Strategy] = {}
+        self.kept: dict[tuple[str, str], dict[str, Any]] = {}
+        self.networks: Networks | None = None
+
+    def architecture(self, value: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Take an architecture, or a pair of models, and return what it means for the settings."""
+        if isinstance(value, Architecture):
+            return {"arch": self._choice("architecture", value)}
+        self.networks = Networks.of(value)
+        architecture = self.networks.architecture
+        return {"arch": self._choice("architecture", architecture), **self.networks.settings(settings)}
+
+    def strategy(self, value: Any) -> str:
+        if isinstance(value, type) and issubclass(value, Strategy):
+            value = value()
+        if not isinstance(value, Strategy):
+            raise UsageError(
+                f"balance has {shown(value)}; expected names such as 'r1:gamma=1', or objects of a ganforge.Strategy"
+            )
+        values = value.options.model_dump(exclude_unset=True)
+        text = str(Spec(value.name, values))
+        choice = Choice(_entry("strategy", type(value)), value.options)
+        if value in _first:
+            value.set_state(deepcopy(_first[value]))
+        else:
+            _first[value] = deepcopy(value.get_state())
+        self.choices["strategy", text], self.strategies[text] = choice, value
+        return text
+
+    def loss(self, value: Any, backend: str | None) -> str:
+        if isinstance(value, Loss):
+            return self._choice("loss", value)
+        loss, kept = keras_loss(value, backend)
+        text = self._choice("loss", loss)
+        if kept:
+            self.kept["loss", text] = kept
+        return text
+
+    def optimizer(self, value: Any, setting: str) -> str:
+        if isinstance(value, Optimizer):
+            return self._choice("optimizer", value)
+        optimizer, kept = keras_optimizer(value, setting)
+        text = self._choice("optimizer", optimizer)
+        if kept:
+            self.kept["optimizer", text] = kept
+        return text
+
+    def _choice(self, kind: str, value: Any) -> str:
+        """Keep a choice and return the text that stands for it, which is no other object's."""
+        text, number = str(value.name), 2
+        while self.choices.get((kind, text), value) is not value and self.choices[kind, text].value is not value:
+            text, number = f"{value.name}-{number}", number + 1
+        self.choices[kind, text] = Choice(_entry(kind, value), _defaults(value))
+        return text
+
+
+def _defaults(value: Any) -> Options:
+    options: Options = value.options()
+    return options
+
+
+def _entry(kind: str, value: Any) -> Entry:
+    try:
+        name = check_value(kind, value)
+    except UsageError:
+        raise
+    except GANForgeError as error:
+        raise UsageError(str(error)) from None
+    return Entry(kind, name, value, PACKAGE, "", PACKAGE)

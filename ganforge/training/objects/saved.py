@@ -1,0 +1,63 @@
+"""Networks of plain Keras layers as a run keeps them: their configuration, in ``networks.json``, without weights.
+
+A run directory may come from anywhere, so the file is looked at as ``generator.keras`` is before anything is made.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from ganforge.backend import quietly
+from ganforge.errors import GANForgeError, reason
+from ganforge.files import own, read_json, write_json
+from ganforge.training.objects.networks import SIDES, Networks, described_model
+from ganforge.training.saved_generator import looked_at, require_sizes
+
+NAME = "networks.json"
+
+
+def write_networks(networks: Networks, run: Path) -> None:
+    """Write the networks' configuration; nothing where a layer of a person's own is part of one."""
+    described = {side: described_model(getattr(networks, side)) for side in SIDES}
+    if all(_is_plain(one) for one in described.values()):
+        write_json(run / NAME, described)
+
+
+def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, held: int) -> Networks:
+    """Return the networks of a run, with new weights; ``held``: the bytes of the weights that there are for them.
+
+    Raises:
+        GANForgeError: the file is missing or damaged, or holds what is no ordinary layer or of a size that cannot be.
+    """
+    import keras
+
+    from ganforge.engine.keras_internals import safe_mode
+
+    described = read_json(own(run, NAME))
+    models = []
+    try:
+        with quietly(), safe_mode():
+            for side, length in zip(SIDES, (latent_dim, None)):
+                config = described.get(side)
+                if not isinstance(config, dict) or any(looked_at(config)):
+                    raise GANForgeError(f"it does not say what the {side} is, in ordinary layers of Keras")
+                config["compile_config"] = None
+                require_sizes(copy.deepcopy(config), held, image_shape, length)  # Keras takes it apart
+                models.append(keras.saving.deserialize_keras_object(config, safe_mode=True))
+        return Networks(*models)
+    except GANForgeError as error:
+        raise GANForgeError(f"{run / NAME} cannot be opened: {error}") from None
+    except Exception as error:
+        raise GANForgeError(f"{run / NAME} cannot be opened: {reason(error, kind=False)}") from error
+
+
+def _is_plain(described: dict[str, Any] | None) -> bool:
+    if described is None:
+        return False
+    try:
+        return not any(looked_at(json.loads(json.dumps(described))))
+    except GANForgeError:
+        return False
