@@ -332,7 +332,7 @@ def test_architectures_make_the_shape_that_is_asked_for_or_name_one_that_they_ma
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_run_is_trained_stopped_resumed_and_drawn_from_on_each_backend(backend):
-    found = probe("shapes_probe.py", backend)
+    found = dict(probe("shapes_probe.py", backend))
     reference = probe("shapes_probe.py", "torch")["numbers"]
     for name, numbers in found.pop("numbers").items():
         assert numbers == pytest.approx(reference[name], abs=2e-4), name
@@ -477,7 +477,12 @@ def test_critters_of_any_shape_are_read_back(size, channels, modes):
 
 
 def test_a_run_is_measured_reported_and_shown(tmp_path, ganforge_cli):
-    settings = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": "critters:count=24", "batch_size": 8}
+    for i in range(24):
+        pixels = RANDOM.integers(0, 256, (20 + i, 40, 4), dtype=np.uint8)
+        pixels[:8, :, 3] = 0
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.png")
+    settings = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": str(tmp_path / "photos"), "batch_size": 8}
     settings |= {"image_size": "24x16", "channels": 4, "background": "#204060"}
     run = ganforge.train(**settings, epochs=2, runs_dir=tmp_path)
     for words in (
