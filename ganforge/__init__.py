@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ganforge.api import Run, train
+    from ganforge.commands import compare, plugins, runs, study
     from ganforge.errors import GANForgeError, UsageError
     from ganforge.plugin.architecture import Architecture
     from ganforge.plugin.conv_arithmetic import (
@@ -54,7 +57,11 @@ _HOMES = {
     "Strategy": "plugin.strategy",
     "Run": "api",
     "train": "api",
+    "compare": "commands",
+    "plugins": "commands",
 }
+# Packages that are functions too: ``ganforge.runs`` holds what reads run directories, ``ganforge.runs()`` lists them.
+_CALLED = {"ganforge.runs": "runs", "ganforge.study": "study"}
 
 __all__ = [
     "Architecture",
@@ -76,11 +83,15 @@ __all__ = [
     "Strategy",
     "UsageError",
     "__version__",
+    "compare",
     "conv_size",
     "halvings",
     "hookimpl",
     "plan_upsampling",
+    "plugins",
     "refused_size",
+    "runs",
+    "study",
     "train",
     "transposed_conv_size",
 ]
@@ -89,4 +100,39 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"ganforge.{_HOMES[name]}"), name)
+    if f"ganforge.{name}" in _CALLED:
+        return importlib.import_module(f"ganforge.{name}")
     raise AttributeError(f"module 'ganforge' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+class _Called(ModuleType):
+    """A package of ``_CALLED``: an ordinary module that can be called as the function of its name."""
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        return inspect.signature(self._function)
+
+    @property
+    def _function(self) -> Any:
+        return getattr(importlib.import_module("ganforge.commands"), _CALLED[self.__name__])
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        return self._function(*args, **settings)
+
+
+class _Face(ModuleType):
+    """This module. Python binds a package's name here when it is first imported, whoever imports it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if getattr(value, "__name__", "") in _CALLED and type(value) is ModuleType:
+            value.__class__ = _Called
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, overload
 
 from ganforge.errors import GANForgeError
+from ganforge.looking import RunOnDisk
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -17,21 +18,43 @@ if TYPE_CHECKING:
     from ganforge.plugin.architecture import Architecture
     from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.trust import PluginFile, PluginFiles
-    from ganforge.runs.snapshots import Grid
+    from ganforge.showing.pictures import Pictures
+    from ganforge.showing.results import Evaluation, Plan
     from ganforge.training.asked import ResumeSettings, TrainSettings
-    from ganforge.training.config import TrainConfig
 
 
 BLOCK = 64  # pictures that a generator draws at a time
 
 
+@overload
 def train(
     arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
     balance: str | Strategy | Sequence[str | Strategy] | None = None,
     *,
     observers: Sequence[object] = (),
+    progress: bool | None = None,
+    dry_run: Literal[True],
     **settings: Unpack[TrainSettings],
-) -> Run:
+) -> Plan: ...
+@overload
+def train(
+    arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
+    balance: str | Strategy | Sequence[str | Strategy] | None = None,
+    *,
+    observers: Sequence[object] = (),
+    progress: bool | None = None,
+    dry_run: Literal[False] = False,
+    **settings: Unpack[TrainSettings],
+) -> Run: ...
+def train(
+    arch: str | Architecture | tuple[keras.Model, keras.Model] | None = None,
+    balance: str | Strategy | Sequence[str | Strategy] | None = None,
+    *,
+    observers: Sequence[object] = (),
+    progress: bool | None = None,
+    dry_run: bool = False,
+    **settings: Unpack[TrainSettings],
+) -> Run | Plan:
     """Train a GAN and return its run.
 
     Args:
@@ -40,7 +63,11 @@ def train(
             afterwards. Without it, what fits the data.
         balance: strategies, by name or as objects, in the order they compose; ``none`` for none where the
             architecture recommends some.
-        observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens.
+        observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens, and
+            Keras callbacks. They may stop the run: ``run.stop()``, of what ``run_started`` is given.
+        progress: false shows nothing while it trains; else it is a line on stderr, and in a notebook the grid and the
+            curves.
+        dry_run: train nothing, and return what would be trained.
         settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,
             ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, … ``data`` may be an
             array, ``loss`` a ``Loss`` or a Keras loss on logits (told 1 for real, 0 for fake), ``optimizer`` a Keras
@@ -58,6 +85,8 @@ def train(
     """
     from ganforge.plugin.trust import given, remember
     from ganforge.plugin.validation import check_observers
+    from ganforge.showing.following import decoding, follow
+    from ganforge.showing.results import Plan
     from ganforge.training.config import TrainConfig, in_python
     from ganforge.training.objects import take
     from ganforge.training.setup import Setup
@@ -69,11 +98,13 @@ def train(
         config = TrainConfig.of(values)
         files = given(config.plugins)  # whoever calls this gives them
         remember(files)
-        return Run(Trainer(Setup.new(config, plugins=files, objects=objects)).run(observers).run)
+        with decoding(progress) as read:
+            setup = Setup.new(config, read, plugins=files, objects=objects)
+        return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
-class Run:
-    """A run on disk: read it, draw from it, train it further.
+class Run(RunOnDisk):
+    """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
 
     Args:
         path: a run directory, or a name such as ``run_12`` or ``latest`` in ``runs_dir``.
@@ -93,47 +124,6 @@ class Run:
         self.path = find_run(path, Path(default_runs_dir() if runs_dir is None else runs_dir))
         self._plugins = tuple(plugins)
         self._generator: keras.Model | None = None
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
-    @property
-    def id(self) -> str:
-        """The directory's name, such as ``run_12``."""
-        return self.path.name
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """Everything in ``run.json``."""
-        from ganforge.runs import read_manifest
-
-        return read_manifest(self.path)
-
-    @property
-    def config(self) -> TrainConfig:
-        """The settings it was trained with, all filled in."""
-        from ganforge.training.config import read_config
-
-        return read_config(self.path)
-
-    @property
-    def state(self) -> str:
-        """``running``, ``finished``, ``stopped``, ``failed``, or ``killed`` where it was running and no longer is."""
-        from ganforge.runs import run_state
-
-        return run_state(self.path, self.manifest)
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """Return the logged lines of ``metrics.jsonl``, oldest first."""
-        from ganforge.runs import read_metrics
-
-        return read_metrics(self.path)
-
-    def snapshots(self) -> list[Grid]:
-        """Return (epoch, path) of each saved grid, oldest first; the epoch is a fraction for one saved within it."""
-        from ganforge.runs import list_snapshots
-
-        return list_snapshots(self.path)
 
     def generator(self) -> keras.Model:
         """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1], or (B, D).
@@ -175,8 +165,10 @@ class Run:
         """The classes a conditional generator was trained on, in the order of their labels; else none."""
         return tuple(self.manifest["data"].get("classes", ()))
 
-    def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> np.ndarray:
+    def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> Pictures:
         """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same ones for one seed.
+
+        Pictures are an array that has ``show()`` and ``save(path)``, and that a notebook shows.
 
         ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn.
         """
@@ -190,7 +182,7 @@ class Run:
 
         return self._decoded(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
 
-    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> np.ndarray:
+    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> Pictures:
         """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
 
         Four stations, spherical interpolation between them (White 2016).
@@ -208,15 +200,17 @@ class Run:
             leg, t = divmod(frame * stations / frames, 1.0)
             walk.append([spherical(a, b, t) for a, b in zip(ends[int(leg)], ends[int(leg) + 1])])
         pictures = self.decode(np.asarray(walk, dtype=np.float32).reshape(frames * n, latent_dim), class_name, n)
-        return pictures.reshape(frames, n, *pictures.shape[1:])
+        return pictures.reshape(frames, n, *pictures.shape[1:]).view(type(pictures))
 
-    def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> np.ndarray:
+    def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> Pictures:
         """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C); or vectors, (n, D).
 
         Classes take turns with the latents where ``class_name`` is not given, from the first one again after each
         ``period`` latents.
         """
         import numpy as np
+
+        from ganforge.showing.pictures import Pictures
 
         result: np.ndarray | None = None
         at = 0
@@ -226,7 +220,7 @@ class Run:
             result[at : at + len(part)] = part
             at += len(part)
         assert result is not None, "no latents"
-        return result
+        return result.view(Pictures)
 
     def _decoded(
         self, latents: np.ndarray, class_name: str | None = None, period: int | None = None
@@ -261,32 +255,55 @@ class Run:
             )
         return [np.full(n, classes.index(class_name), np.int32)]
 
-    def make_gif(self, output: str | Path | None = None, *, every: int = 1, **settings: Any) -> Path:
-        """Make an animation of what the same latents became; the suffix decides gif, webp, png or mp4.
+    # ------------------------------------------------------------------ what the commands do
 
-        ``settings``: ``fps`` (8), ``scale`` (1), ``hold`` in seconds (2) and ``caption`` (True).
+    def evaluate(
+        self,
+        samples: int | None = None,
+        seed: int = 0,
+        *,
+        features: str = "random",
+        data: str | None = None,
+        inception: str | Path | None = None,
+        progress: bool | None = None,
+    ) -> Evaluation:
+        """Measure what its generator makes, store it as ``evaluation.json`` and return it, a dict that shows itself.
 
-        Raises:
-            GANForgeError: the run has no snapshots.
+        Args and errors as ``ganforge.study.evaluate.evaluate`` has them; ``progress`` false says nothing meanwhile.
         """
-        from ganforge.runs.progression import make_progression
+        from ganforge.showing.following import saying
+        from ganforge.showing.results import Evaluation
+        from ganforge.study.evaluate import evaluate
+        from ganforge.study.in_words import rows
+        from ganforge.training.config import in_python
 
-        return make_progression(self.path, Path(output) if output else None, every=every, **settings)
+        network = None if inception is None else Path(inception)
+        with in_python(), saying(progress) as say:
+            found = evaluate(self, samples, seed, network, say, features=features, data=data)
+        title = f"{self.id} at step {found['step']:,}, {found['samples']:,} samples"
+        return Evaluation(found, title, rows(found))
 
     def resume(
-        self, epochs: int | None = None, observers: Sequence[object] = (), **changes: Unpack[ResumeSettings]
+        self,
+        epochs: int | None = None,
+        observers: Sequence[object] = (),
+        *,
+        progress: bool | None = None,
+        **changes: Unpack[ResumeSettings],
     ) -> Run:
         """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
 
-        ``changes``: ``balance``, ``backend``, ``data``, ``data_changed``, ``on_nan`` and ``plugins``, as the flags of
-        ``ganforge resume``. A run that began with objects in place of names is given them back, as ``arch``,
-        ``loss``, ``optimizer``, ``discriminator_optimizer`` or ``balance``; what is plain Keras need not be.
+        ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``data``,
+        ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``. A run that
+        began with objects in place of names is given them back, as ``arch``, ``loss``, ``optimizer``,
+        ``discriminator_optimizer`` or ``balance``; what is plain Keras need not be.
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
             GANForgeError: see ``ganforge.training.resume.resume``.
         """
         from ganforge.plugin.validation import check_observers
+        from ganforge.showing.following import decoding, follow
         from ganforge.training.config import in_python
         from ganforge.training.objects import take
         from ganforge.training.objects.back import require_same_names
@@ -298,6 +315,8 @@ class Run:
             if isinstance(values.get("balance"), str):
                 values["balance"] = (values["balance"],)
             rest = require_same_names(values, self.manifest["config"], self.id)
-            resume(self.path, epochs=epochs, objects=objects, **rest).run(observers)
+            with decoding(progress) as read:
+                trainer = resume(self.path, epochs=epochs, objects=objects, progress=read, **rest)
+            follow(trainer, observers, progress)
         self._generator = None
         return self

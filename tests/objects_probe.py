@@ -1,7 +1,4 @@
-"""A run of objects from Python, killed and resumed in other processes: ``python objects_probe.py FOLDER WHAT``.
-
-``WHAT``: ``whole`` trains to the end; ``killed`` is killed on the way; ``again`` gives everything back and goes on.
-"""
+"""Runs of objects from Python, whole and ended on the way: ``python objects_probe.py BACKEND``."""
 
 from __future__ import annotations
 
@@ -9,8 +6,13 @@ import json
 import os
 import signal
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+if __name__ == "__main__":
+    os.environ["KERAS_BACKEND"] = sys.argv[1]
 import keras
 import numpy as np
 from keras import layers, ops
@@ -107,42 +109,57 @@ def plain():
 
 
 def arrays(run: ganforge.Run) -> dict[str, np.ndarray]:
+    """Return the last checkpoint's arrays by owner and position: layers' names count up in a process."""
     from ganforge.runs import load_checkpoint
 
-    return load_checkpoint(run.path).arrays
+    return {"-".join(name.split("/")[:2]): array for name, array in load_checkpoint(run.path).arrays.items()}
 
 
-def keep(run: ganforge.Run, file: Path) -> None:
-    """Keep the last checkpoint's arrays by owner and position: layers' names count up in a process."""
-    np.savez(file, **{"-".join(name.split("/")[:2]): array for name, array in arrays(run).items()})
+def pull_the_plug() -> None:
+    """End at once, as the second Ctrl-C does: nothing is saved since the last checkpoint."""
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+
+
+def looked_at(given: dict[str, Any], run: ganforge.Run) -> dict[str, Any]:
+    """Return what a finished run and the networks it was given have to do with each other."""
+    generator, discriminator = given["arch"]
+    latents = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    mine = ops.convert_to_numpy(generator(latents, training=False))
+    drawn = ops.convert_to_numpy(run.generator()(latents, training=False))
+    saved = [array for name, array in arrays(run).items() if name.startswith("discriminator-")]
+    held = [ops.convert_to_numpy(v) for v in discriminator.weights]
+    first = ops.convert_to_numpy(networks()[1].weights[0])
+    return {
+        "drawn": float(np.abs(mine - drawn).max()),
+        "held": all(any(np.array_equal(h, s) for s in saved) for h in held),
+        "moved": float(np.abs(held[0] - first).max()),
+    }
+
+
+def killed_and_resumed(folder: Path, made: Any, whole: ganforge.Run) -> dict[str, Any]:
+    """Train to the middle, end at once, and go on without the objects, then with them."""
+    with suppress(KeyboardInterrupt):
+        ganforge.train(**{**SETTINGS, **made()}, runs_dir=folder, observers=[At(5, pull_the_plug)])
+    run, refused = ganforge.Run("run_1", folder), ""
+    try:
+        run.resume()
+    except ganforge.GANForgeError as error:
+        refused = str(error)
+        run.resume(**made())
+    expected, found = arrays(whole), arrays(run)
+    same = expected.keys() == found.keys() and all(np.array_equal(expected[name], found[name]) for name in expected)
+    return {"refused": refused, "same": same, "compared": len(expected), "state": run.state}
 
 
 def main() -> None:
-    folder, what, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    made = {"objects": objects, "plain": plain}[kind]
-    if what == "whole":
-        given = made()
-        run = ganforge.train(**{**SETTINGS, **given}, runs_dir=folder / "whole")
-        keep(run, folder / f"{what}.npz")
-        generator, discriminator = given["arch"]
-        latents = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
-        mine = ops.convert_to_numpy(generator(latents, training=False))
-        drawn = ops.convert_to_numpy(run.generator()(latents, training=False))
-        checkpoint = arrays(run)
-        held = [ops.convert_to_numpy(v) for v in discriminator.weights]
-        saved = [a for name, a in checkpoint.items() if name.startswith("discriminator/")]
-        same = all(any(np.array_equal(h, s) for s in saved) for h in held)
-        moved = float(np.abs(held[0] - ops.convert_to_numpy(networks()[1].weights[0])).max())
-        print(json.dumps({"drawn": float(np.abs(mine - drawn).max()), "held": same, "moved": moved}))
-    elif what == "killed":
-        observer = At(5, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        ganforge.train(**{**SETTINGS, **made()}, runs_dir=folder / "killed", observers=[observer])
-    else:
-        run = ganforge.Run("run_1", folder / "killed")
-        given = made() if what == "again" else {}
-        run.resume(**given)
-        keep(run, folder / f"{what}.npz")
-        print(json.dumps({"state": run.state}))
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        for kind, made in (("objects", objects), ("plain", plain)):
+            given = made()
+            whole = ganforge.train(**{**SETTINGS, **given}, runs_dir=Path(name, kind, "whole"))
+            found[kind] = looked_at(given, whole) | killed_and_resumed(Path(name, kind, "killed"), made, whole)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

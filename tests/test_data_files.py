@@ -427,8 +427,7 @@ def test_a_bad_file_is_one_line_and_nothing_of_it_runs_or_is_followed(tmp_path, 
 def test_a_hard_link_to_the_group_above_does_not_go_round_for_ever(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["images"] = GREYS
-        for i in range(9):
-            file[f"again{i}"] = file["/"]
+        file["again"] = file["/"]
     assert len(load(tmp_path / "x.h5")) == 24
 
 

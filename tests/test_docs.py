@@ -247,6 +247,33 @@ def test_the_python_blocks_of_the_tutorial_run(tmp_path, monkeypatch):
     assert tuple(names["images"].shape) == (16, 8, 8, 3)
 
 
+@pytest.mark.slow
+def test_the_python_blocks_of_the_page_on_python_run(tmp_path, monkeypatch):
+    """As they stand, but for sizes, as those of the tutorial."""
+    from support import photos
+
+    import ganforge
+
+    train, resume = ganforge.train, ganforge.Run.resume
+
+    def quick(arch, *more, **settings):
+        small = {"arch": ARCH, "image_size": 8} if isinstance(arch, str) else {"arch": arch}
+        data = {"data": settings.get("data", "critters:count=32")}
+        return train(**{"balance": more or None, **settings, **small, **data, "epochs": 2, "batch_size": 16})
+
+    monkeypatch.setattr(ganforge, "train", quick)
+    monkeypatch.setattr(ganforge.Run, "resume", lambda self, epochs=None, **how: resume(self, 3, **how))
+    monkeypatch.chdir(tmp_path)
+    photos(tmp_path / "photos", 32)
+    names: dict = {}
+    for block in python_blocks(DOCS / "python.md"):
+        exec(compile(block, "python.md", "exec"), names)
+    assert (tmp_path / "walk.gif").stat().st_size > 0
+    assert names["plan"].settings["epochs"] == 2
+    assert len(names["history"].history["g_loss"]) == 2
+    assert tuple(names["grid"].shape) == (16, 3, 8, 8)
+
+
 def command_lines(page: Path) -> list[list[str]]:
     """The ``ganforge …`` lines of a page's plain blocks, as words."""
     blocks = re.findall(r"^ *```(?:bash|console)?\n(.*?)^ *```$", page.read_text("utf-8"), flags=re.M | re.S)

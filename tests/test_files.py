@@ -30,9 +30,9 @@ NETWORKS = {
 def _model(path):
     import keras
 
-    from ganforge.training.outputs import save_generator
+    from ganforge.training.outputs import save_network
 
-    save_generator(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
+    save_network(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), path)
 
 
 WRITERS = {

@@ -39,34 +39,29 @@ MAY: dict[str, tuple[str, ...]] = {
     "metrics": ("data.critters", "errors", "files"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics.diversity", "plugin", "runs"),
+        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics", "plugin", "runs"),
         VERSION,
     ),
+    # what people look at, and ask for
+    "showing": (FACE, "diagnosis", "errors", "media", "runs", "training"),
+    "looking": ("diagnosis", "files", "media", "report", "runs", "showing", "study", "training.config"),
     "api": (
-        *(
-            "backend",
-            "engine.backends",
-            "engine.randomness",
-            "errors",
-            "files",
-            "media",
-            "plugin",
-            "runs",
-            "training",
-        ),
+        *("backend", "engine.backends", "engine.randomness", "errors", "files", "looking", "media", "plugin", "runs"),
+        *("showing", "study", "training"),
     ),
+    "commands": ("api", "backend", "errors", "files", "plugin", "runs", "showing", "study"),
     # what uses it
     "diagnosis": (FACE, "errors", "media", "metrics", "runs", "training.config"),
     "report": (FACE, "diagnosis", "errors", "files", "media", "metrics", "runs", "study", "training.config"),
     "study": (
-        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "runs"),
-        "training",
+        *(FACE, "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "runs"),
+        *("showing.words", "training"),
     ),
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
         *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "report"),
-        *("runs", "scaffold", "study", "testing", "training"),
+        *("runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),
 }

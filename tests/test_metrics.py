@@ -647,7 +647,7 @@ def test_evaluate_measures_what_it_says(tmp_path, monkeypatch):
     assert [few[name]["floor"] for name in METRICS] == [None] * 3
     assert few["kid"]["error"] is None
 
-    from ganforge.cli.evaluate import rows
+    from ganforge.study.in_words import rows
 
     assert "real against real" not in str(rows(few))
     assert str(rows(found)).count("real against real") == 3

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ganforge.errors import clean, on_one_line
+from ganforge.errors import on_one_line
 from ganforge.files import default_runs_dir
+from ganforge.showing.words import console, duration, short
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-
-def console(stderr: bool = False) -> Console:
-    """Return a console; what is piped gets 100 columns and no colours.
-
-    Texts may come from anywhere: what a terminal would obey is shown as a character in their place.
-    """
-    from rich.console import Console
-    from rich.segment import Segment
-
-    class Clean(Console):
-        def render(self, *args: Any, **how: Any) -> Iterator[Segment]:
-            for segment in super().render(*args, **how):
-                yield segment if segment.control else segment._replace(text=clean(segment.text))
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else 100
-    return Clean(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+__all__ = ["console", "duration", "pairs", "run_name", "say_path", "short", "warn", "with_options"]
 
 
 def warn(line: str) -> None:
@@ -73,17 +53,3 @@ def with_options(name: str, options: Mapping[str, Any]) -> str:
 
     text = ", ".join(f"{key}={written(value)}" for key, value in options.items() if value is not None)
     return f"{name} ({text})" if text else name
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
-    seconds = round(seconds)
-    if seconds < 100:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def short(value: float | None, digits: int = 3) -> str:
-    """Return a number, or a dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}"

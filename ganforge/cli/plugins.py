@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from ganforge.cli.console import console
 from ganforge.cli.options import no_plugin_option, plugin_option, spec_completion
+from ganforge.plugin.telling import example_of, text_of
 
 if TYPE_CHECKING:
     from ganforge.plugin.registry import Entry, Registry
@@ -58,32 +58,6 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
         _print_all(entries, registry)
 
 
-def _text(entry: Entry) -> str:
-    """Return all a plugin says about itself, a paragraph a line; docstrings are wrapped for the source."""
-    from ganforge.plugin.kinds import KINDS
-
-    parts = [inspect.getdoc(entry.value) if KINDS[entry.kind].by_class else entry.value.summary]
-    if entry.kind == "architecture":
-        parts.append(inspect.getdoc(inspect.getmodule(entry.value.generator)))
-    elif entry.kind in ("optimizer", "logger"):
-        parts.append(inspect.getdoc(entry.value.build if entry.kind == "optimizer" else entry.value.make))
-    elif entry.kind == "loss":
-        parts += [inspect.getdoc(entry.value.discriminator), inspect.getdoc(entry.value.generator)]
-    paragraphs = [paragraph for part in parts if part for paragraph in part.split("\n\n")]
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-
-
-def _example(entry: Entry) -> str:
-    """Return a command that uses it, with one of its options spelt out."""
-    from ganforge.plugin.kinds import KINDS
-    from ganforge.plugin.options import describe_options
-
-    options = describe_options(entry.options)
-    known = next((o for o in options if o.default != "None"), None)
-    name = f"{entry.name}:{known.name}={known.default}" if known else entry.name
-    return f"ganforge train {KINDS[entry.kind].flag} {name}"
-
-
 def _print_json(entries: list[Entry], registry: Registry) -> None:
     from ganforge.plugin.options import describe_options
 
@@ -95,8 +69,8 @@ def _print_json(entries: list[Entry], registry: Registry) -> None:
             "version": entry.version,
             "plugin": entry.plugin,
             "summary": entry.summary,
-            "text": _text(entry),
-            "example": _example(entry),
+            "text": text_of(entry),
+            "example": example_of(entry),
             "options": [vars(option) for option in describe_options(entry.options)],
         }
         for entry in entries
@@ -143,7 +117,7 @@ def _print_one(entry: Entry) -> None:
     out.print(
         f"[bold]{entry.name}[/] ({KINDS[entry.kind].flag}), from {escape(entry.package)} {escape(entry.version)}\n"
     )
-    out.print(escape(_text(entry) or "It says nothing about itself."))
+    out.print(escape(text_of(entry) or "It says nothing about itself."))
     options = describe_options(entry.options)
     if not options:
         out.print("\nIt has no options.\n")
@@ -155,4 +129,4 @@ def _print_one(entry: Entry) -> None:
             kind = f"{option.type} {option.bounds}".strip()
             table.add_row(option.name, escape(kind), escape(option.default), escape(option.help))
         out.print(table)
-    out.print(f"Example: [bold]{escape(_example(entry))}[/]")
+    out.print(f"Example: [bold]{escape(example_of(entry))}[/]")

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from ganforge.cli.console import console, run_name, warn
-from ganforge.cli.live import decoding, follow
+from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
+from ganforge.showing.terminal import reading
 
 EPILOG = """\b
 Examples:
@@ -27,6 +28,7 @@ Examples:
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
+@click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
 @click.option("--data", metavar="FOLDER|ZIP", help="Where the pictures are now, if they were moved.")
 @click.option("--data-changed", type=click.Choice(["ok"]), help="Go on although the pictures are not the same.")
 @plugin_option
@@ -43,7 +45,7 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
 
     path = find_run(run, Path(runs_dir))
     changes["balance"] = changes["balance"] or None
-    with decoding(quiet) as progress:
+    with reading(quiet) as progress:
         trainer = resume(path, progress=progress, **changes)
     setup, start_step = trainer.setup, trainer.start.step
     for warning in setup.choices.warnings:

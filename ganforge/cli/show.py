@@ -21,7 +21,10 @@ Examples:
   ganforge show run_12 --csv > metrics.csv
 """
 BARS = "▁▂▃▄▅▆▇█"
-FILES = ("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras", "metrics.jsonl")
+FILES = (
+    *("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras"),
+    *("discriminator.keras", "metrics.jsonl"),
+)
 
 
 @click.command("show", epilog=EPILOG)

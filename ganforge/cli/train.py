@@ -9,10 +9,11 @@ import click
 from click.core import ParameterSource
 
 from ganforge.cli.console import console, pairs, warn, with_options
-from ganforge.cli.live import decoding, follow
+from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
 from ganforge.plugin.averaging import ALONE
+from ganforge.showing.terminal import reading
 
 if TYPE_CHECKING:
     from ganforge.plugin.dataset import Images
@@ -124,6 +125,11 @@ Examples:
     metavar="EPOCHS|Nsteps|Nmin",
     help="Save all state so often; several with commas. [default: as grids, and 10min]",
 )
+@click.option(
+    "--stop-when",
+    metavar="NAME:RULE",
+    help="End early, as kid:below=0.2,patience=3 says; looked at with each grid. [default: none]",
+)
 @click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
 @click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
@@ -162,7 +168,7 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     # A settings file may come from elsewhere too: what it names is not given by a person.
     plugins = require(named_by_text(filed.get("plugins", ()), own, f"--config {config_file}"))
     remember(own)
-    with decoding(quiet) as progress:
+    with reading(quiet) as progress:
         setup = Setup.new(config, progress, plugins=plugins)
     for warning in setup.choices.warnings:
         warn(warning)

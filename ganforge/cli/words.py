@@ -1,4 +1,4 @@
-"""What commands say of a run in words: its optimizers, its average, and how its two networks stand."""
+"""What commands say of a run in words: its optimizers and its average."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganforge.cli.console import with_options
+from ganforge.showing.words import standing
+
+__all__ = ["average_rows", "learning_rates", "optimizer_rows", "records_of", "standing"]
 
 Records = Sequence[Mapping[str, Any]]  # the generator's optimizer and the discriminator's, as run.json has them
 
@@ -40,18 +43,3 @@ def average_rows(config: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     how = f"decay {number:g}" if number < 1 else f"half-life {number:,.0f} pictures"
     return [("average", f"of the generator's weights, {how}")]
-
-
-def standing(metrics: Mapping[str, float], digits: int = 2) -> list[str]:
-    """Return how the networks stand, piece by piece; what was not measured yet, or has no meaning, is left out.
-
-    D(real) and D(fake) are probabilities. Where logits have no zero of their own there are none: then how often a
-    real picture's logit is above that of the fake beside it, and the mean logits.
-    """
-    parts = [("D", "d_loss", digits), ("G", "g_loss", digits)]
-    in_pairs = "d_real_logit" in metrics and "d_real" not in metrics
-    parts += [("D right", "d_accuracy", 2)] if in_pairs else [("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2)]
-    said = [f"{label} {metrics[name]:.{n}f}" for label, name, n in parts if name in metrics]
-    if in_pairs:
-        said.append(f"logits {metrics['d_real_logit']:.2f} / {metrics['d_fake_logit']:.2f}")
-    return said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,7 +16,13 @@ DISCRIMINATOR, GENERATOR, QUIET = "#0072B2", "#D55E00", "#8a8a92"
 
 
 def plot_losses(metrics: Sequence[Mapping[str, Any]], path: Path, title: str = "") -> None:
-    """Plot the lines of ``metrics.jsonl``: losses, D(real) and D(fake), and what the strategies planned.
+    """Save a plot of the lines of ``metrics.jsonl`` as PNG, whole or not at all; see ``draw_losses``."""
+    with replacing(path) as file:
+        draw_losses(metrics, file, title)
+
+
+def draw_losses(metrics: Sequence[Mapping[str, Any]], file: IO[bytes], title: str = "", dpi: int = 160) -> None:
+    """Write a plot of logged lines as PNG: losses, D(real) and D(fake), and what the strategies planned.
 
     Where logits have no zero of their own, there are no probabilities: then the share of pairs that D gets right, and
     the mean logits.
@@ -31,7 +37,7 @@ def plot_losses(metrics: Sequence[Mapping[str, Any]], path: Path, title: str = "
     planned = [name for name in names(metrics) if _changes(metrics, name)]
     pairs = judged_in_pairs(metrics)
     heights = [3, 2, *([1.4] if pairs else []), *([1.2] if planned else [])]
-    figure = Figure(figsize=(8, 5.2 + 1.2 * bool(planned) + 1.2 * pairs), dpi=160, layout="constrained")
+    figure = Figure(figsize=(8, 5.2 + 1.2 * bool(planned) + 1.2 * pairs), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     _lines(
@@ -64,8 +70,7 @@ def plot_losses(metrics: Sequence[Mapping[str, Any]], path: Path, title: str = "
             # Above the panel, so that no curve ever hides behind it.
             axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, frameon=False, ncols=2, borderaxespad=0)
     axes[0].set_title(title, fontsize=11, loc="left")
-    with replacing(path) as file:
-        figure.savefig(file, format="png")
+    figure.savefig(file, format="png")
 
 
 def _changes(metrics: Sequence[Mapping[str, Any]], name: str) -> bool:

@@ -103,7 +103,7 @@ class Random(Protocol):
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A run, for observers: its directory, its configuration and how far it is."""
+    """A run, for observers: its directory, its configuration, how far it is, and its networks, to be looked at."""
 
     directory: Path
     config: Mapping[str, Any]
@@ -112,6 +112,18 @@ class RunInfo:
     start_step: int = 0
     generator: Any = None
     discriminator: Any = None
+    asks: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    brings: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+
+    def stop(self) -> None:
+        """Ask for an end after the running step, as Ctrl-C does: all is saved, and the run can be resumed."""
+        if self.asks is not None:
+            self.asks()
+
+    def sync(self) -> None:
+        """Bring the networks' Keras variables up to date: on JAX they are those of the last save until then."""
+        if self.brings is not None:
+            self.brings()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.plugin.alike import most_like, near
 from ganforge.plugin.architecture import DEFAULTS, NUMBERS, Architecture
 from ganforge.plugin.averaging import parse_ema
+from ganforge.plugin.callbacks import as_observer, is_callback
 from ganforge.plugin.calling import implementation, is_marked, parameters, reads_state
 from ganforge.plugin.hookspecs import (
     HOOK_API_VERSION,
@@ -210,14 +211,15 @@ def _functions(module: types.ModuleType) -> list[tuple[str, Any]]:
 
 
 def check_observers(observers: Any) -> list[Any]:
-    """Return the observers as a list.
+    """Return the observers as a list, Keras callbacks as observers that call them.
 
     Raises:
-        UsageError: one would never be called: it has no marked hook, a misspelt one, or is no object with methods.
+        UsageError: one would never be called: it has no marked hook, a misspelt one, or is no object with methods;
+            or it is a Keras callback whose meaning does not carry over.
     """
     if isinstance(observers, (str, bytes)) or not isinstance(observers, Iterable):
         raise UsageError(f"observers={_shown(observers)} is no list; expected one, such as [MyObserver()]")
-    listed = list(observers)
+    listed = [as_observer(one) if is_callback(one) else one for one in observers]
     for observer in listed:
         try:
             _check_observer(observer)
@@ -233,11 +235,6 @@ def _check_observer(observer: Any) -> None:
     if isinstance(observer, type):
         raise UsageError(f"{what} is a class; expected an object of it, such as {observer.__name__}()")
     expected = "an object with methods such as step_ended(self, step), each with @hookimpl above it"
-    if any(
-        one.__name__ == "Callback" and one.__module__.partition(".")[0] in ("keras", "tf_keras", "tensorflow")
-        for one in type(observer).__mro__
-    ):
-        raise UsageError(f"{what} is a Keras callback, and these are not supported yet; expected {expected}")
     if inspect.isroutine(observer) or isinstance(observer, functools.partial):
         raise UsageError(f"{what} is a function; expected {expected}")
     for name in STRATEGY_HOOKS:

@@ -131,6 +131,22 @@ class Progress(Typed):
     epochs: Count
 
 
+class Seen(Typed):
+    """What was looked at with a snapshot."""
+
+    step: Count
+    value: Number | None = None
+
+
+class EarlyEnd(Typed):
+    """What ``--stop-when`` has seen, and why it ended the run, if it did."""
+
+    when: str
+    since: Count
+    seen: list[Seen]
+    met: str = ""
+
+
 class Process(Typed):
     """Who trains it."""
 
@@ -194,6 +210,7 @@ class Manifest(Typed):
     networks: Networks = Networks.model_construct()
     parameters: Parameters = Parameters.model_construct()
     progress: Progress = Progress.model_construct()
+    early_end: EarlyEnd | None = None
     metrics: dict[str, Number | None] = {}
     versions: dict[str, str] = {}
     peak_memory: Count = 0

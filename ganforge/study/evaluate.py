@@ -14,7 +14,7 @@ from ganforge.runs import read_history
 from ganforge.runs.evaluation import FORMAT, NAME
 
 if TYPE_CHECKING:
-    from ganforge.api import Run
+    from ganforge import Run
     from ganforge.metrics.sides import Sides
     from ganforge.plugin.dataset import Images
 
@@ -90,7 +90,7 @@ def evaluate(
     say("vectors" if vectors else "pictures")
     training = training_images(run)
     held_out = None if data is None else held_out_images(run, data)
-    fake = run.sample(samples or (IMAGENET_SAMPLES if imagenet else SAMPLES), seed=seed)
+    fake = np.asarray(run.sample(samples or (IMAGENET_SAMPLES if imagenet else SAMPLES), seed=seed))
     sides = choose_sides(training, fake, seed, held_out)
     real, other = sides.real, sides.other
     # What looks at colours sees pictures with transparency on the run's background.

@@ -13,7 +13,7 @@ from typing import Any
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import read_json, write_json
 from ganforge.plugin.trust import PluginFile, named_by_text, require
-from ganforge.runs import read_manifest
+from ganforge.runs import ended_early, read_manifest
 from ganforge.runs.evaluation import read_evaluation
 from ganforge.study.evaluate import SAMPLES
 from ganforge.study.executors import Executor, Worker
@@ -143,7 +143,7 @@ class StudyRunner:
         row.run = run
         row.metrics = dict(manifest.get("metrics") or {})
         target = row.entry.stages[-1] if row.entry.stages else progress["epochs"]
-        finished = state == "finished" and progress["epoch"] >= target
+        finished = state == "finished" and (progress["epoch"] >= target or bool(ended_early(manifest)))
         evaluation = read_evaluation(run)
         measured = not self.evaluate or (
             evaluation is not None and evaluation["step"] == progress["step"] and "failed" not in evaluation

@@ -66,7 +66,7 @@ def main() -> int:
 
 def _work(task: dict[str, Any], reporter: Reporter) -> int:
     from ganforge.plugin.trust import handed_over
-    from ganforge.runs import read_manifest
+    from ganforge.runs import ended_early, read_manifest
     from ganforge.training.config import TrainConfig
     from ganforge.training.resume import resume
     from ganforge.training.setup import Setup
@@ -79,7 +79,10 @@ def _work(task: dict[str, Any], reporter: Reporter) -> int:
         if run is None:
             outcome = Trainer(Setup.new(TrainConfig.of(task["settings"]), plugins=plugins)).run([reporter])
         else:
-            progress = read_manifest(run)["progress"]
+            manifest = read_manifest(run)
+            progress = manifest["progress"]
+            if ended_early(manifest):
+                break
             if progress["step"] >= progress["steps"] and (epochs or 0) <= progress["epochs"]:
                 continue
             reporter.tell(run=str(run))
@@ -89,7 +92,7 @@ def _work(task: dict[str, Any], reporter: Reporter) -> int:
         if outcome.state == "stopped":
             return 130
     if task["evaluate"]:
-        from ganforge.api import Run
+        from ganforge import Run
         from ganforge.study.evaluate import evaluate
 
         assert run is not None  # there was a stage, if only one

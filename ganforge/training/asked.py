@@ -54,6 +54,7 @@ class TrainSettings(TypedDict, total=False):
     snapshot_every: int | str | None
     checkpoint_every: int | str | None
     keep: int
+    stop_when: str | None
     on_nan: Literal["stop", "rollback"]
     log_every: int
     log: str | Sequence[str]
@@ -70,6 +71,7 @@ class ResumeSettings(TypedDict, total=False):
     labels: Any
     data_changed: Literal["ok"] | None
     on_nan: Literal["stop", "rollback"] | None
+    stop_when: str | None
     plugins: Sequence[Any]
     arch: Any
     loss: Any

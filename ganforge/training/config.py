@@ -18,6 +18,7 @@ from ganforge.plugin.options import written
 from ganforge.plugin.sizes import parse_size, written_size
 from ganforge.runs.manifest import read_manifest
 from ganforge.training.schedule import parse_every, written_snapshots
+from ganforge.training.stopping import written_rule
 
 # Settings that take several texts; one alone may be given as it is.
 LISTS = ("balance", "log", "plugins")
@@ -65,6 +66,7 @@ class TrainConfig(BaseModel):
     snapshot_every: int | str | None = None
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
+    stop_when: str | None = None
     on_nan: Literal["stop", "rollback"] = "stop"
     log_every: int = Field(10, ge=1)
     log: tuple[str, ...] = ()
@@ -88,6 +90,8 @@ class TrainConfig(BaseModel):
             values["snapshot_every"] = written_snapshots(every)
         if "image_size" in values:
             values["image_size"] = written_size(parse_size(values["image_size"]))
+        if "stop_when" in values:
+            values["stop_when"] = written_rule(values["stop_when"])
         if "ema" in values:
             values["ema"] = written_ema(values["ema"])
         if "range" in values:

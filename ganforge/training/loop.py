@@ -12,6 +12,7 @@ from ganforge.runs import has_checkpoints, snapshot_path
 from ganforge.runs.snapshots import Kind
 from ganforge.training import record
 from ganforge.training.audience import Audience
+from ganforge.training.early import EarlyEnd
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import (
     NotFinite,
@@ -45,12 +46,13 @@ class Loop:
         stopwatch: Stopwatch,
         step: int,
         stages: record.Stages,
+        early: EarlyEnd | None = None,
     ) -> None:
         self.setup, self.engine, self.settings = setup, setup.engine, setup.settings
         self.recorder, self.audience = recorder, audience
         self.stopping, self.stopwatch = stopping, stopwatch
         self.start_step = self.step = self.saved_step = step
-        self.stages = stages
+        self.stages, self.early = stages, early
         self.metrics: dict[str, float] = {}
         self.images_per_second = 0.0
         self.grids_every = parse_every(self.settings.snapshot_every)
@@ -59,11 +61,18 @@ class Loop:
     def run(self) -> str:
         """Train to the end, or until a stop is asked for; return ``finished`` or ``stopped``."""
         self._begin()
+        if self.met:  # killed when all but its pictures were made
+            return "finished"
         while True:
             try:
                 return self._train()
             except NotFinite as error:
                 self._recover(error)
+
+    @property
+    def met(self) -> str:
+        """Why ``--stop-when`` ends the run; empty where it does not."""
+        return self.early.met if self.early else ""
 
     def end(self, state: str) -> None:
         """Note that all is written: only now a run has ended."""
@@ -86,6 +95,9 @@ class Loop:
 
     def _begin(self) -> None:
         self.recorder.describe()
+        self.recorder.note({"early_end": self.early.record if self.early else None})
+        if self.early:
+            self.early.hear(self.recorder.lines())
         self.audience.start(self._info(), self.stopping)
         kind = self._shows()
         if kind and not snapshot_path(self.recorder.directory, self._number(kind), kind).is_file():
@@ -103,12 +115,13 @@ class Loop:
                 logged = logs(self.step, steps, self.settings.log_every)
                 metrics = self._log(step, throughput) if logged else {}
                 self._tell("step_ended", step=StepInfo(step.progress, step.plan.flat(), metrics))
-                stop = self.stopping.is_set() and self.step < steps
-                ends_epoch = self.step % setup.steps_per_epoch == 0
-                if ends_epoch or stop or self._shows() or self.schedule.due(self.step):
+                ends_epoch, stopped = self.step % setup.steps_per_epoch == 0, False
+                if ends_epoch or self._stops() or self._shows() or self.schedule.due(self.step):
                     with throughput.paused():
-                        self._save(step, ends_epoch, stop)
-                if stop:
+                        stopped = self._save(step, ends_epoch)
+                if self.met:
+                    return "finished"
+                if stopped:
                     return "stopped"
         finally:
             finished.close()
@@ -126,25 +139,38 @@ class Loop:
             "seconds": round(self.stopwatch.seconds(), 2),
         }
         self.recorder.log(line)
+        if self.early:
+            self.early.hear([line])
         require_finite_metrics(measured)
         self.engine.hear(self.step, measured)
         self.metrics = {**measured, "images_per_second": self.images_per_second}
         return line
 
-    def _save(self, step: Step, ends_epoch: bool, stop: bool) -> None:
-        """Save what is due after a step: the grid, then the checkpoint that vouches for it."""
+    def _save(self, step: Step, ends_epoch: bool) -> bool:
+        """Save what is due after a step: the grid, then the checkpoint that vouches for it.
+
+        Returns whether the run stops here: observers may ask for it when an epoch ends or a grid is taken.
+        """
         epoch, final = self.step // self.setup.steps_per_epoch, self.step == self.setup.steps
         if ends_epoch:
             self._tell("epoch_ended", epoch=EpochInfo(epoch, self.settings.epochs, dict(self.metrics)))
         grid = self._shows()
-        checkpoint = final or stop or self.schedule.due(self.step)
+        checkpoint = final or self._stops() or self.schedule.due(self.step)
         if grid or checkpoint:
             # Saving waits for the device anyway, so looking at this step's losses costs nothing.
             require_finite_metrics(step.read())
         if grid:
             self._snapshot(grid)
-        if checkpoint:
+            if self.early:  # what was seen is in run.json before a checkpoint stands for it
+                checkpoint = bool(self.early.look(self.step)) or checkpoint
+                self.recorder.note({"early_end": self.early.record})
+        stops = self._stops()
+        if checkpoint or stops:
             self._checkpoint()
+        return stops
+
+    def _stops(self) -> bool:
+        return self.stopping.is_set() and self.step < self.setup.steps
 
     def _shows(self) -> Kind | None:
         return shows(self.step, self.setup.steps, self.setup.steps_per_epoch, self.grids_every)
@@ -168,8 +194,10 @@ class Loop:
         """Return to the last checkpoint; train on with half the learning rate, or leave the run as it was there."""
         at, run = self.step, self.recorder.directory
         self.step = self.saved_step = return_to_checkpoint(self.engine, run)
+        if self.early:
+            self.early.rewind(self.step)
         if not may_roll_back(self.settings.on_nan, self.stages, self.step):
-            self.recorder.write_generator()
+            self.recorder.write_trained()
             self.recorder.draw_products()
             raise lost(error, at, self.step, run, self.settings.on_nan) from error
         self.stages = record.with_rollback(self.setup, self.stages, self.step, f"{error.what} at step {at}")
@@ -200,6 +228,8 @@ class Loop:
             self.start_step,
             self.engine.generator,
             self.engine.discriminator,
+            self.stopping.set,
+            self.engine.adapter.sync_to_keras,
         )
 
     def _tell(self, hook: str, **what: Any) -> None:

@@ -39,10 +39,20 @@ def describe_networks(setup: Setup, run: Path) -> None:
         write_networks(networks, run)
 
 
-def write_generator(setup: Setup, run: Path) -> None:
-    """Write ``generator.keras`` of the networks as they are."""
+def write_trained(setup: Setup, run: Path) -> None:
+    """Write ``discriminator.keras`` and ``generator.keras`` of the networks as they are.
+
+    An architecture promises a generator that Keras can save, and nothing of the kind of its discriminator: what goes
+    wrong with that one is said.
+    """
     with setup.engine.showing():
-        save_generator(setup.engine.generator, run / "generator.keras")
+        try:
+            save_network(setup.engine.discriminator, run / "discriminator.keras")
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            log.warning("discriminator.keras of %s could not be saved: %s", run.name, reason(error))
+        save_network(setup.engine.generator, run / "generator.keras")
 
 
 def draw_products(setup: Setup, run: Path) -> Path | None:
@@ -73,7 +83,7 @@ def draw_curves(setup: Setup, run: Path) -> None:
         plot_losses(lines, run / "losses.png", title=f"{setup.settings.arch} · {balance}")
 
 
-def save_generator(generator: Any, path: Path) -> None:
+def save_network(network: Any, path: Path) -> None:
     """Save a plain Keras model, whole or not at all."""
     with replacing(path) as file, quietly():
-        generator.save(file.name)
+        network.save(file.name)

@@ -107,7 +107,11 @@ def changes(setup: Setup, stages: Stages) -> str:
     if not stages:
         return "start"
     before, now = stages[-1], _way(setup, learning_rate_scale(stages))
-    words = {"balance": f"balance {' + '.join(now['balance']) or 'none'}", "data": "other pictures"}
+    words = {
+        "balance": f"balance {' + '.join(now['balance']) or 'none'}",
+        "data": "other pictures",
+        "stop_when": f"--stop-when {now['stop_when'] or 'none'}",
+    }
     return ", ".join(words.get(name, f"{name} {now[name]}") for name in now if before.get(name) != now[name])
 
 
@@ -133,6 +137,7 @@ def _way(setup: Setup, scale: float) -> Stage:
         "balance": list(setup.settings.balance),
         "backend": setup.settings.backend,
         "data": setup.images.fingerprint,
+        "stop_when": setup.settings.stop_when,
         "learning_rate_scale": scale,
     }
 

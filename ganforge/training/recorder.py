@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ from ganforge.runs import (
     truncate_metrics,
     update_manifest,
 )
-from ganforge.training.outputs import describe_networks, draw_products, write_architecture, write_generator
+from ganforge.runs.metrics import each_line
+from ganforge.training.outputs import describe_networks, draw_products, write_architecture, write_trained
 from ganforge.training.record import Stages, manifest
 from ganforge.training.setup import Setup
 
@@ -85,6 +86,10 @@ class Recorder:
         """Add a line to the metrics."""
         append_metrics(self.directory, line)
 
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines that are in the metrics, one at a time."""
+        return each_line(self.directory)
+
     def snapshot(self, path: Path, step: int) -> SnapshotInfo:
         """Save what the run's fixed latents have become after ``step`` steps."""
         from ganforge.media.grids import make_grid, save_png
@@ -108,9 +113,9 @@ class Recorder:
         sync_metrics(self.directory)
         save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
 
-    def write_generator(self) -> None:
-        """Write the generator: without it a run is not finished."""
-        write_generator(self.setup, self.directory)
+    def write_trained(self) -> None:
+        """Write both networks: without its generator a run is not finished."""
+        write_trained(self.setup, self.directory)
 
     def draw_products(self) -> Path | None:
         """Draw the curves and the animation; return the animation's path, None where it could not be drawn."""

@@ -15,7 +15,7 @@ from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
-from ganforge.runs import Checkpoint, has_checkpoints, load_checkpoint, lock_run, read_manifest
+from ganforge.runs import Checkpoint, ended_early, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, range_of_run, read_config
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.objects.back import given_back
@@ -36,6 +36,7 @@ def resume(
     data: str | None = None,
     data_changed: str | None = None,
     on_nan: str | None = None,
+    stop_when: str | None = None,
     plugins: Sequence[str | PluginFile] = (),
     objects: Objects = NO_OBJECTS,
     progress: Decoded | None = None,
@@ -49,6 +50,7 @@ def resume(
         backend: go on with another one, where this process has not begun with one yet.
         data_changed: ``ok`` accepts other pictures.
         on_nan: ``stop`` or ``rollback``.
+        stop_when: a rule instead of the run's, or ``none``.
         plugins: files that a person gives.
         objects: what the run began with from Python, given back; a strategy in ``balance`` may be one too.
         progress: called with (done, total) while pictures are decoded.
@@ -66,6 +68,7 @@ def resume(
     try:
         manifest, saved = read_manifest(run), read_config(run)
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
+        changes["stop_when"] = stop_when
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes.get("balance") == saved.balance and objects.strategies:
             del changes["balance"]  # given back, and nothing new
@@ -75,7 +78,7 @@ def resume(
         remember(files)
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
-            _require_something_left(run, manifest, saved, checkpoint.step, epochs)
+            _require_something_left(run, manifest, saved, checkpoint.step, epochs, stop_when)
         asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
         decide_backend(backend or saved.backend)  # before objects are made again, of Keras
         held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
@@ -94,7 +97,8 @@ def resume(
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
         _take_back(setup, checkpoint, anew="balance" in changes)
-        return Trainer(setup, Start(checkpoint.step, _seconds(checkpoint), stages, recorder))
+        start = Start(checkpoint.step, _seconds(checkpoint), stages, recorder, manifest.get("early_end"))
+        return Trainer(setup, start)
     except BaseException:
         lock.release()
         raise
@@ -149,7 +153,7 @@ def _seconds(checkpoint: Checkpoint) -> float:
 
 
 def _require_something_left(
-    run: Path, manifest: dict[str, Any], saved: TrainConfig, step: int, epochs: int | None
+    run: Path, manifest: dict[str, Any], saved: TrainConfig, step: int, epochs: int | None, stop_when: str | None
 ) -> None:
     """Refuse, before anything is read or built, to go on to where a run already is, or to where it has been.
 
@@ -163,6 +167,13 @@ def _require_something_left(
             f"{run / 'checkpoints'} is damaged: it has a checkpoint of step {step:,}, and {run.name} has only "
             f"{saved.epochs * per_epoch:,} steps"
         )
+    why = ended_early(manifest)
+    if why and stop_when in (None, saved.stop_when) and step >= manifest["progress"]["step"]:
+        if _is_complete(run, manifest):
+            raise GANForgeError(
+                f"{run.name} has finished, since {why}; to train further: ganforge resume {run.name} --stop-when none"
+            )
+        return  # its pictures are still to be drawn
     done, into = divmod(step, per_epoch)
     wanted = saved.epochs if epochs is None else epochs
     if step < wanted * per_epoch:

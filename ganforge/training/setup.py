@@ -27,6 +27,7 @@ from ganforge.training.configure import configure
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.optimizers import NetworkOptimizer, make_optimizers
 from ganforge.training.resolve import Choices, fill_in, resolve
+from ganforge.training.stopping import StopRule, check_rule, measures, signals
 
 if TYPE_CHECKING:
     from ganforge.engine.engine import Engine
@@ -93,7 +94,12 @@ class Setup:
             optimizers=optimizers,
             loss=loss,
         )
-        setup.first_plan()  # two strategies in conflict are refused here, not later
+        plan = setup.first_plan()  # two strategies in conflict are refused here, not later
+        if settings.stop_when is not None:
+            source, compares = choices.source, setup.engine.step.objective.compares
+            measured = measures(len(setup.image_shape) == 1, source.options if source else None)
+            names = [strategy.name for strategy in choices.strategies]
+            check_rule(StopRule.parse(settings.stop_when), measured, [*signals(compares), *plan], names)
         return setup
 
     @property

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ganforge.plugin.validation import check_observers
 from ganforge.runs import list_snapshots
 from ganforge.training import record
 from ganforge.training.audience import Audience
+from ganforge.training.early import EarlyEnd
 from ganforge.training.interruption import StoppedAtOnce, explained, stop_on_signals
 from ganforge.training.loop import Loop
 from ganforge.training.recorder import Recorder
@@ -20,7 +22,7 @@ from ganforge.training.throughput import Stopwatch
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended."""
+    """How a training ended; ``early``: why ``--stop-when`` ended it, if it did."""
 
     run: Path
     state: str
@@ -30,20 +32,22 @@ class Outcome:
     seconds: float
     snapshot: Path | None
     animation: Path | None
+    early: str = ""
 
 
 @dataclass(frozen=True)
 class Start:
     """Where a training begins: at its first step, or where ``resume`` found a run on disk.
 
-    ``seconds`` and ``stages`` are those of the run so far; ``recorder`` holds its directory and its lock. A new run
-    gets one when it begins.
+    ``seconds``, ``stages`` and ``early_end`` (what ``--stop-when`` has seen) are those of the run so far.
+    ``recorder`` holds its directory and its lock; a new run gets one when it begins.
     """
 
     step: int = 0
     seconds: float = 0.0
     stages: record.Stages = ()
     recorder: Recorder | None = None
+    early_end: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,14 @@ class Trainer:
         stopwatch = Stopwatch(start.seconds)
         stages = record.with_changes(setup, start.stages, start.step)
         recorder = start.recorder or Recorder.create(setup, stages)
-        loop = Loop(setup, recorder, audience, stopping, stopwatch, start.step, stages)
+        early = EarlyEnd.of(setup, start.early_end, start.step)
+        loop = Loop(setup, recorder, audience, stopping, stopwatch, start.step, stages, early)
         try:
             with stop_on_signals(stopping):
                 if start.recorder:
                     recorder.take_up(stages, start.step, start.seconds)
                 state = loop.run()
-                recorder.write_generator()
+                recorder.write_trained()
                 loop.end(state)
                 animation = recorder.draw_products()
         except KeyboardInterrupt as error:
@@ -100,4 +105,5 @@ class Trainer:
             seconds=stopwatch.seconds(),
             snapshot=snapshots[-1][1] if snapshots else None,
             animation=animation,
+            early=loop.met,
         )

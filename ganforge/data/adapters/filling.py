@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from ganforge.errors import GANForgeError
 from ganforge.plugin.dataset import Images, describe
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice
+from ganforge.plugin.sizes import written_size
 
 _DEPTHS = {2: "16-bit", 4: "32-bit", 8: "64-bit"}
 Progress = Callable[[int, int], None]
@@ -62,7 +65,7 @@ def table_choice(table: Table, options: Options | None = None) -> Choice:
         load=load,
         options=Options if options is None else type(options),
         summary=f"{table.name}: {table.dtype} {table.shape}",
-        image_size=None if form.vector else own_size(*form.shape[:2]),
+        image_size=None if form.vector else written_size(own_size(*form.shape[:2])),
         channels=3 if form.vector else own_channels(form.shape[2]),
     )
     return found(source, options)
@@ -180,6 +183,7 @@ class _Filling:
         digest = hashlib.sha256(json.dumps([VERSION, [] if reading is None else _said(reading)]).encode())
         digest.update(f"\n{dtype.newbyteorder('<').str} {self._form.shape}\n".encode())
         one_colour = 0
+        _require_room(folder, self._table.name, self._count * math.prod(shape) * (4 if reading is None else 1))
         with open(folder / ARRAY, "wb") as file:
             described = {"descr": "<f4" if reading is None else "|u1", "fortran_order": False}
             np.lib.format.write_array_header_1_0(file, {**described, "shape": (self._count, *shape)})
@@ -246,6 +250,15 @@ class _Filling:
 
     def _vectors(self, block: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(_as_float32(block, self._table.name), "<f4")
+
+
+def _require_room(folder: Path, name: str, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise GANForgeError(
+            f"{name} takes {size:,} bytes in the picture cache, which has room for {free:,}: give limit=, make room, "
+            "or set GANFORGE_CACHE_DIR to another disk"
+        )
 
 
 def _as_float32(block: np.ndarray, name: str) -> np.ndarray:

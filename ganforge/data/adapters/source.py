@@ -9,9 +9,10 @@ from typing import Any
 from ganforge.plugin.dataset import DatasetSource
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry
+from ganforge.plugin.sizes import LEAST, MOST, Size, size_of
 
 # What is taken where the pictures have no size of their own that networks can make.
-USUAL, _SMALLEST, _LARGEST = 64, 8, 1024
+USUAL = 64
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,23 @@ def found(source: FoundSource, options: Options | None = None) -> Choice:
     return Choice(entry, source.options() if options is None else options)
 
 
-def asked(image_shape: tuple[int, ...] | None, image_size: Any, channels: int | None) -> tuple[Any, int | None]:
+def asked(
+    image_shape: tuple[int, ...] | None, image_size: Any, channels: int | None
+) -> tuple[Size | None, int | None]:
     """Return the size, a side or (height, width), and the channels that a source is asked for; None for its own."""
     if image_shape is None:
         return image_size, channels
     height, width, channels = image_shape
-    return height if height == width else (height, width), channels
+    return size_of(height, width), channels
 
 
-def own_size(height: int, width: int) -> int:
-    """Return the size of square pictures that networks can make, else one near it: at most 64 pixels a side."""
-    if height == width and _SMALLEST <= height <= _LARGEST:
-        return height
-    return max(_SMALLEST, min(USUAL, height, width))
+def own_size(height: int, width: int) -> Size:
+    """Return the pictures' own size; beyond what networks make, a square near it of at most 64 pixels a side."""
+    if min(height, width) >= LEAST and max(height, width) <= MOST:
+        return size_of(height, width)
+    return max(LEAST, min(USUAL, height, width))
 
 
 def own_channels(channels: int) -> int:
-    """Return 1 for greys and 3 for colours, with transparency or without."""
-    return 1 if channels <= 2 else 3
+    """Return 1 for greys, with transparency or without, 3 for colours, 4 for colours with transparency."""
+    return {1: 1, 2: 1, 4: 4}.get(channels, 3)

@@ -19,6 +19,7 @@ from ganforge.plugin.loss import Loss
 from ganforge.plugin.optimizer import Optimizer
 from ganforge.plugin.options import Options, Spec
 from ganforge.plugin.registry import Choice, Entry, Registry
+from ganforge.plugin.sizes import parse_size, spoken_size
 from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.validation import check_value
 from ganforge.training.objects.networks import Networks
@@ -100,17 +101,17 @@ def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
         return None
     source = source_of(data, labels)
     values["data"] = source.name
-    size, own = values.get("image_size"), source.value.image_size
+    size, own = values.get("image_size"), source.value.image_size  # the networks' own, where they say it
     if networks is not None and source.name == "array" and None not in (size, own) and size != own:
         raise UsageError(
-            f"the networks take {_square(size)} pictures, and the data are {_square(own)}; scale the "
-            f"data to {_square(size)}, or build the networks for {_square(own)}"
+            f"the networks take {_spoken(size)} pictures, and the data are {_spoken(own)}; scale the "
+            f"data to {_spoken(size)}, or build the networks for {_spoken(own)}"
         )
     return source
 
 
-def _square(size: Any) -> str:
-    return str(size) if isinstance(size, str) else f"{size}x{size}"
+def _spoken(size: Any) -> str:
+    return spoken_size(parse_size(size))
 
 
 class _Taken:

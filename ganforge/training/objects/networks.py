@@ -13,6 +13,7 @@ import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError, shown
 from ganforge.plugin.architecture import Architecture
+from ganforge.plugin.sizes import parse_size, size_of, written_size
 
 if TYPE_CHECKING:
     import keras
@@ -68,11 +69,14 @@ class Networks:
         latent, image = _inputs(self.generator)[:1], _inputs(self.discriminator)[:1]
         if latent and len(latent[0]) == 1 and latent[0][0]:
             found["latent_dim"] = int(latent[0][0])
-        if image and len(image[0]) == 3 and all(image[0]):
-            height, width, channels = image[0]
-            found |= {"image_size": _size((width, height)), "channels": channels}
+        shape = [int(n) for n in image[0] if n] if image else []
+        if len(shape) == 3:
+            height, width, channels = shape
+            found |= {"image_size": written_size(size_of(height, width)), "channels": channels}
         for name, value in found.items():
-            other = _size(asked.get(name))
+            other = asked.get(name)
+            if name == "image_size" and other is not None:
+                other = written_size(parse_size(other))
             if other not in (None, value):
                 who = "generator" if name == "latent_dim" else "discriminator"
                 raise UsageError(f"{name}={other} does not fit the {who}, which takes {value}; leave it out")
@@ -207,15 +211,6 @@ def _inputs(model: Any) -> list[tuple[int | None, ...]]:
     except (AttributeError, ValueError):
         return []
     return [tuple(one.shape[1:]) for one in inputs or []]
-
-
-def _size(value: Any) -> Any:
-    """Return a size as it is written: a number for a square, else WIDTHxHEIGHT."""
-    if isinstance(value, str) and value.count("x") == 1:
-        value = tuple(int(side) if side.isdecimal() else side for side in value.split("x"))
-    if isinstance(value, (tuple, list)) and len(value) == 2:
-        return value[0] if value[0] == value[1] else f"{value[0]}x{value[1]}"
-    return value
 
 
 def _end(model: Any) -> str:

@@ -1,0 +1,129 @@
+"""A run on disk, to be looked at: what it is, how it went, what is wrong with it, and pages and animations of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganforge.showing.tables import File, Part, Picture, Shown, Table
+
+if TYPE_CHECKING:
+    from ganforge.runs.snapshots import Grid
+    from ganforge.showing.results import Diagnosis
+    from ganforge.training.config import TrainConfig
+
+
+class RunOnDisk(Shown):
+    """A run directory; ``ganforge.Run`` can also draw from it and train it further. A notebook shows it."""
+
+    path: Path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    __str__ = __repr__  # print(run) stays a line; run.show() tells more
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  (IPython gives both)
+        printer.text(repr(self))
+
+    @property
+    def id(self) -> str:
+        """The directory's name, such as ``run_12``."""
+        return self.path.name
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Everything in ``run.json``."""
+        from ganforge.runs import read_manifest
+
+        return read_manifest(self.path)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings it was trained with, all filled in."""
+        from ganforge.training.config import read_config
+
+        return read_config(self.path)
+
+    @property
+    def state(self) -> str:
+        """``running``, ``finished``, ``stopped``, ``failed``, or ``killed`` where it was running and no longer is."""
+        from ganforge.runs import run_state
+
+        return run_state(self.path, self.manifest)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the logged lines of ``metrics.jsonl``, oldest first."""
+        from ganforge.runs import read_metrics
+
+        return read_metrics(self.path)
+
+    def snapshots(self) -> list[Grid]:
+        """Return (epoch, path) of each saved grid, oldest first; the epoch is a fraction for one saved within it."""
+        from ganforge.runs import list_snapshots
+
+        return list_snapshots(self.path)
+
+    def told(self) -> Iterator[Part]:
+        """Yield what is said of it: where it stands, its last grid and its curves."""
+        from ganforge.media.grids import read_png
+        from ganforge.runs import read_history
+        from ganforge.showing.pictures import overview
+        from ganforge.showing.results import run_rows
+
+        manifest, snapshots = self.manifest, self.snapshots()
+        yield self.id
+        yield Table(run_rows(manifest, self.state, self.path))
+        grid = read_png(snapshots[-1].path) if snapshots else None
+        if picture := overview(grid, read_history(self.path), len(manifest["image_shape"]) == 1):
+            yield Picture(picture)
+
+    def diagnose(self) -> Diagnosis:
+        """Say in words what is wrong with it, from its numbers, and what to try next; empty where nothing is."""
+        from ganforge.diagnosis.advice import command
+        from ganforge.diagnosis.evidence import gather
+        from ganforge.diagnosis.rules import diagnose, not_looked_at
+        from ganforge.showing.results import Advice, Diagnosis
+
+        seen = gather(self.path)
+        found = [Advice(f.kind, f.title, f.numbers, f.why, command(seen, f)) for f in diagnose(seen)]
+        notes = []
+        if not found:
+            too_early = f"Too early to say: {len(seen.lines)} lines are logged."
+            notes.append(too_early if seen.too_early else "Nothing wrong that the numbers show.")
+        if left_out := not_looked_at(seen):
+            notes.append(f"Not looked at, with the loss {seen.loss}: {', '.join(left_out)}.")
+        if seen.evaluation is None:
+            notes.append("Whether it repeats training pictures is known after run.evaluate().")
+        progress = seen.manifest["progress"]
+        return Diagnosis(found, f"{self.id} at step {progress['step']:,} of {progress['steps']:,}", notes)
+
+    def report(self, output: str | Path | None = None, *, title: str | None = None, frames: int = 12) -> File:
+        """Write one HTML page about it, which needs nothing beside it; beside the run unless ``output`` is given.
+
+        Raises:
+            GANForgeError: the place cannot be written.
+        """
+        from ganforge.files import require_file
+        from ganforge.report.report import write_report
+        from ganforge.study.summary import summarise
+
+        path = Path(output) if output else self.path.parent / f"{self.id}.html"
+        require_file(path)
+        write_report([summarise(self.id, self.path)], path, title or self.id, frames)
+        return File(path)
+
+    def animate(self, output: str | Path | None = None, *, every: int = 1, **settings: Any) -> File:
+        """Make an animation of what the same latents became; the suffix decides gif, webp, png or mp4.
+
+        ``settings``: ``fps`` (8), ``scale`` (1), ``hold`` in seconds (2) and ``caption`` (True).
+
+        Raises:
+            GANForgeError: the run has no snapshots.
+        """
+        from ganforge.runs.progression import make_progression
+
+        return File(make_progression(self.path, Path(output) if output else None, every=every, **settings))
+
+    make_gif = animate

@@ -1,0 +1,147 @@
+"""When a run ends early: rules such as ``--stop-when kid:below=0.2,patience=3``, looked at with each snapshot.
+
+A goal (``below``, ``above``) and a patience, whichever comes first, as in Lightning's ``EarlyStopping``: the run ends
+once the number is beyond a goal, or has been no better than its best for so many snapshots. All that a decision rests
+on is kept in ``run.json``, so that a run that was killed and resumed ends at the same step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from ganforge.errors import UsageError, closest
+from ganforge.plugin.options import Options, make_options, parse_spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Of generated pictures, measured as ``ganforge evaluate`` does; of vectors, ``modes``. All but modes: low is good.
+OF_PICTURES, OF_MIXTURES = ("kid", "swd", "tone"), ("modes",)
+SIGNALS = ("d_loss", "g_loss", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit")
+PROBABILITIES = ("d_real", "d_fake")  # only where the loss has any
+
+
+class StopOptions(Options):
+    """What ends a run."""
+
+    below: float | None = Field(None, description="end once it is below this")
+    above: float | None = Field(None, description="end once it is above this")
+    patience: int | None = Field(None, ge=1, description="end once so many snapshots in a row were no better")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> StopOptions:
+        if (self.below, self.above, self.patience) == (None, None, None):
+            raise ValueError("expected below=NUMBER, above=NUMBER or patience=SNAPSHOTS")
+        if self.patience and self.below is not None and self.above is not None:
+            raise ValueError("with both below and above nothing says what is better; expected patience with one")
+        return self
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """A rule as it was written: the number looked at, its goals, and how long it may be no better."""
+
+    metric: str
+    below: float | None = None
+    above: float | None = None
+    patience: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> StopRule:
+        """Read ``NAME:below=…,above=…,patience=…``.
+
+        Raises:
+            UsageError: an option is wrong, there is none, or ``patience`` of a number of which nothing says whether
+                more or less of it is better.
+        """
+        spec = parse_spec(text)
+        options = make_options(f"--stop-when {spec.name}", StopOptions, spec.values)
+        rule = cls(spec.name, **options.model_dump())
+        directed = spec.name in (*OF_PICTURES, *OF_MIXTURES) or (rule.below, rule.above) != (None, None)
+        if rule.patience and not directed:
+            raise UsageError(
+                f"invalid --stop-when {text}: nothing says whether more {spec.name} is better; expected below=… "
+                "(less is) or above=… (more is) beside patience"
+            )
+        return rule
+
+    def __str__(self) -> str:
+        goals = {"below": self.below, "above": self.above, "patience": self.patience}
+        return f"{self.metric}:" + ",".join(f"{k}={v:g}" for k, v in goals.items() if v is not None)
+
+    @property
+    def rising(self) -> bool:
+        """Whether more is better."""
+        return self.above is not None or (self.below is None and self.metric in OF_MIXTURES)
+
+    def met(self, values: Sequence[float | None]) -> str:
+        """Say why a run ends after these numbers, a snapshot each; an empty string where it goes on.
+
+        None stands for a snapshot of which nothing is known; it counts neither as better nor as no better.
+        """
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        if not known or values[-1] is None:
+            return ""
+        last = known[-1]
+        if self.below is not None and last < self.below:
+            return f"{self.metric} {last:.4g} is below {self.below:g}"
+        if self.above is not None and last > self.above:
+            return f"{self.metric} {last:.4g} is above {self.above:g}"
+        best = (max if self.rising else min)(known)
+        since = len(known) - 1 - known.index(best)
+        if self.patience and since >= self.patience:
+            return f"{self.metric} was no better than {best:.4g} for {since} snapshot{'s' * (since > 1)}"
+        return ""
+
+
+def written_rule(text: Any) -> str | None:
+    """Return a rule as run.json keeps it, and None for ``none``. Raises ``UsageError`` where it is none."""
+    if not isinstance(text, str):
+        raise UsageError(f"invalid --stop-when {text}: expected text such as kid:below=0.2,patience=3")
+    if text.strip() == "none":
+        return None
+    StopRule.parse(text)
+    return text.strip()
+
+
+def check_rule(rule: StopRule, measured: Sequence[str], logged: Sequence[str], strategies: Iterable[str]) -> None:
+    """Refuse to look for a number that a run will not have, as far as that shows before its first step.
+
+    Raises:
+        UsageError: nothing of that name is measured or logged.
+    """
+    owner, slash, _ = rule.metric.partition("/")
+    # What a traced hook measures is known once it was traced: after the first step.
+    traced = slash and owner in {"discriminator", "generator", *strategies}
+    if rule.metric not in (*measured, *logged) and not traced:
+        raise unknown(rule, (*measured, *logged))
+
+
+def unknown(rule: StopRule, known: Sequence[str]) -> UsageError:
+    """Return what to say where a run has no such number."""
+    return UsageError(
+        f"--stop-when {rule.metric}: there is no such number in this run; expected {', '.join(known)}."
+        f"{closest(rule.metric, known)}"
+    )
+
+
+def measures(vectors: bool, options: Options | None) -> tuple[str, ...]:
+    """Return what is measured of generated pictures, or of vectors from a source with these options."""
+    return OF_PICTURES if not vectors else OF_MIXTURES if mixture_of(options) is not None else ()
+
+
+def signals(compares: bool) -> tuple[str, ...]:
+    """Return what is logged of every run; ``compares``: logits have no zero of their own."""
+    return SIGNALS if compares else (*SIGNALS, *PROBABILITIES)
+
+
+def mixture_of(options: Options | None) -> tuple[np.ndarray, float] | None:
+    """Return the means (n, 2) and the deviation of ``--data gaussians``; None for other data."""
+    from ganforge.data.gaussians import GaussianOptions, mixture
+
+    return mixture(options) if isinstance(options, GaussianOptions) else None
