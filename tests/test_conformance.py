@@ -181,6 +181,7 @@ APPLIES = {
 SKIPPED = {
     **dict.fromkeys(("sound-two", "sound-looking"), NO_TRANSFORM),
     "label-noise": NO_IMAGES,
+    "gaussians:count=32": frozenset({"gives-other-shapes"}),
     **dict.fromkeys(("unequal-lr", "generator-steps", "stronger-discriminator", "lr-decay"), NO_TRANSFORM),
     **dict.fromkeys(("r1", "r2", "lecam", "lookahead", "redraw"), NO_TRANSFORM),
     "dcgan-conditional:width=2,discriminator_width=2": frozenset(),

@@ -31,6 +31,9 @@ from ganforge.plugin.dataset import DatasetSource
 from ganforge.plugin.registry import Choice, Entry, load_plugins
 from ganforge.plugin.sizes import parse_size, sides, written_size
 from ganforge.study.plan import read_study
+from ganforge.testing import CHECKS
+from ganforge.testing.cases import make_case
+from ganforge.testing.framework import Advice
 from ganforge.training.config import TrainConfig
 from ganforge.training.resolve import resolve
 
@@ -330,9 +333,51 @@ def test_architectures_make_the_shape_that_is_asked_for_or_name_one_that_they_ma
     assert set(refused) == set(known.get(name, ()))
 
 
+KIT = """
+import numpy as np
+from ganforge import Architecture, DatasetSource, Images, hookimpl
+from ganforge_fcgan import FCGANOptions, discriminator, generator
+
+def squares(image_shape, latent_dim, options):
+    side, _, channels = image_shape
+    return generator((side, side, channels), latent_dim, options)
+
+def load(image_shape, limit):
+    return Images(np.ones((limit, *image_shape[:2], 3), np.uint8), "ab", "ones")
+
+@hookimpl
+def register_architectures(register):
+    register(Architecture("squares", squares, discriminator, FCGANOptions))
+
+@hookimpl
+def register_datasets(register):
+    register(DatasetSource("opaque", load))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "check", "words"),
+    [
+        ("architecture", "squares:hidden=8,discriminator_hidden=8", "other-sizes", "at 48x32, 3 channel"),
+        (
+            "dataset",
+            "opaque",
+            "gives-other-shapes",
+            r"16x24 with 1 channel\(s\), pictures are \(24, 16, 3\)",
+        ),
+    ],
+)
+def test_the_kit_advises_on_shapes_that_a_plugin_gets_wrong(tmp_path, kind, name, check, words):
+    (tmp_path / "kit.py").write_text(KIT)
+    case = make_case(kind, name, [str(tmp_path / "kit.py")], tmp_path, first=True)
+    (function,) = (one.function for one in CHECKS[kind] if one.name == check)
+    with pytest.raises(Advice, match=words):
+        function(case)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_run_is_trained_stopped_resumed_and_drawn_from_on_each_backend(backend):
-    found = probe("shapes_probe.py", backend)
+    found = dict(probe("shapes_probe.py", backend))
     reference = probe("shapes_probe.py", "torch")["numbers"]
     for name, numbers in found.pop("numbers").items():
         assert numbers == pytest.approx(reference[name], abs=2e-4), name
@@ -427,9 +472,11 @@ def test_what_is_transparent_lies_on_a_checkerboard():
 
 @pytest.mark.parametrize("suffix", [".webp", ".png", ".gif"])
 def test_animations_keep_transparency_or_show_it(tmp_path, suffix):
-    frames = [RANDOM.integers(0, 256, (40, 60, 4), dtype=np.uint8) // 64 * 85 for _ in range(3)]
+    frames = [RANDOM.integers(0, 256, (40, 60, 4), dtype=np.uint8) // 64 * 85] * 3
     frames[1] = frames[0].copy()
     frames[1][:8, :8, 3] = 0  # opacity alone changes
+    frames[2] = frames[1].copy()
+    frames[2][20:30, 9:50, :3] ^= 255  # colours alone change
     make_animation(frames, list("abc"), tmp_path / f"x{suffix}", caption=suffix == ".webp")
     with Image.open(tmp_path / f"x{suffix}") as film:
         assert film.n_frames == 3
@@ -477,7 +524,12 @@ def test_critters_of_any_shape_are_read_back(size, channels, modes):
 
 
 def test_a_run_is_measured_reported_and_shown(tmp_path, ganforge_cli):
-    settings = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": "critters:count=24", "batch_size": 8}
+    for i in range(24):
+        pixels = RANDOM.integers(0, 256, (20 + i, 40, 4), dtype=np.uint8)
+        pixels[:8, :, 3] = 0
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i:02d}.png")
+    settings = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": str(tmp_path / "photos"), "batch_size": 8}
     settings |= {"image_size": "24x16", "channels": 4, "background": "#204060"}
     run = ganforge.train(**settings, epochs=2, runs_dir=tmp_path)
     for words in (
