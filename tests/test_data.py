@@ -495,13 +495,13 @@ def test_not_permitted(photos, load, monkeypatch):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"image_size": 0}, "image size 0 will not do"),
+        ({"image_size": 0}, "invalid image size 0:"),
         ({"channels": 2}, "invalid channels 2: expected one of 1 .grey., 3 .colour., 4 "),
         ({"fit": "zoom"}, "invalid fit 'zoom': expected crop, stretch or pad"),
         ({"frames": "last"}, "invalid frames 'last': expected first or all"),
         ({"background": "#12345"}, "invalid background '#12345': expected white, black or #rrggbb"),
         ({"value_range": (5, 5)}, "invalid --range .*: expected LOW,HIGH"),
-        ({"limit": 1}, "a limit of 1 will not do"),
+        ({"limit": 1}, "invalid limit 1:"),
     ],
 )
 def test_settings_out_of_range(photos, load, wrong, message):
@@ -616,7 +616,7 @@ def test_batch_sizes_that_cannot_be(array):
     message = "batch size 256 is larger than the 23 images; use --batch-size 23 or smaller"
     with pytest.raises(GANForgeError, match=message):
         Batches(array, 256, 0)
-    with pytest.raises(UsageError, match="batch size 0 will not do"):
+    with pytest.raises(UsageError, match="invalid batch size 0:"):
         Batches(array, 0, 0)
 
 

@@ -62,10 +62,10 @@ def forbid(monkeypatch, target):
 @pytest.mark.parametrize(
     ("step", "epochs", "words"),
     [
-        (22, 4, "--epochs 4 will not do: run_1 has trained 5 epochs and a part of the next already; "),
-        (22, 5, "--epochs 5 will not do: run_1 has trained 5 epochs and a part of the next already; "),
-        (20, 5, "--epochs 5 will not do: run_1 has trained 5 epochs already; "),
-        (20, 1, "--epochs 1 will not do: run_1 has trained 5 epochs already; "),
+        (22, 4, "invalid --epochs 4: run_1 has trained 5 epochs and a part of the next already; "),
+        (22, 5, "invalid --epochs 5: run_1 has trained 5 epochs and a part of the next already; "),
+        (20, 5, "invalid --epochs 5: run_1 has trained 5 epochs already; "),
+        (20, 1, "invalid --epochs 1: run_1 has trained 5 epochs already; "),
     ],
 )
 def test_resuming_to_where_a_run_has_been_is_refused_in_one_line(
@@ -78,7 +78,7 @@ def test_resuming_to_where_a_run_has_been_is_refused_in_one_line(
         code, _, err = ganforge_cli("resume", "run_1", "--epochs", epochs)
         assert code == 2
         assert one_line(err) == f"ganforge: {words}ganforge resume run_1 goes on to its 25"
-        with pytest.raises(UsageError, match=f"--epochs {epochs} will not do"):
+        with pytest.raises(UsageError, match=f"invalid --epochs {epochs}"):
             run.resume(epochs)
     assert (run.path / "run.json").read_bytes() == before
     assert run.state == "stopped"
@@ -96,10 +96,10 @@ def test_a_finished_run_says_how_to_train_it_further(run, ganforge_cli):
     )
     with pytest.raises(GANForgeError, match="has finished its 3 epochs"):
         run.resume(3)
-    with pytest.raises(UsageError, match=r"--epochs 2 will not do: run_1 has trained 3 epochs already; to train fur"):
+    with pytest.raises(UsageError, match=r"invalid --epochs 2: run_1 has trained 3 epochs already; to train fur"):
         run.resume(2)
     (run.path / "progression.gif").unlink()  # as if it had been killed while its pictures were drawn
-    with pytest.raises(UsageError, match="--epochs 2 will not do"):
+    with pytest.raises(UsageError, match="invalid --epochs 2"):
         run.resume(2)
     assert run.resume(3).state == "finished"
     assert (run.path / "progression.gif").is_file()
@@ -189,7 +189,7 @@ def test_an_output_is_looked_at_before_the_work(run, ganforge_cli, monkeypatch, 
         if words[0] != "report":
             code, _, err = ganforge_cli(*words, "x.tiff")
             assert code == 2
-            assert "x.tiff will not do" in one_line(err)
+            assert "x.tiff: expected" in one_line(err)
     code, _, err = ganforge_cli(*words, f"new/folder/x.{suffix}")
     assert (code, err) == (0, "")
     assert (tmp_path / "new" / "folder" / f"x.{suffix}").is_file()

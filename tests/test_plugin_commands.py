@@ -143,7 +143,7 @@ def test_no_plugin_leaves_one_out_for_one_command(ganforge_cli):
     [
         ("3", "made for version 3 of the hooks and this GANForge has version 2; pip install --upgrade ganforge"),
         ("0", "made for version 0 of the hooks and this GANForge has versions 1 to 2; look for a newer release"),
-        ("'one'", "ganforge_api = 'one' will not do"),
+        ("'one'", "invalid ganforge_api = 'one':"),
     ],
 )
 def test_a_plugin_made_for_other_hooks_is_one_line(tmp_path, version, reason):

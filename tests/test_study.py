@@ -76,7 +76,7 @@ seed = [0, 1]
     [
         ("", "asks for no runs"),
         ("[[run]]\nepoch = 3", "Did you mean 'epochs'?"),
-        ("[[run]]\nepochs = 0", "--epochs 0 will not do"),
+        ("[[run]]\nepochs = 0", "invalid --epochs 0:"),
         ("[[runs]]\nepochs = 1", "Did you mean 'run'?"),
         ("[[grid]]\nseed = []", "seed is an empty list"),
         ("[[run]]\nstages = [4, 2]", "expected epochs that grow"),

@@ -78,7 +78,7 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
     from ganforge.testing import Subject
 
     if kind is not None and kind not in KINDS:
-        raise UsageError(f"--kind {kind} will not do; expected {', '.join(KINDS)}.{closest(kind, KINDS)}")
+        raise UsageError(f"invalid --kind {kind}: expected {', '.join(KINDS)}.{closest(kind, KINDS)}")
     spec = parse_spec(name)
     known = {} if plugins else installed_names()
     kinds = [k for k in KINDS if spec.name in known.get(k, ())]

@@ -80,7 +80,7 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
         return columns, -(-count // columns)
     match = re.fullmatch(r"([1-9][0-9]{0,3})[x×]([1-9][0-9]{0,3})", grid.lower())
     if not match:
-        raise click.UsageError(f"--grid {grid} will not do; expected COLUMNSxROWS, such as 10x10")
+        raise click.UsageError(f"invalid --grid {grid}: expected COLUMNSxROWS, such as 10x10")
     return int(match[1]), int(match[2])
 
 
@@ -93,7 +93,7 @@ def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: i
     output: Path = flags["output"] or run.path / f"samples_{of}.png"
     each = output.is_dir() or not output.suffix
     if not each and output.suffix.lower() != ".png":
-        raise click.UsageError(f"--output {output} will not do; expected a .png, or a directory")
+        raise click.UsageError(f"invalid --output {output}: expected a .png, or a directory")
     require_file(output / f"sample_{of}_00000.png" if each else output)
     sheet, number = Sheet(columns, rows), 0
     try:

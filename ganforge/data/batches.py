@@ -43,7 +43,7 @@ class Batches:
         count = len(array)
         if batch_size < 1 or prefetch < 1:
             name, value = ("batch size", batch_size) if batch_size < 1 else ("prefetch", prefetch)
-            raise UsageError(f"{name} {value} will not do; expected at least 1")
+            raise UsageError(f"invalid {name} {value}: expected at least 1")
         if count < batch_size:
             way_out = f"use --batch-size {count} or smaller"
             raise GANForgeError(f"batch size {batch_size} is larger than the {count} images; {way_out}")

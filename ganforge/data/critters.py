@@ -162,8 +162,8 @@ def load_critters(
     count = options.count if limit is None else min(options.count, limit)
     if count < 2 or min(sides(image_size)) < 8 or channels not in KINDS:
         raise UsageError(
-            f"critters: {count} pictures of {written_size(image_size)} pixels with {channels} channels will not do;"
-            " expected at least 2, at least 8 pixels a side, and 1, 3 or 4 channels"
+            f"critters: invalid {count} pictures of {written_size(image_size)} pixels with {channels} channels: "
+            "expected at least 2, at least 8 pixels a side, and 1, 3 or 4 channels"
         )
     settings = f"critters {CRITTERS_VERSION} {count} {written_size(image_size)} {channels} {seed}"
     fingerprint = hashlib.sha256(settings.encode()).hexdigest()

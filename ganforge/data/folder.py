@@ -169,9 +169,7 @@ def _made(where: Path, key: str, works: list[Work]) -> Entry:
 
 def _check(reading: Reading, limit: int | None) -> None:
     if min(sides(reading.image_size)) < 1:
-        raise UsageError(
-            f"image size {written_size(reading.image_size)} will not do; expected at least 1 pixel a side"
-        )
+        raise UsageError(f"invalid image size {written_size(reading.image_size)}: expected at least 1 pixel a side")
     if reading.channels not in KINDS:
         known = ", ".join(f"{channels} ({kind})" for channels, kind in KINDS.items())
         raise UsageError(f"invalid channels {reading.channels}: expected one of {known}")
@@ -181,7 +179,7 @@ def _check(reading: Reading, limit: int | None) -> None:
         raise UsageError(f"invalid frames '{reading.frames}': expected first or all")
     parse_background(reading.background)
     if limit is not None and limit < 2:
-        raise UsageError(f"a limit of {limit} will not do; expected at least 2 images")
+        raise UsageError(f"invalid limit {limit}: expected at least 2 images")
 
 
 def _key(files: list[File], settings: list[Any]) -> str:

@@ -42,7 +42,7 @@ def make_animation(
         fps: frames a second; ``hold``: seconds the last one stays; ``scale``: pixels a pixel.
 
     Raises:
-        UsageError: the suffix or a number will not do.
+        UsageError: the suffix or a number is invalid.
         GANForgeError: no frames, frames of different sizes, or a place that cannot be written.
     """
     require_animation(output, fps, scale, hold)
@@ -63,7 +63,7 @@ def make_animation(
 def require_animation(output: Path, fps: float = 8.0, scale: int = 1, hold: float = 2.0) -> None:
     """Raise what ``make_animation`` would, of its settings and its output, before there are any frames."""
     if output.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{output} will not do; expected a name ending in .gif, .webp, .png or .mp4")
+        raise UsageError(f"invalid {output}: expected a name ending in .gif, .webp, .png or .mp4")
     if not (0 < fps < math.inf and scale >= 1 and 0 <= hold < math.inf):
         raise UsageError("fps must be above 0, scale a whole number from 1, and hold 0 seconds or more")
     if output.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:

@@ -58,10 +58,10 @@ def plan_upsampling(image_size: Map, layers: int, kernel: int = 4, stride: int =
         UsageError: the size cannot be reached; the message names the depths or sizes that can.
     """
     if layers < 1:
-        raise UsageError(f"layers={layers} will not do; expected at least 1 transposed convolution")
+        raise UsageError(f"invalid layers={layers}: expected at least 1 transposed convolution")
     if kernel % stride or (kernel - stride) % 2:
         raise UsageError(
-            f"kernel={kernel} with stride {stride} will not do; expected a multiple of the stride with an even "
+            f"invalid kernel={kernel} with stride {stride}: expected a multiple of the stride with an even "
             f"difference, such as {2 * stride}, so that pictures have no checkerboard"
         )
 

@@ -90,7 +90,7 @@ def make_options(owner: str, options_class: type[Options], values: dict[str, Any
         key = str(first["loc"][0])
         got = values.get(key, first.get("input"))
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        raise UsageError(f"{owner}: {key}={written(got)} will not do; {message[0].lower()}{message[1:]}") from None
+        raise UsageError(f"{owner}: invalid {key}={written(got)}: {message[0].lower()}{message[1:]}") from None
 
 
 def written(value: Any) -> str:

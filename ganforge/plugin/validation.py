@@ -43,7 +43,7 @@ def check_version(module: types.ModuleType) -> int:
     """
     made_for = getattr(module, "ganforge_api", OLDEST_HOOK_API_VERSION)
     if isinstance(made_for, bool) or not isinstance(made_for, int):
-        raise GANForgeError(f"ganforge_api = {made_for!r} will not do; expected a whole number, such as 1")
+        raise GANForgeError(f"invalid ganforge_api = {made_for!r}: expected a whole number, such as 1")
     if made_for > HOOK_API_VERSION:
         raise GANForgeError(
             f"it was made for version {made_for} of the hooks and this GANForge has version "
@@ -69,7 +69,7 @@ def check_value(kind: str, value: Any, version: int = HOOK_API_VERSION) -> str:
         raise GANForgeError(f"{wanted.hook} registered {got}; expected {wanted.form}")
     name = value.name
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name):
-        raise GANForgeError(f"the name {name!r} will not do; expected lower-case letters, digits and dashes")
+        raise GANForgeError(f"invalid name {name!r}: expected lower-case letters, digits and dashes")
     options = wanted.options(value)
     if not (isinstance(options, type) and issubclass(options, Options)):
         raise GANForgeError(f"{wanted.word} '{name}': its options are not a subclass of ganforge.Options")

@@ -30,14 +30,14 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
     """Write the package and return its folder, ``parent / ganforge-NAME``.
 
     Raises:
-        UsageError: the name will not do.
+        UsageError: the name is invalid.
         GANForgeError: the folder is there already, or cannot be written.
     """
     name = name.strip().removeprefix("ganforge-")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         suggestion = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         hint = f" Did you mean '{suggestion}'?" if suggestion else ""
-        raise UsageError(f"the name '{name}' will not do; expected lower-case letters, digits and dashes.{hint}")
+        raise UsageError(f"invalid name '{name}': expected lower-case letters, digits and dashes.{hint}")
     module = "ganforge_" + name.replace("-", "_")
     values = {
         "name": name,

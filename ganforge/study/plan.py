@@ -52,7 +52,7 @@ def read_study(path: Path, **overrides: Any) -> Study:
     In a run, ``stages = [100, 250]`` trains to 100 epochs and then, resumed, to 250.
 
     Raises:
-        UsageError: the file cannot be read, or a name or value will not do; says in which run.
+        UsageError: the file cannot be read, or a name or value is invalid; says in which run.
     """
     values = read_toml(path, f"the study {path}")
     for name in values:
@@ -81,7 +81,7 @@ def read_study(path: Path, **overrides: Any) -> Study:
 def _tables(values: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
     tables = values.get(name, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UsageError(f"the study {path}: '{name}' will not do; expected [[{name}]] tables")
+        raise UsageError(f"the study {path}: invalid '{name}': expected [[{name}]] tables")
     return tables
 
 
@@ -134,7 +134,7 @@ def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, A
         if not (isinstance(stages, list) and all(isinstance(n, int) and n > 0 for n in stages)) or stages != sorted(
             set(stages)
         ):
-            raise UsageError(f"{where}: stages = {stages} will not do; expected epochs that grow, such as [100, 250]")
+            raise UsageError(f"{where}: invalid stages = {stages}: expected epochs that grow, such as [100, 250]")
         settings["epochs"] = stages[0]
     try:
         TrainConfig.of(settings)
@@ -145,7 +145,7 @@ def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, A
 
 def _settings(table: Any, where: str) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise UsageError(f"{where} will not do; expected a table of settings")
+        raise UsageError(f"{where} is invalid: expected a table of settings")
     settings = {key.replace("-", "_"): value for key, value in table.items()}
     if "plugin" in settings:
         settings["plugins"] = settings.pop("plugin")

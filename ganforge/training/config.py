@@ -77,6 +77,8 @@ class TrainConfig(BaseModel):
     def of(cls, values: dict[str, Any]) -> TrainConfig:
         """Validate ``values``. Raises ``UsageError`` in one line, with the closest name for an unknown one."""
         for name in values:
+            if name == "callbacks":
+                raise UsageError("there is no setting 'callbacks'; Keras callbacks are observers: observers=[…]")
             if name not in cls.model_fields:
                 raise UsageError(f"there is no setting '{name}'.{closest(name, cls.model_fields)}")
         values = {name: value for name, value in values.items() if value is not None}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ganforge.backend import Choice as Backend
 from ganforge.backend import decide_backend, require_backend
+from ganforge.data.adapters.source import FoundSource
 from ganforge.data.load import resolve_source
 from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import at_home
@@ -149,15 +150,16 @@ def _texts(config: TrainConfig) -> tuple[str, ...]:
 def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str, str]:
     """Return what is trained where no architecture is named, and why in a few words.
 
-    For a folder of pictures the one that measures best at equal seconds (``docs/quality.md``). It is a recipe, with a
+    For a person's own pictures the one that measures best at equal seconds (``docs/quality.md``). It is a recipe, with a
     loss and a balance of its own: whoever chooses one of these gets networks that train under any.
     """
     if source is not None and source.value.image_size is None:
         return "mlp", "the usual one for data that are not pictures"
     own = [name for name in ("balance", "loss", "optimizer", "discriminator_optimizer") if getattr(config, name)]
-    if source is None and not own and config.step == "two-stage":
+    theirs = source is None or isinstance(source.value, FoundSource)
+    if theirs and not own and config.step == "two-stage":
         return "r3gan", "the usual one for photographs, with its own loss and balance; another by --arch"
-    if source is None:
+    if theirs:
         what = ("--" + own[0].replace("_", "-")) if own else "--step one-stage"
         return "dcgan", f"the usual one where {what} is chosen; another by --arch"
     return "dcgan", "the usual one for these pictures; another by --arch"

@@ -60,7 +60,7 @@ def resume(
             trains this run, or it names plugin files that nobody gave on this machine.
     """
     if data_changed not in (None, "ok"):
-        raise UsageError(f"--data-changed {data_changed} will not do; expected ok")
+        raise UsageError(f"invalid --data-changed {data_changed}: expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
     for name in ("snapshots", "checkpoints", "metrics.jsonl"):  # and before anything of it is changed
         own(run, name)
@@ -190,7 +190,7 @@ def _require_something_left(
     else:
         way_out = f"ganforge resume {run.name} goes on to its {saved.epochs}"
     trained = f"{done} epochs and a part of the next" if into else f"{done} epochs"
-    raise UsageError(f"--epochs {wanted} will not do: {run.name} has trained {trained} already; {way_out}")
+    raise UsageError(f"invalid --epochs {wanted}: {run.name} has trained {trained} already; {way_out}")
 
 
 def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:

@@ -38,14 +38,14 @@ def parse_every(text: str | int) -> dict[str, int]:
         unit = _UNITS.get(match[2]) if match else None
         if match is None or unit is None or int(match[1]) < 1:
             raise UsageError(
-                f"--checkpoint-every {text} will not do; expected epochs (6), steps (500steps), minutes (10min), "
+                f"invalid --checkpoint-every {text}: expected epochs (6), steps (500steps), minutes (10min), "
                 "or several of them (6,10min)"
             )
         number = int(match[1])
         if unit == "hours":
             unit, number = "minutes", 60 * number
         if unit in every:
-            raise UsageError(f"--checkpoint-every {text} will not do; it says how many {unit} twice")
+            raise UsageError(f"invalid --checkpoint-every {text}: it says how many {unit} twice")
         every[unit] = number
     return every
 
