@@ -150,8 +150,8 @@ def _texts(config: TrainConfig) -> tuple[str, ...]:
 def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str, str]:
     """Return what is trained where no architecture is named, and why in a few words.
 
-    For a person's own pictures the one that measures best at equal seconds (``docs/quality.md``). It is a recipe, with a
-    loss and a balance of its own: whoever chooses one of these gets networks that train under any.
+    For a person's own pictures the one that measures best at equal seconds (``docs/quality.md``). It is a recipe,
+    with a loss and a balance of its own: whoever chooses one of these gets networks that train under any.
     """
     if source is not None and source.value.image_size is None:
         return "mlp", "the usual one for data that are not pictures"
