@@ -384,6 +384,8 @@ def test_what_is_empty_or_astray_is_said_and_good_pictures_beside_bad_folders_ar
         ("a", bytes(128) + b"DICM", "pydicom"),
         ("a.jxl", b"\xff\x0a", "pillow-jxl-plugin"),
         ("a.cr2", b"II*\0\x10\0\0\0CR", "rawpy"),
+        ("a.tif", b"II*\0\x10\0\0\0", "save it with 8 or 16 bits"),
+        ("a.dng", b"II*\0\x10\0\0\0", "rawpy"),
         ("a.png", b"<?xml?><svg>", "save it as a PNG"),
         ("a.png", b"", "empty file"),
         ("a.png", b"junk", "not an image that Pillow reads"),

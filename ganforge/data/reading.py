@@ -20,6 +20,7 @@ from PIL import Image
 
 from ganforge.data.cache import ArrayWriter
 from ganforge.data.decode import LARGE, Decoded, Picture, Reading, Unreadable, decode
+from ganforge.data.deep import Finish
 from ganforge.data.files import File, Files, TemporarilyUnreadable
 from ganforge.data.layout import Layout, labelled
 from ganforge.data.ranges import Values, choose_range, to_bytes
@@ -110,14 +111,14 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
     patience: float | None = 0
     try:
         with open(folder / "deep.tmp", "w+b") as file:
-            deep = _Deep(file)
+            deep = _Deep(file, reading)
             # Set around all threads and not in them, where it would race.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
                 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
                 _read_all(work, workers, writer, deep, kept, digest)
-            value_range = deep.finish(writer, work.value_range, reading)
+            value_range = deep.finish(writer, work.value_range)
         patience = None
     except Exception:
         patience = 5
@@ -148,7 +149,7 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
         "frames": tuple(kept.framed),
         "fit": reading.fit,
         "background": reading.background,
-        "one_colour": kept.one_colour,
+        "one_colour": kept.one_colour + deep.one_colour,
         "colours": dict(kept.colours),
         "train": work.layout.train,
         "left": work.layout.left,
@@ -223,7 +224,7 @@ def _pictures(work: Work, file: File, result: tuple[Decoded, bytes]) -> Iterator
 def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> None:
     if picture.depth:
         deep.add(writer.count, picture)
-        writer.write(np.zeros(picture.pixels.shape, np.uint8))
+        writer.write(np.zeros(deep.shape, np.uint8))
     else:
         writer.write(picture.pixels)
     kept.one_colour += picture.one_colour
@@ -234,30 +235,41 @@ def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> No
 class _Deep:
     """Pictures deeper than 8 bits wait here until all are read: what is black in one is black in every other."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._waiting: list[tuple[int, bool]] = []
+    def __init__(self, file: BinaryIO, reading: Reading) -> None:
+        self._file, self._reading = file, reading
+        self._waiting: list[tuple[int, bool, Finish | None]] = []
         self._values = Values()
+        self.shape = reading.shape
         self.depths: Counter[str] = Counter()
+        self.one_colour = 0
 
     def add(self, index: int, picture: Picture) -> None:
         assert picture.values is not None
         self._file.write(np.ascontiguousarray(picture.pixels, np.float32).data)
-        self._waiting.append((index, picture.inverted))
+        self._waiting.append((index, picture.inverted, picture.finish))
         self._values.merge(picture.values)
         self.depths[picture.depth] += 1
 
-    def finish(self, writer: ArrayWriter, value_range: Range | None, reading: Reading) -> Range | None:
+    def finish(self, writer: ArrayWriter, value_range: Range | None) -> Range | None:
         """Put each in its place as uint8; return the range that was used, None where there is nothing deep."""
         if not self._waiting:
             return None
         value_range = value_range or choose_range(self._values)
-        size = 4 * math.prod(reading.shape)
         self._file.seek(0)
-        for index, inverted in self._waiting:
-            pixels = np.frombuffer(self._file.read(size), np.float32).reshape(reading.shape)
-            writer.replace(index, to_bytes(pixels, value_range, inverted, reading.levels))
+        for index, inverted, finish in self._waiting:
+            if finish is None:
+                pixels = to_bytes(self._read(self.shape), value_range, inverted, self._reading.levels)
+            else:
+                colours = self._read((*self.shape[:2], 4))
+                pixels, one_colour = finish.pixels(colours, value_range, self._reading.colour)
+                self.one_colour += one_colour
+                if self.shape[2] == 1:
+                    pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+            writer.replace(index, pixels)
         return value_range
+
+    def _read(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(self._file.read(4 * math.prod(shape)), np.float32).reshape(shape)
 
 
 def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: list[int]) -> Iterator[str]:
