@@ -13,8 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from stranger import GRID, READING, RESUME, STEP, copied, finished
 from support import one_line
+
+from ganforge.runs import create_run, list_runs
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +139,59 @@ def test_what_is_no_file_is_no_plugin(make, run, ganforge_cli, tmp_path):
             code, _, err = ganforge_cli(*words)
         assert code == 1
         assert "mine.py" in one_line(err)
+
+
+# ------------------------------------------------------------------ files and folders in one another's place
+
+
+PLACES = (
+    "snapshots",
+    "checkpoints",
+    STEP,
+    "metrics.jsonl",
+    "generator.keras",
+    "losses.png",
+    "architecture.txt",
+    GRID,
+)
+
+
+@pytest.mark.parametrize("part", PLACES)
+def test_what_is_of_another_kind_is_one_line(part, run, ganforge_cli):
+    path = run / part
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("no folder")
+    else:
+        path.unlink()
+        path.mkdir()
+    before = content(run)
+    for words in (*READING, RESUME):
+        code, _, err = ganforge_cli(*words.split())
+        assert code in (0, 1), words
+        assert "--debug" not in err, words  # it would be an error that nobody foresaw
+        assert len(err.splitlines()) <= 1, words
+    if code:
+        assert part.split("/")[0] in err
+        assert {name: content(run).get(name) for name in before} == before
+
+
+def test_a_runs_number_leaves_room_for_the_next(tmp_path):
+    for name in ("run_2", "run_" + "9" * 250, "run_" + "0" * 19 + "5"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+    assert [path.name for path in list_runs(tmp_path)] == ["run_2"]
+    assert create_run(tmp_path, {}).name == "run_3"
+
+
+def test_a_grid_of_too_many_pixels_or_none_is_one_line(run, ganforge_cli, monkeypatch):
+    monkeypatch.setattr("ganforge.media.grids.MOST_PIXELS", 10_000)
+    for size, says in (((101, 100), "101 × 100 pixels"), ((1, 1), "is no grid of pictures"), ((90, 9), "90 × 9")):
+        Image.new("L", size).save(run / GRID)
+        for words in ("diagnose run_1", "report run_1"):
+            code, _, err = ganforge_cli(*words.split())
+            assert code == 1
+            assert says in one_line(err)
+    manifest = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**manifest, "image_shape": [2**20, 2**20, 3]}))
+    assert "is no grid" in one_line(ganforge_cli("report", "run_1")[2])

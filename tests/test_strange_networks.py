@@ -170,6 +170,29 @@ def test_a_generator_of_another_shape_is_not_this_runs(run):
             open_generator(path, shape, latent_dim)
 
 
+def test_a_generator_takes_labels_where_its_run_has_classes_and_only_there(run, ganforge_cli):
+    import keras
+
+    latents, labels = keras.Input((6,)), keras.Input((), dtype="int32")
+    x = keras.layers.Dense(192)(latents) + keras.layers.Embedding(2, 192)(labels)
+    labelled = keras.Model([latents, labels], keras.layers.Reshape((8, 8, 3))(x))
+    whole = json.loads((run / "run.json").read_text())
+    for classes, model, good in (
+        ([], small_generator(keras), True),
+        ([], labelled, False),
+        (["cat", "dog"], small_generator(keras), False),
+        (["cat", "dog"], labelled, True),
+    ):
+        model.save(run / "generator.keras")
+        (run / "run.json").write_text(json.dumps({**whole, "data": {**whole["data"], "classes": classes}}))
+        code, _, err = ganforge_cli("sample", "run_1", "-n", 2)
+        assert code == (0 if good else 1), err
+        if not good:
+            assert "the run's run.json says (8, 8, 3) of (6,)" in one_line(err)
+    (run / "run.json").write_text(json.dumps({**whole, "data": {**whole["data"], "classes": ["a", "b", "c"]}}))
+    assert "generator.keras draws nothing" in one_line(ganforge_cli("sample", "run_1", "-n", 3)[2])
+
+
 def test_a_generator_of_every_ordinary_kind_is_opened(tmp_path):
     """Models in models, operations of keras.ops, wrapped layers, named activations: what plugins write today."""
     import keras

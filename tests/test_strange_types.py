@@ -13,6 +13,8 @@ from stranger import STEP, copied, finished, places, replaced
 from support import one_line
 
 from ganforge import GANForgeError, Run
+from ganforge.runs.metrics import Reader
+from ganforge.runs.typed import Manifest, wrong
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,40 @@ def test_any_field_of_another_kind_is_one_line_or_a_readable_run(name, run, ganf
                     assert "\x1b" not in out + err
         except Exception as error:
             raise AssertionError(f"{'.'.join(map(str, place))} = {new!r}"[:200]) from error
+
+
+def test_types_are_held_to_the_letter(tmp_path):
+    good = {"config": {"epochs": 3, "balance": ["a"]}}
+    assert wrong(Manifest, good) is None
+    for name, value in (("epochs", "3"), ("epochs", True), ("epochs", 3.0), ("balance", "a"), ("balance", None)):
+        assert f"config.{name}" in (wrong(Manifest, {"config": {name: value}}) or "")
+    lines = [{"step": 1, "d_loss": 0.5}, {"step": 2, "d_loss": True}, {"step": 3, "d_loss": "1"}, {"step": True}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with Reader(tmp_path) as reader:
+        assert [line for _, line in reader] == [lines[0], None, None, None]
+
+
+@pytest.mark.parametrize("levels", [65, 200, 400, 900, 100_000])
+@pytest.mark.parametrize("name", ["run.json", "evaluation.json", f"{STEP}/state.json"])
+def test_what_is_nested_too_deeply_is_one_line_and_hides_no_other_run(name, levels, run, ganforge_cli):
+    """Where nobody looks at it, too: it would be written again when the run goes on."""
+    path = run / name
+    if not path.exists():
+        assert ganforge_cli("evaluate", "run_1", "--samples", 16, "--json")[0] == 0
+    shutil.copytree(run, run.with_name("run_2"))
+    whole = path.read_text().strip()
+    path.write_text(whole[:-1] + ', "extra": ' + '{"a": ' * levels + "1" + "}" * levels + "}")
+    for words in ("runs", "show run_1", "compare run_1 run_2", "resume run_1 --epochs 3 --quiet"):
+        if name == "evaluation.json" and "resume" in words:
+            continue
+        code, out, err = ganforge_cli(*words.split())
+        assert "run_2" in out or words != "runs"
+        if code:
+            assert "--debug" not in one_line(err)
+    if name == f"{STEP}/state.json":
+        assert "nested too deeply" in err
+    if name == "run.json":
+        assert "nested too deeply" in one_line(ganforge_cli("show", "run_1")[2])
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,11 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def cells(path: Path, side: int, pad: int = 2) -> np.ndarray:
-    """Return the pictures of a saved grid, uint8 (N, side, side, C)."""
+    """Return the pictures of a saved grid, uint8 (N, side, side, C). Raises ``GANForgeError`` where it is none."""
     grid = read_png(path)
+    if grid.shape[0] < side + 2 * pad or grid.shape[1] < side + 2 * pad:
+        has = f"{grid.shape[1]} × {grid.shape[0]}"
+        raise GANForgeError(f"{path} is no grid of pictures of {side} × {side} pixels: it has {has}")
     rows, columns = (grid.shape[0] - pad) // (side + pad), (grid.shape[1] - pad) // (side + pad)
     body = grid[pad : pad + rows * (side + pad), pad : pad + columns * (side + pad)]
     body = body.reshape(rows, side + pad, columns, side + pad, -1)[:, :side, :, :side]

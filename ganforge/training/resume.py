@@ -54,8 +54,7 @@ def resume(
     if data_changed not in (None, "ok"):
         raise UsageError(f"--data-changed {data_changed} will not do; expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
-    for name in ("snapshots", "checkpoints", "metrics.jsonl"):  # and before anything of it is changed
-        own(run, name)
+    _require_kinds(run)  # and before anything of it is changed
     lock = lock_run(run)
     try:
         manifest, saved = read_manifest(run), read_config(run)
@@ -87,6 +86,18 @@ def resume(
     except BaseException:
         lock.release()
         raise
+
+
+def _require_kinds(run: Path) -> None:
+    """Refuse a run in which a link, a file in the place of a folder or a folder in that of a file is in the way."""
+    for name in ("snapshots", "checkpoints"):
+        path = own(run, name)
+        if path.exists() and not path.is_dir():
+            raise GANForgeError(f"{path} is no folder; expected one: move it away")
+    own(run, "metrics.jsonl")
+    for name in ("metrics.jsonl", "architecture.txt", "architecture.png", *FINAL_FILES):
+        if (run / name).is_dir() and not (run / name).is_symlink():
+            raise GANForgeError(f"{run / name} is a folder; expected a file: move it away")
 
 
 def _with_its_networks(choices: Choices, run: Path, manifest: dict[str, Any]) -> Choices:

@@ -11,8 +11,21 @@ does not exist).
 
 from __future__ import annotations
 
-from tests.mutants import backends, balance, core, data, engine, losses, media, metrics, optimizers, runs
+from tests.mutants import (
+    backends,
+    balance,
+    core,
+    data,
+    engine,
+    losses,
+    media,
+    metrics,
+    optimizers,
+    runs,
+    strangers,
+    unlucky,
+)
 from tests.mutants.fault import Fault
 
-PARTS = (engine, backends, losses, balance, optimizers, metrics, data, media, runs, core)
+PARTS = (engine, backends, losses, balance, optimizers, metrics, data, media, runs, strangers, unlucky, core)
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)
