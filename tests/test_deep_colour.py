@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from ganforge.data.folder import load_folder
 
@@ -45,7 +45,9 @@ def png(values: np.ndarray, *chunks: tuple[bytes, bytes], interlaced: bool = Fal
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
-def tiff(values: np.ndarray, order: str = "<", packed: bool = False, separate: bool = False, extra=None) -> bytes:
+def tiff(
+    values: np.ndarray, order: str = "<", packed: bool = False, separate: bool = False, extra=None, turned: int = 1
+) -> bytes:
     """A TIFF of uint16 (H, W, 3|4); ``packed`` by deflate, with ``separate`` planes, ``extra`` as in ExtraSamples."""
     height, width, channels = values.shape
     planes = list(np.moveaxis(values, -1, 0)) if separate else [values]
@@ -58,7 +60,12 @@ def tiff(values: np.ndarray, order: str = "<", packed: bool = False, separate: b
     lists += pad
     depth, where, lengths = lists, lists + 2 * channels, lists + 2 * channels + 4 * count
     tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, depth), (259, 4, 1, 8 if packed else 1)]
-    tags += [(262, 4, 1, 2), (273, 4, count, where if count > 1 else starts[0]), (277, 4, 1, channels)]
+    tags += [
+        (262, 4, 1, 2),
+        (273, 4, count, where if count > 1 else starts[0]),
+        (274, 4, 1, turned),
+        (277, 4, 1, channels),
+    ]
     tags += [(278, 4, 1, height), (279, 4, count, lengths if count > 1 else len(strips[0]))]
     tags += [(284, 4, 1, 2 if separate else 1)] + ([(338, 4, 1, extra)] if extra is not None else [])
     directory = lengths + 4 * count
@@ -156,6 +163,22 @@ def test_a_colour_that_a_png_says_is_not_to_be_seen(load, tmp_path):
     array = load(background="#102030").array
     assert (array[:, :4] == (16, 32, 48)).all()
     assert np.abs(array[:, 4:].astype(float) - values[:, 4:] / 4095 * 255).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation(orientation, load, tmp_path):
+    """As Pillow turns the same picture of 8 bits."""
+    values = TWELVE[0, ..., :3] * np.uint16(16)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    shallow = Image.fromarray((values >> 8).astype(np.uint8))
+    shallow.info["exif"] = exif.tobytes()
+    put(tmp_path, ".png", [png(values, (b"eXIf", exif.tobytes()[6:]))])
+    put(tmp_path, ".tif", [tiff(values, turned=orientation)])
+    put(tmp_path, "-apart.tif", [tiff(values, separate=True, turned=orientation)])
+    turned = np.asarray(ImageOps.exif_transpose(shallow))
+    for one in load(value_range=(0, 65535)).array:
+        assert np.abs(one.astype(float) - turned).max() <= 1
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -28,6 +29,8 @@ LARGE = threading.RLock()
 NOT_OPENED = ("EPS", "WMF")
 # What holds frames or pages. Of others, further "frames" are previews, sizes or layers of the one picture.
 FRAMED = frozenset(("GIF", "PNG", "WEBP", "TIFF", "AVIF", "FLI", "DCX"))
+# To find the frames of a file takes time with each, and a small file may hold a million; those after are left out.
+MOST_FRAMES = 100_000
 FITS = ("crop", "stretch", "pad")
 _WHITE_IS_ZERO, _PHOTOMETRIC, _SUBFILE, _BITS, _SAMPLES = 0, 262, 254, 258, 339
 # Greys that Pillow can unpack, though its table has them for another byte order or black-is-zero alone.
@@ -144,22 +147,27 @@ def _formats() -> list[str]:
     return [name for name in Image.ID if name not in NOT_OPENED]
 
 
-def _frames(image: Image.Image) -> list[int]:
+def _frames(image: Image.Image) -> Sequence[int]:
     """Return the numbers of the frames that are pictures of their own; smaller copies and masks in a TIFF are not."""
     if image.format not in FRAMED:
         return [0]
-    frames = [0]
-    with contextlib.suppress(Exception):  # what comes after the damage is lost, what came before is not
-        frames = list(range(getattr(image, "n_frames", 1)))
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and len(frames) > 1:
-            own = []
-            for number in frames:
-                image.seek(number)
-                if not int(image.tag_v2.get(_SUBFILE, 0)) & 5:
-                    own.append(number)
-            frames = own or [0]
-            image.seek(0)
-    return frames
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _pages(image)
+    try:
+        return range(min(getattr(image, "n_frames", 1), MOST_FRAMES))
+    except Exception:  # what comes after the damage is lost, what came before is not
+        return [0]
+
+
+def _pages(image: TiffImagePlugin.TiffImageFile) -> list[int]:
+    own = []
+    with contextlib.suppress(Exception):  # as above; EOFError is the end
+        for number in range(MOST_FRAMES):
+            image.seek(number)
+            if not int(image.tag_v2.get(_SUBFILE, 0)) & 5:
+                own.append(number)
+    image.seek(0)
+    return own or [0]
 
 
 def _picture(image: Image.Image, reading: Reading, content: bytes, frame: int) -> Picture:
@@ -170,7 +178,7 @@ def _picture(image: Image.Image, reading: Reading, content: bytes, frame: int) -
         large = width * height > LARGE_PIXELS
         with LARGE if large else contextlib.nullcontext():
             factor = max(1, min(image.size) // (4 * reading.image_size)) if large else 1
-            return _deep_colour(image, read_planes(image, content, frame, _upright, factor), reading)
+            return _deep_colour(image, read_planes(image, content, frame, factor), reading)
     # JPEG can decode at 1/2, 1/4 or 1/8 for a fraction of the work; twice the target keeps it sharp.
     image.draft(None, (2 * reading.image_size, 2 * reading.image_size))
     if image.width * image.height > LARGE_PIXELS:

@@ -6,6 +6,7 @@ the upper bytes, read once more in the other order the lower ones.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import sys
@@ -15,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ganforge.data.colour import Applied, to_srgb
 from ganforge.data.ranges import to_bytes
@@ -29,7 +30,6 @@ _GREY_ALPHA = "LA;16B"
 _BITS, _COMPRESSION, _OFFSETS, _LENGTHS, _PLANAR = 258, 259, 273, 279, 284
 _NETPBM = re.compile(rb"P([36])((?:\s|#[^\r\n]*[\r\n])+)(\d+)")
 _SEPARATE = "a TIFF of 16 bits with separate colour planes; save it with its colours side by side, or as a PNG"
-Upright = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -97,36 +97,38 @@ def is_deep_colour(image: Image.Image) -> bool:
     return _tag(image, _BITS, ())[:3] == (16, 16, 16) or any(";16" in raw for raw in _raws(image))
 
 
-def read_planes(image: Image.Image, content: bytes, frame: int, upright: Upright, factor: int = 1) -> Planes:
-    """Return the channels of a picture that ``is_deep_colour``, turned ``upright``, ``factor`` times as small.
+def read_planes(image: Image.Image, content: bytes, frame: int, factor: int = 1) -> Planes:
+    """Return the channels of a picture that ``is_deep_colour``, turned as its EXIF says, ``factor`` times as small.
 
     ``image`` is at ``frame`` of the file whose bytes ``content`` are. Raises ``ValueError`` for a layout that cannot
     be read, and what Pillow's readers do.
     """
     if image.format == "PPM":
-        return Planes([_turned(one, upright, factor) for one in _netpbm(content)])
+        return Planes([_reduced(one, factor) for one in _netpbm(content)])
     if _tag(image, _PLANAR, 1) == 2 and _tag(image, _COMPRESSION, 1) == 1:
-        return Planes([_turned(one, upright, factor) for one in _separate(image, content)])
+        way = _orientation(image)
+        return Planes([_turned(_reduced(one, factor), way) for one in _separate(image, content)])
     raws, clear = _raws(image), image.info.get("transparency")
     times = any(raw.startswith("RGBa") for raw in raws)
     _reorder(image, _as_they_are)
     image.load()
-    high, low = upright(image), _low(image, content, frame, raws)
-    low = high if low is None else upright(low)
+    high, low, way = image, _low(image, content, frame, raws) or image, _orientation(image)
+
+    def plane(i: int, k: int, factor: int = factor) -> np.ndarray:
+        return _turned(_reduced(_whole(high if i == k else low, i, low, k), factor), way)
+
     if _GREY_ALPHA in raws and low is not high:  # the four bytes of a pixel as they are: grey, opacity
-        grey, alpha = (_whole(low, i, low, i + 1, factor) for i in (0, 2))
-        return Planes([grey] * 3, alpha / _TOP)
-    bands = len(high.getbands())
+        return Planes([plane(0, 1)] * 3, plane(2, 3) / _TOP)
+    bands = 3 if high.mode == "RGBX" else len(high.getbands())
     clear = clear if isinstance(clear, tuple) and len(clear) == bands == 3 else None
-    planes = [_whole(high, i, low, i, 1 if clear else factor) for i in range(3 if high.mode == "RGBX" else bands)]
+    if clear:  # one colour of a PNG that is not to be seen
+        whole = [plane(i, i, 1) for i in range(3)]
+        same = np.logical_and.reduce([one == level for one, level in zip(whole, clear)])
+        return Planes([_reduced(one, factor) for one in whole], _reduced(1 - same.astype(np.float32), factor))
+    planes = [plane(i, i) for i in range(bands)]
     if bands == 2:
         return Planes([planes[0]] * 3, planes[1] / _TOP)
-    if len(planes) == 4:
-        return Planes(planes[:3], planes[3] / _TOP, times)
-    if clear:  # one colour of a PNG that is not to be seen
-        same = np.logical_and.reduce([plane == level for plane, level in zip(planes, clear)])
-        return Planes([_reduced(one, factor) for one in planes], _reduced(1 - same.astype(np.float32), factor))
-    return Planes(planes)
+    return Planes(planes[:3], planes[3] / _TOP, times) if bands == 4 else Planes(planes)
 
 
 def _low(image: Image.Image, content: bytes, frame: int, raws: list[str]) -> Image.Image | None:
@@ -148,19 +150,30 @@ def _low(image: Image.Image, content: bytes, frame: int, raws: list[str]) -> Ima
     return again if again.size == image.size and again.mode == image.mode else None
 
 
-def _whole(high: Image.Image, i: int, low: Image.Image, k: int, factor: int) -> np.ndarray:
+def _whole(high: Image.Image, i: int, low: Image.Image, k: int) -> np.ndarray:
     samples = np.array(high.getchannel(i), np.float32)
     samples *= 256  # in place: there may be 178 million
     samples += np.asarray(low.getchannel(k))
-    return _reduced(samples, factor)
+    return samples
 
 
 def _reduced(samples: np.ndarray, factor: int) -> np.ndarray:
     return np.asarray(Image.fromarray(samples).reduce(factor)) if factor > 1 else samples
 
 
-def _turned(samples: np.ndarray, upright: Upright, factor: int) -> np.ndarray:
-    return np.asarray(upright(Image.fromarray(_reduced(samples, factor))))
+def _orientation(image: Image.Image) -> int:
+    """Return how a picture is to be turned, as EXIF counts; after it was read, since some readers turn it."""
+    with contextlib.suppress(Exception):  # damaged EXIF must not cost the picture
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
+
+
+def _turned(samples: np.ndarray, way: int) -> np.ndarray:
+    """Turn (H, W) as ``ImageOps.exif_transpose`` does, without a copy of the whole picture."""
+    samples = samples.T if way in (5, 7) else samples
+    turns = {3: 2, 6: -1, 7: 2, 8: 1}.get(way, 0)
+    samples = samples[:, ::-1] if way == 2 else samples[::-1] if way == 4 else samples
+    return np.ascontiguousarray(np.rot90(samples, turns))
 
 
 def _as_they_are(raw: str) -> str:

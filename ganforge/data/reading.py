@@ -62,8 +62,9 @@ class Work:
 
     @property
     def at_once(self) -> int:
-        """How many decoded pictures may wait in memory."""
-        return max(16, _BLOCK_BYTES // math.prod(self.reading.shape))
+        """How many decoded pictures may wait in memory: no more than are wanted."""
+        most = max(16, _BLOCK_BYTES // math.prod(self.reading.shape))
+        return most if self.limit is None else min(most, max(16, self.limit))
 
     def read(self, file: File, start: int = 0) -> Result:
         """Read a file's pictures from frame ``start`` on, and its digest."""
@@ -171,12 +172,12 @@ def _read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: _Deep, ke
             kept.retry = kept.retry or isinstance(result, TemporarilyUnreadable)
         else:
             used = 0
-            for picture in _pictures(work, file, result):
-                if work.limit is not None and writer.count == work.limit:
-                    break
+            for picture in () if writer.count == work.limit else _pictures(work, file, result):
                 _keep(picture, writer, deep, kept)
                 kept.classes.append(of)
                 used += 1
+                if writer.count == work.limit:  # asked here, before more frames are decoded
+                    break
             decoded, content = result
             mark = "".join(sorted({picture.colour for picture in decoded.pictures}))
             if work.every_frame and used < decoded.frames:

@@ -90,14 +90,16 @@ def resume(
 
 def _require_kinds(run: Path) -> None:
     """Refuse a run in which a link, a file in the place of a folder or a folder in that of a file is in the way."""
-    for name in ("snapshots", "checkpoints"):
-        path = own(run, name)
-        if path.exists() and not path.is_dir():
-            raise GANForgeError(f"{path} is no folder; expected one: move it away")
+    files = [run / name for name in ("metrics.jsonl", "architecture.txt", "architecture.png", *FINAL_FILES)]
+    folders = [own(run, name) for name in ("snapshots", "checkpoints")]
+    for folder in [path for path in folders if path.is_dir()]:
+        files += folder.glob("*.png")
+        folders += folder.glob("step_[0-9]*[0-9]")
     own(run, "metrics.jsonl")
-    for name in ("metrics.jsonl", "architecture.txt", "architecture.png", *FINAL_FILES):
-        if (run / name).is_dir() and not (run / name).is_symlink():
-            raise GANForgeError(f"{run / name} is a folder; expected a file: move it away")
+    for path in [path for path in files if path.is_dir() and not path.is_symlink()]:
+        raise GANForgeError(f"{path} is a folder; expected a file: move it away")
+    for path in [path for path in folders if path.exists() and not path.is_dir()]:
+        raise GANForgeError(f"{path} is no folder; expected one: move it away")
 
 
 def _with_its_networks(choices: Choices, run: Path, manifest: dict[str, Any]) -> Choices:

@@ -147,8 +147,8 @@ FAULTS = [
         "opacity-counted-twice",
         "condition",
         DEEP,
-        "return Planes(planes[:3], planes[3] / _TOP, times)",
-        "return Planes(planes[:3], planes[3] / _TOP)",
+        "return Planes(planes[:3], planes[3] / _TOP, times) if",
+        "return Planes(planes[:3], planes[3] / _TOP) if",
         CLEAR,
     ),
     Fault(
