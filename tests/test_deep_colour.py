@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 
@@ -122,6 +123,30 @@ def test_colours_of_16_bits_are_read_by_the_range_of_the_set(form, top, scale, l
     luma = by_hand @ (0.299, 0.587, 0.114)
     assert np.abs(grey.array[..., 0] - luma).max() <= 2
     assert load(value_range=(0, 2 * top)).array.max() <= 128
+
+
+# 16 × 16, red from left to right and green from top to bottom, 0 to 4,095 in 16 bits.
+JPEG2000 = (
+    "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAAEAAAABAAAw8HAAAAAAAPY29scgEAAAAA"
+    "ABAAAAI8anAyY/9P/1EALwAAAAAAEAAAABAAAAAAAAAAAAAAABAAAAAQAAAAAAAAAAAAAw8BAQ8BAQ8BAf9SAAwAAAABAQEEBAAB"
+    "/1wAB0CAiIiQ/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2ZXJzaW9uIDIuNS4w/5AACgAAAAABwQAB/5PP/DGgEVBUr4QKaOyW"
+    "BUMoWli4EgW/vWz9JVShWVzDHSbLViymmkeqcfuD+N4Q/crmeYkA5JB13DNTRYCqFKfhE9IlWpan0saRIhxrskI/4pY/JSd8NkMY"
+    "OjQLiXOpGfIlIUBmyc7nQDzcBW/A/lSAJ3Vmip8cpb26jzqvWzP8l0KQdPeib1EuYRjAjqYcrb4vmgRHj/PQ96rW8nhudnr7iJuv"
+    "vb/WZ3sYQCANznMwkqe8Fe3qyy5r0cOkHUZrhu9VH8H+FMAndWaKnxylvbqPOq9bM/yXQpB096JvUS5hGMCOphytvi+aBEeP89D3"
+    "qtbyeG52evuIm6+9v9Zwhk9g+wUJ7cCX7nnoe9VreTuG3vX3ETdfeJIUf8AH2i8APwFYAAFeNqGEcLKAIrvsJANyj+YUCYCafw6s"
+    "AH89pjQv+VRYhLOyTC93lGQ+g4/4eH8TlkxPB5+5FsZ5y7u25qvAD8BOAH4CUAACcDahmcnugDfri7D0jM6PA5bFiH8+YqKvm4MC"
+    "+jTlK6nWCdMf/B8TfNn98g3HwB+YVAH5hYA2oZnJ7oA3/d7nPmKir5uDAvr6Z5//2Q=="
+)
+
+
+def test_jpeg_2000_is_no_black_either(load, tmp_path):
+    content = base64.b64decode(JPEG2000)
+    put(tmp_path, ".jp2", [content, content])
+    images = load()
+    assert images.range == (0, 4095)
+    slope = np.arange(SIZE) / (SIZE - 1) * 255
+    assert np.abs(images.array[..., 0] - slope).max() <= 17  # sixteen levels are left of these
+    assert np.abs(images.array[..., 1] - slope[:, None]).max() <= 17
 
 
 def test_planes_that_are_packed_apart_are_nearly_as_good(load, tmp_path):

@@ -22,7 +22,8 @@ from ganforge.errors import reason
 
 # Where Pillow itself raises; a picture beyond it is more likely an attack on memory than a photograph.
 MAX_PIXELS = 178_956_970
-# Larger pictures are decoded one at a time and made smaller before anything else: up to 1.5 GB each, never together.
+# Larger pictures are decoded one at a time and made smaller before anything else: up to 1.5 GB each (3 of 16-bit
+# colours), never together.
 LARGE_PIXELS = 2**25
 LARGE = threading.RLock()
 # EPS is a program, which Pillow hands to Ghostscript; WMF goes to the system. No picture may start a program.
@@ -174,7 +175,7 @@ def _picture(image: Image.Image, reading: Reading, content: bytes, frame: int) -
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Unreadable(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
-    if is_deep_colour(image):
+    if is_deep_colour(image, content):
         large = width * height > LARGE_PIXELS
         with LARGE if large else contextlib.nullcontext():
             factor = max(1, min(image.size) // (4 * reading.image_size)) if large else 1

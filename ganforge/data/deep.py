@@ -28,6 +28,7 @@ ONE_COLOUR = 8
 _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 _GREY_ALPHA = "LA;16B"
 _BITS, _COMPRESSION, _OFFSETS, _LENGTHS, _PLANAR = 258, 259, 273, 279, 284
+_JPEG2000 = re.compile(rb"\xff\x4f\xff\x51.{38}(.)", re.DOTALL)
 _NETPBM = re.compile(rb"P([36])((?:\s|#[^\r\n]*[\r\n])+)(\d+)")
 _SEPARATE = "a TIFF of 16 bits with separate colour planes; save it with its colours side by side, or as a PNG"
 
@@ -87,13 +88,16 @@ def _one(profile: bytes) -> bytes:
     return profile
 
 
-def is_deep_colour(image: Image.Image) -> bool:
+def is_deep_colour(image: Image.Image, content: bytes) -> bool:
     """Tell whether a file that is open, and not read yet, holds colours (or grey and alpha) of more than 8 bits."""
     if image.mode not in ("RGB", "RGBA", "RGBX", "LA"):
         return False
     if image.format == "PPM":
         args = getattr(image, "tile", [(None, None, None, ())])[0][3]
         return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] > 255
+    if image.format == "JPEG2000":  # SOC, SIZ and, after seven fields, the depth of the first channel less one
+        found = _JPEG2000.search(content)
+        return found is not None and found[1][0] & 0x7F > 7
     return _tag(image, _BITS, ())[:3] == (16, 16, 16) or any(";16" in raw for raw in _raws(image))
 
 
@@ -112,12 +116,14 @@ def read_planes(image: Image.Image, content: bytes, frame: int, factor: int = 1)
     times = any(raw.startswith("RGBa") for raw in raws)
     _reorder(image, _as_they_are)
     image.load()
-    high, low, way = image, _low(image, content, frame, raws) or image, _orientation(image)
+    low, way = _low(image, content, frame, raws), _orientation(image)
+    grey_alpha = _GREY_ALPHA in raws and low is not None  # the four bytes of a pixel as they are: grey, opacity
+    high = low if grey_alpha and low is not None else image
 
     def plane(i: int, k: int, factor: int = factor) -> np.ndarray:
-        return _turned(_reduced(_whole(high if i == k else low, i, low, k), factor), way)
+        return _turned(_reduced(_whole(high, i, low, k), factor), way)
 
-    if _GREY_ALPHA in raws and low is not high:  # the four bytes of a pixel as they are: grey, opacity
+    if grey_alpha:
         return Planes([plane(0, 1)] * 3, plane(2, 3) / _TOP)
     bands = 3 if high.mode == "RGBX" else len(high.getbands())
     clear = clear if isinstance(clear, tuple) and len(clear) == bands == 3 else None
@@ -150,8 +156,11 @@ def _low(image: Image.Image, content: bytes, frame: int, raws: list[str]) -> Ima
     return again if again.size == image.size and again.mode == image.mode else None
 
 
-def _whole(high: Image.Image, i: int, low: Image.Image, k: int) -> np.ndarray:
+def _whole(high: Image.Image, i: int, low: Image.Image | None, k: int) -> np.ndarray:
     samples = np.array(high.getchannel(i), np.float32)
+    if low is None:
+        samples *= 255  # no more than any of the values that begin so, so that it is of their known range
+        return samples
     samples *= 256  # in place: there may be 178 million
     samples += np.asarray(low.getchannel(k))
     return samples
