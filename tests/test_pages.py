@@ -116,6 +116,17 @@ def test_watch_answers_whatever_the_run_holds(run, port, tmp_path):
     code, text = asked(port, "/state.json")
     assert code == 200
     state = json.loads(text, parse_constant=pytest.fail)
+    telling = state["seen"].split(".")[0]
+    for odd in (
+        "",
+        "x",
+        f"{telling}.-1.2",
+        f"{telling}.1",
+        f"{telling}.{'9' * 5000}.1",
+        f"{telling}.99999.1",
+        "%00%ff",
+    ):
+        assert json.loads(asked(port, f"/state.json?seen={odd}")[1])["fresh"]
     assert state["step"] == 3
     assert state["last"].get("d_loss") is None
     for damaged in (
