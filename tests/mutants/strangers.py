@@ -87,7 +87,7 @@ FAULTS = [
         "except ZeroDivisionError as error:",
         ANSWERS,
     ),
-    Fault("clients-may-say-nothing-for-ever", "constant", SERVER, "timeout = PATIENCE", "timeout = None", SILENT),
+    Fault("clients-may-say-nothing-for-ever", "constant", SERVER, "timeout = PATIENCE", "timeout = 60", SILENT),
     Fault(
         "as-many-clients-as-come",
         "constant",
