@@ -148,7 +148,8 @@ class Run(RunOnDisk):
             load_plugins(files.load)  # an architecture may bring layers of its own
             manifest = self.manifest
             try:
-                self._generator = open_generator(path, manifest["image_shape"], manifest["config"]["latent_dim"])
+                shape, latent_dim = manifest["image_shape"], manifest["config"]["latent_dim"]
+                self._generator = open_generator(path, shape, latent_dim, len(self.classes))
             except GANForgeError as error:
                 hint = f" ({'; '.join(files.refused)})" if files.refused else ""
                 raise GANForgeError(f"{error}{hint}") from error
@@ -225,6 +226,7 @@ class Run(RunOnDisk):
     def _decoded(
         self, latents: np.ndarray, class_name: str | None = None, period: int | None = None
     ) -> Iterator[np.ndarray]:
+        from ganforge.errors import out_of_memory, reason
         from ganforge.media.grids import drawn
 
         labels = self._labels(len(latents), class_name, period)
@@ -234,7 +236,13 @@ class Run(RunOnDisk):
         generate = make_adapter(model.variables).inference(model)
         inputs = [latents, *labels]
         for i in range(0, len(latents), BLOCK):
-            yield drawn(generate(*(x[i : i + BLOCK] for x in inputs)))
+            try:
+                outputs = generate(*(x[i : i + BLOCK] for x in inputs))
+            except Exception as error:  # whatever a network from anywhere makes of latents and labels
+                if out_of_memory(error):
+                    raise
+                raise GANForgeError(f"{self.id}'s generator.keras draws nothing: {reason(error)}") from error
+            yield drawn(outputs)
 
     def _labels(self, n: int, class_name: str | None, period: int | None) -> list[np.ndarray]:
         """Return what the generator takes besides latents: class labels where it is conditional, else nothing."""

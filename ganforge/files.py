@@ -91,6 +91,8 @@ def sweep(folder: Path) -> None:
 
 
 MIB = 2**20
+DEEPEST = 64
+_TOO_DEEP = "nested too deeply"
 
 
 def at_home(path: str | os.PathLike[str]) -> Path:
@@ -179,10 +181,27 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, most: int = 256 * MIB, links: bool = True) -> Any:
     """Read a JSON file. Raises ``GANForgeError`` when it is damaged, or what ``opened`` refuses."""
     try:
-        return json.loads(read_file(path, most, links).decode("utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        why = "nested too deeply" if isinstance(error, RecursionError) else reason(error, kind=False)
-        raise GANForgeError(f"{path} cannot be read: {why}") from None
+        return parse_json(read_file(path, most, links))
+    except (ValueError, OSError) as error:
+        raise GANForgeError(f"{path} cannot be read: {reason(error, kind=False)}") from None
+
+
+def parse_json(content: bytes) -> Any:
+    """Return what JSON in UTF-8 says. Raises ``ValueError`` where it says nothing, or is nested more than 64 deep.
+
+    Whoever follows it from level to level, as writing it again does, would come to the end of Python's stack.
+    """
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(DEEPEST):
+        level = [one for each in level for one in (each.values() if isinstance(each, dict) else each)]
+        level = [one for one in level if isinstance(one, (dict, list))]
+        if not level:
+            return value
+    raise ValueError(_TOO_DEEP)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:

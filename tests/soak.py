@@ -1,9 +1,10 @@
 """Kill trainings at random instants, resume them, and compare with a run that was never stopped.
 
 ``python -m tests.soak --kills 100`` reports how many of 100 killed runs end bit for bit like the whole one;
-``--starts 50`` starts 50 runs at once in one directory; ``--backend jax`` takes another backend. Every second kill
-comes at a random moment, every other one just before a random file operation of the run, so that a checkpoint's
-rename or the manifest's is hit as often as a step.
+``--starts 50`` starts 50 runs at once in one directory; ``--commands 20`` starts as many real ``ganforge train`` at
+once on one folder of pictures (``--pictures FOLDER``, of which 300 are copied) that no cache holds yet;
+``--backend jax`` takes another backend. Every second kill comes at a random moment, every other one just before a
+random file operation of the run, so that a checkpoint's rename or the manifest's is hit as often as a step.
 
 What is compared: every array and the state of the last checkpoint, the lines of ``metrics.jsonl`` without
 ``images_per_second`` and ``seconds``, the bytes of every snapshot, of ``losses.png`` and of ``progression.gif``, the
@@ -30,7 +31,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))  # however this file is run
-from support import SMALL, timeless
+from support import SMALL, photos, timeless
 
 SETTINGS: dict[str, Any] = {
     **SMALL,
@@ -274,11 +275,54 @@ def starts(workers: Any, count: int, folder: Path) -> int:
     return min(codes.count(0), len(complete), len(seeds))
 
 
+def commands(count: int, backend: str, pictures: str, folder: Path) -> list[str]:
+    """Run ``count`` real trainings at once on one folder that no cache holds yet; return what is wrong with them."""
+    from ganforge.data.folder import load_folder
+    from ganforge.runs import list_runs, read_manifest
+
+    data, cache, runs_dir = folder / "pictures", folder / "cache of commands", folder / "commands"
+    if pictures:
+        data.mkdir()
+        for path in [path for path in sorted(Path(pictures).rglob("*")) if path.is_file()][:300]:
+            shutil.copy(path, data)
+    else:
+        photos(data, 300)
+    environment = {**os.environ, "GANFORGE_CACHE_DIR": str(cache), "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-m", "ganforge", "train", "--arch", SMALL["arch"], "--data", data, "--image-size", 16]
+    words += ["--batch-size", 50, "--epochs", 1, "--runs-dir", runs_dir, "--seed"]
+    started = []
+    for i in range(count):
+        said = open(folder / f"command_{i}.txt", "wb")  # noqa: SIM115 - closed with the process
+        started.append(
+            subprocess.Popen([*map(str, words), str(i)], env=environment, stdout=said, stderr=subprocess.STDOUT)
+        )
+    codes = [one.wait() for one in started]
+    wrong = [
+        f"the one with seed {i} ended with {code}: {(folder / f'command_{i}.txt').read_text()[-500:]}"
+        for i, code in enumerate(codes)
+        if code
+    ]
+    manifests = [read_manifest(run) for run in list_runs(runs_dir)]
+    if sorted(one["config"]["seed"] for one in manifests if one["state"] == "finished") != list(range(count)):
+        wrong.append(f"{len(manifests)} runs, not one of each seed")
+    if len({one["id"] for one in manifests}) != count:
+        wrong.append("two runs have one number")
+    own = load_folder(data, image_size=16, cache_dir=folder / "cache of its own")
+    if {one["data"]["fingerprint"] for one in manifests} != {own.fingerprint}:
+        wrong.append("the fingerprints differ")
+    entries = [path for path in cache.iterdir() if path.is_dir()]
+    if len(entries) != 1 or not np.array_equal(np.load(entries[0] / "images.npy"), own.array):
+        wrong.append(f"the cache is not as one process makes it: {sorted(path.name for path in cache.iterdir())}")
+    return wrong
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=0, help="kills in all")
     parser.add_argument("--each", type=int, default=4, help="kills a run suffers at most")
     parser.add_argument("--starts", type=int, default=0, help="starts at once")
+    parser.add_argument("--commands", type=int, default=0, help="ganforge train at once, on one uncached folder")
+    parser.add_argument("--pictures", default="", help="the folder for --commands; by default noise is drawn")
     parser.add_argument("--backend", default="torch", choices=["torch", "jax", "tensorflow"])
     parser.add_argument("--seed", type=int, default=None, help="of the moments; by default another each time")
     parser.add_argument("--work", help=argparse.SUPPRESS)
@@ -286,7 +330,8 @@ def main() -> None:
     if flags.work:
         work(*json.loads(flags.work))
         return
-    workers = Forked("torch") if flags.backend == "torch" else Spawned(flags.backend)
+    alone = flags.backend != "torch" or not (flags.starts or flags.kills)
+    workers = Spawned(flags.backend) if alone else Forked("torch")
     with tempfile.TemporaryDirectory(prefix="ganforge-soak-") as folder:
         os.environ["GANFORGE_CACHE_DIR"] = f"{folder}/cache"
         begun = time.monotonic()
@@ -295,6 +340,11 @@ def main() -> None:
             complete = starts(workers, flags.starts, Path(folder))
             good = complete == flags.starts
             print(f"{complete} of {flags.starts} starts are distinct complete runs, {time.monotonic() - begun:.0f} s")
+        if flags.commands:
+            wrong = commands(flags.commands, flags.backend, flags.pictures, Path(folder))
+            good = good and not wrong
+            print(*wrong, sep="\n", end="\n" if wrong else "")
+            print(f"{flags.commands} commands at once in {time.monotonic() - begun:.0f} s: {len(wrong)} complaints")
         if flags.kills:
             seed = flags.seed if flags.seed is not None else random.SystemRandom().randrange(10**6)
             print(f"seed {seed}, {flags.backend}")

@@ -116,6 +116,17 @@ def test_watch_answers_whatever_the_run_holds(run, port, tmp_path):
     code, text = asked(port, "/state.json")
     assert code == 200
     state = json.loads(text, parse_constant=pytest.fail)
+    telling = state["seen"].split(".")[0]
+    for odd in (
+        "",
+        "x",
+        f"{telling}.-1.2",
+        f"{telling}.1",
+        f"{telling}.{'9' * 5000}.1",
+        f"{telling}.99999.1",
+        "%00%ff",
+    ):
+        assert json.loads(asked(port, f"/state.json?seen={odd}")[1])["fresh"]
     assert state["step"] == 3
     assert state["last"].get("d_loss") is None
     for damaged in (
@@ -141,6 +152,29 @@ def test_watch_answers_whatever_the_run_holds(run, port, tmp_path):
     assert asked(port, "/grid/epoch_0001.png")[0] == 503
     shutil.rmtree(run)
     assert asked(port, "/state.json")[0] == 503
+
+
+def test_who_asks_from_elsewhere_is_told_nothing_and_no_browser_guesses(run, port, tmp_path):
+    for path in ("/", "/state.json", "/grid/epoch_0001.png", "/nothing"):
+        for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", f"evil:{port}"):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(request, timeout=10)
+        try:
+            answer = urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    (run / "snapshots").rename(tmp_path / "album")
+    (run / "snapshots").symlink_to(tmp_path / "album")
+    assert asked(port, "/grid/epoch_0001.png")[0] == 503
+
+
+def test_no_page_makes_elements_of_texts():
+    """In a browser: what a text becomes there is decided by the call that is given it."""
+    for page in (Path(server.__file__).parent / "page").iterdir():
+        text = page.read_text("utf-8")
+        assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\bFunction\(", text)
 
 
 def test_clients_that_say_nothing_or_go_keep_nobody_waiting_and_are_not_told_of(port, capfd):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from ganforge import Run, train
-from ganforge.data import files
+from ganforge.data import decode, files
 from ganforge.data.blank import blank
 from ganforge.data.folder import load_folder
 from ganforge.data.hints import hint
@@ -253,6 +253,24 @@ def test_frames_are_counted_and_used_when_asked(load, tmp_path):
     assert len({first.fingerprint, every.fingerprint, few.fingerprint}) == 3
 
 
+@pytest.mark.parametrize("form", ["gif", "tif"])
+def test_frames_beyond_a_number_are_left_out_and_none_is_read_that_nobody_wants(form, load, tmp_path, monkeypatch):
+    frames = [Image.new("RGB", (8, 8), (i, 0, 0)) for i in range(60)]
+    (tmp_path / "set").mkdir()
+    frames[0].save(tmp_path / "set" / f"a.{form}", save_all=True, append_images=frames[1:])
+    frames[59].save(tmp_path / "set" / "b.png")
+    read = []
+    monkeypatch.setattr(
+        "ganforge.data.decode._picture", lambda *of, before=decode._picture: read.append(1) or before(*of)
+    )
+    images = load(channels=3, frames="all", limit=20)
+    assert (len(images), len(read)) == (20, 21)  # and b.png, ahead of its turn
+    monkeypatch.setattr("ganforge.data.decode.MOST_FRAMES", 50)
+    images = load(channels=3, frames="all", image_size=9)
+    assert len(images) == 51
+    assert images.notes == ("1 file holds 50 frames, 50 used",)
+
+
 def test_links_that_lead_out_are_not_followed(load, tmp_path):
     for i in range(2):
         put(tmp_path / "set" / "in" / f"{i}.png", np.full((8, 8), i, np.uint8))
@@ -384,6 +402,8 @@ def test_what_is_empty_or_astray_is_said_and_good_pictures_beside_bad_folders_ar
         ("a", bytes(128) + b"DICM", "pydicom"),
         ("a.jxl", b"\xff\x0a", "pillow-jxl-plugin"),
         ("a.cr2", b"II*\0\x10\0\0\0CR", "rawpy"),
+        ("a.tif", b"II*\0\x10\0\0\0", "save it with 8 or 16 bits"),
+        ("a.dng", b"II*\0\x10\0\0\0", "rawpy"),
         ("a.png", b"<?xml?><svg>", "save it as a PNG"),
         ("a.png", b"", "empty file"),
         ("a.png", b"junk", "not an image that Pillow reads"),

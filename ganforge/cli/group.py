@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -107,6 +108,8 @@ def main(args: list[str] | None = None) -> None:
         install()
     prepare()
     _hear()
+    # A run or a picture from anywhere makes NumPy and Pillow speak of it: of what overflows, of a large picture.
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"(ganforge|numpy|PIL)\.")
     try:
         code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
     except click.ClickException as error:

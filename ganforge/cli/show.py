@@ -21,6 +21,7 @@ Examples:
   ganforge show run_12 --csv > metrics.csv
 """
 BARS = "▁▂▃▄▅▆▇█"
+STAGES = 20  # as many are shown
 FILES = (
     *("losses.png", "progression.gif", "architecture.txt", "architecture.png", "generator.keras"),
     *("discriminator.keras", "metrics.jsonl"),
@@ -39,7 +40,7 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     """
     from rich.markup import escape
 
-    from ganforge.errors import GANForgeError
+    from ganforge.errors import GANForgeError, UsageError
     from ganforge.runs import find_run, list_snapshots, read_history, read_manifest, run_state
 
     path = find_run(run, Path(runs_dir))
@@ -50,7 +51,10 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     out = console()
     made = manifest["created"][:16].replace("T", " ")
     out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, made {escape(made)} UTC")
-    out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
+    try:
+        out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
+    except UsageError as error:  # nobody typed it
+        raise GANForgeError(f"{path / 'run.json'} is damaged, or of another version: {error}") from None
     if metrics:
         out.print("\n[bold]How it went[/]")
         out.print(_curves(metrics))
@@ -87,7 +91,9 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         return with_options(entry["name"], entry["options"])
 
     config, progress, shape = m["config"], m["progress"], m["image_shape"]
-    stages = "\n".join(f"from step {stage['step']:,}: {stage['reason']}" for stage in m.get("stages", [])[1:])
+    later = m.get("stages", [])[1:]
+    before = [f"and {len(later) - STAGES:,} before"] if len(later) > STAGES else []
+    stages = "\n".join([*before, *(f"from step {stage['step']:,}: {stage['reason']}" for stage in later[-STAGES:])])
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if k != "backend")
     skipped = f", {len(m['data']['skipped'])} unreadable skipped" if m["data"]["skipped"] else ""
     return [

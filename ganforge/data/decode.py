@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -13,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from ganforge.data.colour import Applied, to_srgb
+from ganforge.data.deep import ONE_COLOUR, Finish, Planes, is_deep_colour, read_planes
 from ganforge.data.hints import hint, use_readers
 from ganforge.data.ranges import Values
 from ganforge.data.settings import parse_background
@@ -21,16 +23,17 @@ from ganforge.plugin.sizes import Size, sides
 
 # Where Pillow itself raises; a picture beyond it is more likely an attack on memory than a photograph.
 MAX_PIXELS = 178_956_970
-# Larger pictures are decoded one at a time and made smaller before anything else: up to 1.5 GB each, never together.
+# Larger pictures are decoded one at a time and made smaller before anything else: up to 1.5 GB each (3 of 16-bit
+# colours), never together.
 LARGE_PIXELS = 2**25
 LARGE = threading.RLock()
 # EPS is a program, which Pillow hands to Ghostscript; WMF goes to the system. No picture may start a program.
 NOT_OPENED = ("EPS", "WMF")
 # What holds frames or pages. Of others, further "frames" are previews, sizes or layers of the one picture.
 FRAMED = frozenset(("GIF", "PNG", "WEBP", "TIFF", "AVIF", "FLI", "DCX"))
+# To find the frames of a file takes time with each, and a small file may hold a million; those after are left out.
+MOST_FRAMES = 100_000
 FITS = ("crop", "stretch", "pad")
-# Levels between the darkest and the lightest that nobody sees.
-_ONE_COLOUR = 8
 _WHITE_IS_ZERO, _PHOTOMETRIC, _SUBFILE, _BITS, _SAMPLES = 0, 262, 254, 258, 339
 # Greys that Pillow can unpack, though its table has them for another byte order or black-is-zero alone.
 _MORE_TIFF = {
@@ -92,8 +95,9 @@ class Picture:
     """A picture as it was read.
 
     ``pixels``: uint8 (H, W, C) in 0…255; of ``values`` that are deeper than 8 bits float32, NaN where it is padded,
-    and ``inverted`` where the lowest is white. ``depth`` says in words how deep. ``one_colour``: its transparency
-    was, and with the background under it nothing is to be seen.
+    and ``inverted`` where the lowest is white. ``depth`` says in words how deep. Where such values are colours, they
+    are (H, W, 4) with the opacity in 0…1, and ``finish`` is what is left to do. ``one_colour``: its transparency was,
+    and with the background under it nothing is to be seen.
     """
 
     pixels: np.ndarray
@@ -102,6 +106,7 @@ class Picture:
     values: Values | None = None
     colour: Applied = ""
     one_colour: bool = False
+    finish: Finish | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def decode(content: bytes, reading: Reading, name: str = "", start: int = 0, mos
             for number in chosen:
                 if number or start:
                     image.seek(number)
-                pictures.append(_picture(image, reading))
+                pictures.append(_picture(image, reading, content, number))
             return Decoded(pictures, len(frames), kind)
     except Unreadable:
         raise
@@ -151,28 +156,38 @@ def _formats() -> list[str]:
     return [name for name in Image.ID if name not in NOT_OPENED]
 
 
-def _frames(image: Image.Image) -> list[int]:
+def _frames(image: Image.Image) -> Sequence[int]:
     """Return the numbers of the frames that are pictures of their own; smaller copies and masks in a TIFF are not."""
     if image.format not in FRAMED:
         return [0]
-    frames = [0]
-    with contextlib.suppress(Exception):  # what comes after the damage is lost, what came before is not
-        frames = list(range(getattr(image, "n_frames", 1)))
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and len(frames) > 1:
-            own = []
-            for number in frames:
-                image.seek(number)
-                if not int(image.tag_v2.get(_SUBFILE, 0)) & 5:
-                    own.append(number)
-            frames = own or [0]
-            image.seek(0)
-    return frames
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _pages(image)
+    try:
+        return range(min(getattr(image, "n_frames", 1), MOST_FRAMES))
+    except Exception:  # what comes after the damage is lost, what came before is not
+        return [0]
 
 
-def _picture(image: Image.Image, reading: Reading) -> Picture:
+def _pages(image: TiffImagePlugin.TiffImageFile) -> list[int]:
+    own = []
+    with contextlib.suppress(Exception):  # as above; EOFError is the end
+        for number in range(MOST_FRAMES):
+            image.seek(number)
+            if not int(image.tag_v2.get(_SUBFILE, 0)) & 5:
+                own.append(number)
+    image.seek(0)
+    return own or [0]
+
+
+def _picture(image: Image.Image, reading: Reading, content: bytes, frame: int) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Unreadable(f"{width}x{height} pixels, more than {MAX_PIXELS:,}")
+    if is_deep_colour(image, content):
+        large = width * height > LARGE_PIXELS
+        with LARGE if large else contextlib.nullcontext():
+            factor = max(1, min(image.size) // (4 * reading.longer)) if large else 1
+            return _deep_colour(image, read_planes(image, content, frame, factor), reading)
     # JPEG can decode at 1/2, 1/4 or 1/8 for a fraction of the work; twice the target keeps it sharp.
     image.draft(None, (2 * reading.longer, 2 * reading.longer))
     if image.width * image.height > LARGE_PIXELS:
@@ -223,6 +238,32 @@ def _fitted(file: Image.Image, image: Image.Image, reading: Reading) -> Picture:
     return Picture(pixels, colour=colour, one_colour=one_colour)
 
 
+def _deep_colour(file: Image.Image, planes: Planes, reading: Reading) -> Picture:
+    """Bring 16-bit colours to the size that is asked for; how light they are is known when the whole set is."""
+    alpha = np.ones_like(planes.colours[0]) if planes.alpha is None else planes.alpha
+    seen = alpha > 0
+    values = Values()
+    for one in planes.colours:
+        # What is hidden says nothing of the set, and what is mixed with its opacity less than it seems.
+        shown = one[seen] / alpha[seen] if planes.times else one[seen]
+        values = values.add(shown, floats=False) if shown.size else values
+    nothing = float("nan")
+    opacity = np.asarray(_sized(Image.fromarray(alpha), reading, nothing), np.float32)
+    # Mixed by their opacity: a colour that is not to be seen must not run into the edges of one that is.
+    mixed = [one if planes.alpha is None or planes.times else one * alpha for one in planes.colours]
+    sized = [np.asarray(_sized(Image.fromarray(one), reading, nothing), np.float32) for one in mixed]
+    whole = [one / np.where(opacity > 1e-4, opacity, 1) for one in sized] if planes.alpha is not None else sized
+    finish = Finish.of(file)
+    _, colour = finish.to_srgb(Image.new("RGB", (1, 1)))
+    return Picture(
+        pixels=np.stack([*whole, np.clip(opacity, 0, 1)], -1),
+        depth="16-bit",
+        values=values,
+        colour=colour,
+        finish=finish,
+    )
+
+
 def _sixteen(file: Image.Image) -> bool:
     """Tell whether whole numbers are of 16 bits at most: signed ones and some formats come as 32."""
     bits = getattr(file, "tag_v2", {}).get(_BITS)
@@ -267,7 +308,7 @@ def _plain(image: Image.Image, reading: Reading) -> tuple[Image.Image, bool]:
         if reading.channels == 4:
             return image, False
         image = Image.alpha_composite(Image.new("RGBA", image.size, reading.colour), image)
-        one_colour = bool(np.ptp(np.asarray(image)[..., :3], (0, 1)).max() <= _ONE_COLOUR)
+        one_colour = bool(np.ptp(np.asarray(image)[..., :3], (0, 1)).max() <= ONE_COLOUR)
     if reading.channels == 1:
         # Only a few modes convert to L directly and well (CMYK and palettes do not).
         grey = image.convert("L") if image.mode in ("1", "L", "RGB") else image.convert("RGB").convert("L")

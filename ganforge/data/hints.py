@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 NOT_READ = "not an image that Pillow reads"
+_TIFF = "a TIFF that is damaged, or of a depth or layout that Pillow does not read; save it with 8 or 16 bits"
 # Packages that teach Pillow a format when they are imported: where they are installed, they are used.
 READERS = ("pillow_heif", "pillow_jxl")
 _RAW = frozenset([".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".orf", ".pef", ".srw"])
@@ -58,4 +59,6 @@ def hint(name: str, content: bytes) -> str:
         suffix = ".cr2"
     elif b"<svg" in content[:1000]:
         suffix = ".svg"
+    elif content.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and suffix not in _RAW:
+        return _TIFF
     return next((words for words, suffixes in _BY_SUFFIX.items() if suffix in suffixes), NOT_READ)

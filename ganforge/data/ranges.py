@@ -27,7 +27,9 @@ OVERSHOOT = 0.05
 # A known range of which less is used says nothing: float pictures of 0 to 3 are not nearly black ones of 0 to 255.
 USED = 1 / 16
 # A value's place in the histogram: the sign, the exponent and eleven bits of its mantissa, in order of size.
-_SHIFT, _BINS = 12, 2**20
+_SHIFT = 12
+# Counting takes seven times the memory of what is counted.
+_AT_ONCE = 2**20
 
 
 class Values:
@@ -42,6 +44,11 @@ class Values:
     def add(self, values: np.ndarray, floats: bool) -> Values:
         """Count finite ``values``, float32 of any shape; ``floats``: they were floats in the file too."""
         flat = values.reshape(-1)
+        for start in range(0, flat.size, _AT_ONCE):
+            self._add(flat[start : start + _AT_ONCE], floats)
+        return self
+
+    def _add(self, flat: np.ndarray, floats: bool) -> None:
         self.total += flat.size
         self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
         for i, (low, high) in enumerate(KNOWN):
@@ -50,7 +57,6 @@ class Values:
             below = beyond if high <= 1 else 0.0
             self.within[i] += np.count_nonzero((flat >= low - below) & (flat <= high + beyond))
         self._merge(np.bincount(_places(flat)))
-        return self
 
     def merge(self, other: Values) -> None:
         """Add what another has counted."""

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ganforge.data.cache import ArrayWriter
 from ganforge.data.decode import LARGE, Decoded, Picture, Reading, Unreadable, decode
+from ganforge.data.deep import Finish
 from ganforge.data.files import File, Files, TemporarilyUnreadable
 from ganforge.data.layout import Layout, labelled
 from ganforge.data.ranges import Values, choose_range, to_bytes
@@ -62,8 +63,9 @@ class Work:
 
     @property
     def at_once(self) -> int:
-        """How many decoded pictures may wait in memory."""
-        return max(16, _BLOCK_BYTES // math.prod(self.reading.shape))
+        """How many decoded pictures may wait in memory: no more than are wanted."""
+        most = max(16, _BLOCK_BYTES // math.prod(self.reading.shape))
+        return most if self.limit is None else min(most, max(16, self.limit))
 
     def read(self, file: File, start: int = 0) -> Result:
         """Read a file's pictures from frame ``start`` on, and its digest."""
@@ -111,14 +113,14 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
     patience: float | None = 0
     try:
         with open(folder / "deep.tmp", "w+b") as file:
-            deep = _Deep(file)
+            deep = _Deep(file, reading)
             # Set around all threads and not in them, where it would race.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
                 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
                 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
                 _read_all(work, workers, writer, deep, kept, digest)
-            value_range = deep.finish(writer, work.value_range, reading)
+            value_range = deep.finish(writer, work.value_range)
         patience = None
     except Exception:
         patience = 5
@@ -149,7 +151,7 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
         "frames": tuple(kept.framed),
         "fit": reading.fit,
         "background": reading.background,
-        "one_colour": kept.one_colour,
+        "one_colour": kept.one_colour + deep.one_colour,
         "colours": dict(kept.colours),
         "train": work.layout.train,
         "left": work.layout.left,
@@ -171,12 +173,12 @@ def _read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: _Deep, ke
             kept.retry = kept.retry or isinstance(result, TemporarilyUnreadable)
         else:
             used = 0
-            for picture in _pictures(work, file, result):
-                if work.limit is not None and writer.count == work.limit:
-                    break
+            for picture in () if writer.count == work.limit else _pictures(work, file, result):
                 _keep(picture, writer, deep, kept)
                 kept.classes.append(of)
                 used += 1
+                if writer.count == work.limit:  # asked here, before more frames are decoded
+                    break
             decoded, content = result
             mark = "".join(sorted({picture.colour for picture in decoded.pictures}))
             if work.every_frame and used < decoded.frames:
@@ -224,7 +226,7 @@ def _pictures(work: Work, file: File, result: tuple[Decoded, bytes]) -> Iterator
 def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> None:
     if picture.depth:
         deep.add(writer.count, picture)
-        writer.write(np.zeros(picture.pixels.shape, np.uint8))
+        writer.write(np.zeros(deep.shape, np.uint8))
     else:
         writer.write(picture.pixels)
     kept.one_colour += picture.one_colour
@@ -235,33 +237,46 @@ def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> No
 class _Deep:
     """Pictures deeper than 8 bits wait here until all are read: what is black in one is black in every other."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._waiting: list[tuple[int, bool]] = []
+    def __init__(self, file: BinaryIO, reading: Reading) -> None:
+        self._file, self._reading = file, reading
+        self._waiting: list[tuple[int, bool, Finish | None]] = []
         self._values = Values()
+        self.shape = reading.shape
         self.depths: Counter[str] = Counter()
+        self.one_colour = 0
 
     def add(self, index: int, picture: Picture) -> None:
         assert picture.values is not None
         self._file.write(np.ascontiguousarray(picture.pixels, np.float32).data)
-        self._waiting.append((index, picture.inverted))
+        self._waiting.append((index, picture.inverted, picture.finish))
         self._values.merge(picture.values)
         self.depths[picture.depth] += 1
 
-    def finish(self, writer: ArrayWriter, value_range: Range | None, reading: Reading) -> Range | None:
+    def finish(self, writer: ArrayWriter, value_range: Range | None) -> Range | None:
         """Put each in its place as uint8; return the range that was used, None where there is nothing deep."""
         if not self._waiting:
             return None
         value_range = value_range or choose_range(self._values)
-        size = 4 * math.prod(reading.shape)
         self._file.seek(0)
-        for index, inverted in self._waiting:
-            pixels = np.frombuffer(self._file.read(size), np.float32).reshape(reading.shape)
-            levels = to_bytes(pixels, value_range, inverted, reading.levels)
-            if reading.channels == 4:  # what is padded alone is transparent
-                levels[..., 3] = np.where(np.isnan(pixels[..., 3]), 0, 255)
-            writer.replace(index, levels)
+        for index, inverted, finish in self._waiting:
+            if finish is None:
+                values = self._read(self.shape)
+                pixels = to_bytes(values, value_range, inverted, self._reading.levels)
+                if self.shape[2] == 4:  # what is padded alone is transparent
+                    pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
+            elif self.shape[2] == 4:
+                pixels = finish.transparent(self._read(self.shape), value_range, self._reading.colour)
+            else:
+                colours = self._read((*self.shape[:2], 4))
+                pixels, one_colour = finish.pixels(colours, value_range, self._reading.colour)
+                self.one_colour += one_colour
+                if self.shape[2] == 1:
+                    pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+            writer.replace(index, pixels)
         return value_range
+
+    def _read(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(self._file.read(4 * math.prod(shape)), np.float32).reshape(shape)
 
 
 def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: list[int]) -> Iterator[str]:

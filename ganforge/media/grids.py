@@ -113,9 +113,15 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def cells(path: Path, image_shape: Sequence[int], pad: int = 2) -> np.ndarray:
-    """Return the pictures of a saved grid, uint8 (N, H, W, C); ``image_shape`` begins with their height and width."""
+    """Return the pictures of a saved grid, uint8 (N, H, W, C); ``image_shape`` begins with their height and width.
+
+    Raises ``GANForgeError`` where it is none.
+    """
     grid = read_png(path)
     height, width = image_shape[:2]
+    if grid.shape[0] < height + 2 * pad or grid.shape[1] < width + 2 * pad:
+        has = f"{grid.shape[1]} × {grid.shape[0]}"
+        raise GANForgeError(f"{path} is no grid of pictures of {width} × {height} pixels: it has {has}")
     rows, columns = (grid.shape[0] - pad) // (height + pad), (grid.shape[1] - pad) // (width + pad)
     body = grid[pad : pad + rows * (height + pad), pad : pad + columns * (width + pad)]
     body = body.reshape(rows, height + pad, columns, width + pad, -1)[:, :height, :, :width]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,9 @@ class Following:
             manifest = read_manifest(self.run)
             self._read()
             lines, grids = self._lines, list_snapshots(self.run)
-            telling, _, numbers = seen.partition(".")
-            lines_seen, _, grids_seen = numbers.partition(".")
-            known = (lines_seen + grids_seen).isdecimal() and telling == self._telling
-            first, grid = (int(lines_seen), int(grids_seen)) if known else (0, 0)
+            match = re.fullmatch(r"(\w+)\.([0-9]{1,18})\.([0-9]{1,18})", seen)
+            known = match is not None and match[1] == self._telling
+            first, grid = (int(match[2]), int(match[3])) if match and known else (0, 0)
             if first > len(lines) or grid > len(grids):
                 known, first, grid = False, 0, 0
             last = lines[-1] if lines else {}

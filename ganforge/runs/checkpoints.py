@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, reason
-from ganforge.files import MIB, beside, own, read_file, sweep, sync, write_atomic, write_json
+from ganforge.files import MIB, beside, own, parse_json, read_file, sweep, sync, write_atomic, write_json
 from ganforge.memory import memory_left
 from ganforge.runs.typed import CheckpointAbout, wrong
 
@@ -109,10 +108,10 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
     from safetensors.numpy import load
 
     try:
-        about = json.loads(read_file(path / "state.json", 256 * MIB, links=False))
+        about = parse_json(read_file(path / "state.json", 256 * MIB, links=False))
         # Twice: as the file is, and as arrays.
         content = read_file(path / "weights.safetensors", memory_left() // 2, links=False)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise GANForgeError(f"{Path(error.filename).name} is missing") from None
     except OSError as error:
         raise _Refused(f"{path} cannot be read: {reason(error, kind=False)}") from None

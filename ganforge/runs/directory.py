@@ -16,6 +16,8 @@ from ganforge.errors import GANForgeError, closest, reason
 from ganforge.files import at_home
 from ganforge.runs.manifest import write_manifest
 
+NAME = r"run_[0-9]{1,18}"  # a longer number would leave no room for the next
+
 
 def create_run(runs_dir: Path, manifest: dict[str, Any] | None = None) -> Path:
     """Make and return the next free ``run_N``; ``manifest`` and the id are its ``run.json`` from the first moment.
@@ -65,7 +67,7 @@ def _clear(runs_dir: Path) -> None:
 def list_runs(runs_dir: Path, complete: bool = True) -> list[Path]:
     """Return the run directories by number; only those with a ``run.json`` unless ``complete`` is false."""
     try:
-        paths = [path for path in runs_dir.iterdir() if re.fullmatch(r"run_[0-9]+", path.name) and path.is_dir()]
+        paths = [path for path in runs_dir.iterdir() if re.fullmatch(NAME, path.name) and path.is_dir()]
     except OSError:
         return []
     return sorted((p for p in paths if not complete or (p / "run.json").is_file()), key=_number)

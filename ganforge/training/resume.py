@@ -62,8 +62,7 @@ def resume(
     if data_changed not in (None, "ok"):
         raise UsageError(f"invalid --data-changed {data_changed}: expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
-    for name in ("snapshots", "checkpoints", "metrics.jsonl"):  # and before anything of it is changed
-        own(run, name)
+    _require_kinds(run)  # and before anything of it is changed
     lock = lock_run(run)
     try:
         manifest, saved = read_manifest(run), read_config(run)
@@ -102,6 +101,20 @@ def resume(
     except BaseException:
         lock.release()
         raise
+
+
+def _require_kinds(run: Path) -> None:
+    """Refuse a run in which a link, a file in the place of a folder or a folder in that of a file is in the way."""
+    files = [run / name for name in ("metrics.jsonl", "architecture.txt", "architecture.png", *FINAL_FILES)]
+    folders = [own(run, name) for name in ("snapshots", "checkpoints")]
+    for folder in [path for path in folders if path.is_dir()]:
+        files += folder.glob("*.png")
+        folders += folder.glob("step_[0-9]*[0-9]")
+    own(run, "metrics.jsonl")
+    for path in [path for path in files if path.is_dir() and not path.is_symlink()]:
+        raise GANForgeError(f"{path} is a folder; expected a file: move it away")
+    for path in [path for path in folders if path.exists() and not path.is_dir()]:
+        raise GANForgeError(f"{path} is no folder; expected one: move it away")
 
 
 def _with_its_networks(choices: Choices, run: Path, manifest: dict[str, Any]) -> Choices:

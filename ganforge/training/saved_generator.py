@@ -9,10 +9,10 @@ weights, and their sizes compared with what the file holds, with the run's pictu
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 from ganforge.backend import quietly
 from ganforge.errors import GANForgeError, reason
-from ganforge.files import MIB, opened, own
+from ganforge.files import MIB, opened, own, parse_json
 from ganforge.memory import memory_left
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -55,8 +55,10 @@ NEVER = (
 PLAIN = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__")
 
 
-def open_generator(path: Path, image_shape: Sequence[int], latent_dim: int) -> Any:
+def open_generator(path: Path, image_shape: Sequence[int], latent_dim: int, classes: int = 0) -> Any:
     """Return the generator saved at ``path``: (B, latent_dim) -> (B, *image_shape).
+
+    Of ``classes`` it takes labels (B,) as well.
 
     Raises:
         GANForgeError: it is no whole file of its own, holds what is no ordinary layer, declares sizes that do not
@@ -68,10 +70,11 @@ def open_generator(path: Path, image_shape: Sequence[int], latent_dim: int) -> A
 
     own(path.parent, path.name)
     try:
-        with quietly(), safe_mode():
+        with quietly(), safe_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it says of a damaged file, the error says too
             config, held = _description(path)
             foreign = [known for known in looked_at(config) if known]
-            require_sizes(config, held, image_shape, latent_dim, bool(foreign))
+            require_sizes(config, held, image_shape, latent_dim, classes, bool(foreign))
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except GANForgeError as error:
         raise GANForgeError(f"{path} cannot be opened: {error}") from None
@@ -90,7 +93,7 @@ def _description(path: Path) -> tuple[dict[str, Any], int]:
             raise GANForgeError("something in it unpacks to far more than it is")
         if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
             raise GANForgeError(f"its description holds more than {MOST_CONFIG:,} bytes")
-        config = json.loads(archive.read(CONFIG))
+        config = parse_json(archive.read(CONFIG))
         if not isinstance(config, dict):
             raise GANForgeError("its description is no object")
         config["compile_config"] = None  # it is not asked for
@@ -159,7 +162,12 @@ def _is_ordinary(name: str, module: str) -> bool:
 
 
 def require_sizes(
-    config: Any, held: int, image_shape: Sequence[int], latent_dim: int | None, foreign: bool = False
+    config: Any,
+    held: int,
+    image_shape: Sequence[int],
+    latent_dim: int | None,
+    classes: int = 0,
+    foreign: bool = False,
 ) -> None:
     """Lay the network out without weights; compare its sizes with the ``held`` bytes, the pictures and the memory.
 
@@ -185,7 +193,7 @@ def require_sizes(
                 raise GANForgeError(f"its weights take {declared:,} bytes, more than there is memory for")
             graph = graph_of(model)
             if is_graph(graph):
-                _lay_out(graph, tuple(image_shape), latent_dim)
+                _lay_out(graph, tuple(image_shape), latent_dim, classes)
             elif not foreign:
                 raise GANForgeError("it does not say what its layers make")
     except GANForgeError:
@@ -195,7 +203,7 @@ def require_sizes(
             raise
 
 
-def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, batch: int = 2) -> None:
+def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, classes: int, batch: int = 2) -> None:
     """Follow a batch's shapes from layer to layer, into models within; nothing is computed.
 
     Raises:
@@ -225,9 +233,9 @@ def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, b
     symbols = [keras.KerasTensor((batch, *one.shape[1:]), dtype=one.dtype) for one in graph.inputs]
     makes = [tuple(one.shape[1:]) for one in keras.tree.flatten(run_through(graph, symbols, made))]
     takes = [tuple(one.shape[1:]) for one in symbols]
-    fits = image_shape in takes if latent_dim is None else (latent_dim,) in takes and makes == [image_shape]
-    if not fits:
-        expected = f"of {image_shape}" if latent_dim is None else f"{image_shape} of ({latent_dim},)"
+    wanted = [image_shape if latent_dim is None else (latent_dim,), *([()] if classes else [])]
+    if takes != wanted or (latent_dim is not None and makes != [image_shape]):
+        expected = f"{'' if latent_dim is None else f'{image_shape} '}of {', '.join(map(str, wanted))}"
         wrong = f"it makes {', '.join(map(str, makes))} of {', '.join(map(str, takes))}"
         raise GANForgeError(f"{wrong}; the run's run.json says {expected}")
 

@@ -24,8 +24,13 @@ from tests.mutants import (
     objects,
     optimizers,
     runs,
+    strangers,
+    unlucky,
 )
 from tests.mutants.fault import Fault
 
-PARTS = (engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, core)
+PARTS = (
+    *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
+    *(unlucky, core),
+)
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

@@ -171,8 +171,8 @@ FAULTS = [
         "deep-greys-as-opacity",
         "forgotten",
         READING,
-        "np.where(np.isnan(pixels[..., 3]), 0, 255)",
-        "levels[..., 3]",
+        "np.where(np.isnan(values[..., 3]), 0, 255)",
+        "pixels[..., 3]",
         (S + "test_what_has_no_transparency_is_opaque_whatever_its_depth",),
     ),
     Fault(

@@ -102,7 +102,9 @@ def _made_again(run: Path, manifest: Mapping[str, Any], missing: list[tuple[str,
             continue
         # Without a checkpoint the weights that they began with are gone.
         if kind == "architecture" and held and (run / NAME).is_file() and recorded.get("networks"):
-            networks = open_networks(run, tuple(manifest["image_shape"]), config["latent_dim"], held)
+            networks = open_networks(
+                run, tuple(manifest["image_shape"]), config["latent_dim"], len(manifest["data"]["classes"]), held
+            )
             networks.require_same(recorded["networks"], run.name)
             values[setting] = (networks.generator, networks.discriminator)
         elif key in kept:

@@ -26,7 +26,7 @@ def write_networks(networks: Networks, run: Path) -> None:
         write_json(run / NAME, described)
 
 
-def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, held: int) -> Networks:
+def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, classes: int, held: int) -> Networks:
     """Return the networks of a run, with new weights; ``held``: the bytes of the weights that there are for them.
 
     Raises:
@@ -45,7 +45,7 @@ def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, held
                 if not isinstance(config, dict) or any(looked_at(config)):
                     raise GANForgeError(f"it does not say what the {side} is, in ordinary layers of Keras")
                 config["compile_config"] = None
-                require_sizes(copy.deepcopy(config), held, image_shape, length)  # Keras takes it apart
+                require_sizes(copy.deepcopy(config), held, image_shape, length, classes)  # Keras takes it apart
                 models.append(keras.saving.deserialize_keras_object(config, safe_mode=True))
         return Networks(*models)
     except GANForgeError as error:
