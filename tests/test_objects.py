@@ -63,6 +63,26 @@ def test_data_of_python_are_found_again_in_the_cache(tmp_path, monkeypatch):
         ganforge.train(networks(), **SMALL | {"data": np.zeros((20, 16, 16, 3), np.uint8)}, runs_dir=tmp_path)
 
 
+def test_data_without_an_end_train_so_many_steps(tmp_path):
+    def noise():
+        rng = np.random.default_rng(7)
+        while True:
+            yield rng.integers(0, 256, (5, 8, 8, 3), np.uint8)
+
+    settings = {"batch_size": 8, "runs_dir": tmp_path, "progress": False}
+    run = ganforge.train(networks(), data=noise(), steps=6, log_every=1, **settings)
+    assert [line["step"] for line in run.metrics()] == [1, 2, 3, 4, 5, 6]
+    assert run.manifest["data"]["count"] == 48
+    run.resume(2)  # what was read is kept: it is gone through again
+    assert run.manifest["progress"]["step"] == 12
+    with pytest.raises(GANForgeError, match=r"ended after 10 pictures, enough for 1 steps; expected epochs=N"):
+        ganforge.train(networks(), data=(p for p in [PICTURES[:10]]), steps=6, **settings)
+    with pytest.raises(UsageError, match=r"^steps is for data from Python that do not end; expected epochs$"):
+        ganforge.train(networks(), data="critters:count=16", steps=6, **settings)
+    with pytest.raises(UsageError, match=r"^steps and limit both say"):
+        ganforge.train(networks(), data=noise(), steps=6, limit=10, **settings)
+
+
 def metrics(run: ganforge.Run) -> list[dict]:
     return timeless(run.metrics())
 

@@ -41,6 +41,7 @@ class TrainSettings(TypedDict, total=False):
     limit: int | None
     strict: bool
     epochs: int | None
+    steps: int | None
     batch_size: int | None
     latent_dim: int | None
     learning_rate: float | None

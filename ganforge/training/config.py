@@ -27,6 +27,7 @@ LISTS = ("balance", "log", "plugins")
 class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
+    ``steps`` is for data of Python that do not end: so many are trained, each on pictures that no other sees.
     ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
     ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, a square's side or
     ``WIDTHxHEIGHT``, which may be given as a pair (width, height) too; vectors have none. ``range`` is what is black
@@ -53,6 +54,7 @@ class TrainConfig(BaseModel):
     limit: int | None = Field(None, ge=2)
     strict: bool = False
     epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
     latent_dim: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)

@@ -109,7 +109,8 @@ def resolve(
     source = objects.source or resolve_source(config.data, registry)
     usual, why = (config.arch, "") if config.arch else usual_architecture(config, source)
     architecture = objects.choose(registry, "architecture", usual)
-    replaced = _replaced(config, architecture) if given is None else []
+    begun = given is not None
+    replaced = [] if begun else _replaced(config, architecture)
     if given is None:
         given = {name for name in WINNING if getattr(config, name) is not None}
         config = _recommended(config, architecture, registry)
@@ -121,6 +122,7 @@ def resolve(
     own = config.discriminator_optimizer or config.optimizer
     chosen = [objects.choose(registry, "optimizer", text) if text else None for text in (config.optimizer, own)]
     _refuse_sizes(config, source)
+    _refuse_steps(config, source, begun)
     choices = Choices(
         config=config,
         backend=backend,
@@ -222,7 +224,7 @@ def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
 def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
     """Fill in what was left open: by the architecture, then the data source, then in general."""
     config = choices.config
-    epochs = config.epochs or -(-TYPICAL_STEPS // steps_per_epoch)
+    epochs = config.epochs or (1 if config.steps else -(-TYPICAL_STEPS // steps_per_epoch))
     # About twenty grids of a short run, and of a long one of short epochs (a tiny set) no more than a hundred.
     snapshot_every = config.snapshot_every or max(min(6, max(1, epochs // 20)), -(-epochs // 100))
     defaults = {
@@ -267,6 +269,18 @@ def _made(choice: Choice) -> Strategy:
         raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
     check_strategy(strategy, f"strategy '{choice.name}'", choice.entry.api)
     return strategy
+
+
+def _refuse_steps(config: TrainConfig, source: Choice | None, begun: bool) -> None:
+    """Refuse to count steps where the data end, or something else says how many there are."""
+    if config.steps is None:
+        return
+    if source is None or not isinstance(source.value, FoundSource) or source.value.file:
+        raise UsageError("--steps is for data from Python that do not end; expected --epochs")
+    if config.limit is not None:
+        raise UsageError("--steps and --limit both say how many pictures are taken; leave one out")
+    if config.epochs is not None and not begun:
+        raise UsageError("--steps and --epochs both say how long to train; leave one out")
 
 
 def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:

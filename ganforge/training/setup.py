@@ -170,12 +170,18 @@ def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[f
         frames=config.frames,
         value_range=config.range or value_range,
         strict=config.strict,
-        limit=config.limit,
+        limit=config.limit if config.steps is None else config.steps * choices.batch_size,
         seed=config.seed,
         progress=progress,
     )
     if not len(images.array):
         raise GANForgeError(f"there is not one image in {config.data}")
+    if config.steps is not None and len(images.array) < config.steps * choices.batch_size:
+        enough = len(images.array) // choices.batch_size
+        raise GANForgeError(
+            f"{config.data} ended after {len(images.array):,} pictures, enough for {enough:,} steps; expected epochs=N "
+            "for data that end"
+        )
     for line in (*images.warnings, *blank(images.array)):
         log.warning("%s", line)
     _warn_of_bounds(choices, images)

@@ -34,7 +34,7 @@ from ganforge.plugin.registry import Choice
 
 # More than that, or longer than an hour without a length, is taken for what never ends.
 MOST, MOST_SECONDS, _WARN_SECONDS = 2**22, 3600, 60
-ENDLESS = "give limit=N to train on its first N pictures, or a source that ends"
+ENDLESS = "give steps=N to train N steps on it, limit=N to train on its first N pictures, or a source that ends"
 
 
 @dataclass
