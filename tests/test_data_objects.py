@@ -204,7 +204,7 @@ def test_a_limit_takes_the_first_of_what_has_no_length_and_ends_what_never_ends(
 
 def test_what_does_not_end_is_one_line(monkeypatch):
     monkeypatch.setattr(streams, "MOST", 50)
-    with pytest.raises(GANForgeError, match=r"a generator gave 72 pictures and does not end; give limit=N"):
+    with pytest.raises(GANForgeError, match=r"a generator gave 72 pictures and does not end; give steps=N"):
         load(PICTURES for _ in itertools.count())
     monkeypatch.setattr(streams, "MOST_SECONDS", -1)
     with pytest.raises(GANForgeError, match=r"a generator gave 24 pictures and does not end"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -603,6 +604,7 @@ class Drawn:
     def __init__(self, path, pictures):
         networks = {role: [] for role in ("generator", "discriminator")}
         self.path, self.pictures = path, pictures
+        self.config = SimpleNamespace(background="white")
         self.manifest = {
             "config": {"data": "photos", "latent_dim": 4},
             "progress": {"step": 9},

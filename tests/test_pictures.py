@@ -137,7 +137,7 @@ def test_a_run_keeps_its_range_for_resuming_evaluating_and_held_out_pictures(tmp
     about = json.loads((run.path / "run.json").read_text())
     about["data"]["range"] = [9, 1]
     (run.path / "run.json").write_text(json.dumps(about))
-    with pytest.raises(GANForgeError, match=r"run.json is damaged: its data have an invalid --range"):
+    with pytest.raises(GANForgeError, match=r"run.json is damaged: its data have an invalid range"):
         Run(run.path).resume(epochs=3)
 
 

@@ -248,7 +248,7 @@ def test_sizes_of_pictures_are_refused(ganforge_cli, tmp_path):
 
 
 def test_an_architecture_of_pictures_says_so(tmp_path):
-    with pytest.raises(GANForgeError, match="--arch mlp"):
+    with pytest.raises(GANForgeError, match="for data that are no pictures: arch mlp"):
         ganforge.train("dcgan", data="gaussians:count=64", epochs=1, runs_dir=str(tmp_path))
 
 

@@ -179,8 +179,8 @@ def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[f
     if config.steps is not None and len(images.array) < config.steps * choices.batch_size:
         enough = len(images.array) // choices.batch_size
         raise GANForgeError(
-            f"{config.data} ended after {len(images.array):,} pictures, enough for {enough:,} steps; expected epochs=N "
-            "for data that end"
+            f"{config.data} ended after {len(images.array):,} pictures, enough for {enough:,} steps; "
+            "expected epochs=N for data that end"
         )
     for line in (*images.warnings, *blank(images.array)):
         log.warning("%s", line)

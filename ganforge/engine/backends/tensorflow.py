@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config as tf_config
 from tensorflow.python.framework.ops import gradient_registry
 
 from ganforge.backend import quietly
@@ -99,9 +101,11 @@ class Adapter(AsKeras):
             # Tensors, not arrays: a Python number or a numpy array of another value must never trace again.
             tensors = [a.map(tf.constant) if isinstance(a, Batch) else tf.constant(a) for a in arrays]
             if self.traces[name]:
-                return compiled(*tensors)
+                with _deterministic():
+                    return compiled(*tensors)
             try:
-                with quietly():  # the graph optimizer complains, harmlessly, about what it leaves as it is
+                # The graph optimizer complains, harmlessly, about what it leaves as it is.
+                with _deterministic(), quietly():
                     return compiled(*tensors)
             except Exception as error:  # AutoGraph wraps it and tells the whole way there
                 if (ours := _ours(error)) is None:
@@ -126,6 +130,22 @@ class Adapter(AsKeras):
 
     def sync_from_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Have TensorFlow sum in one order, whatever its threads do: else the slope of upsampling differs now and then.
+
+    For the step alone: for the whole process it would refuse a person's own random operations without a seed.
+    """
+    if tf_config.is_op_determinism_enabled():
+        yield
+        return
+    tf_config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        tf_config.disable_op_determinism()
 
 
 def _ours(error: BaseException | None) -> GANForgeError | None:
