@@ -54,8 +54,8 @@ def places(tmp_path_factory):
     np.savez(folder / "few.npz", images=pictures, labels=np.array([0] * 59 + [1]))
     np.savez(folder / "numbers.npz", images=pictures.reshape(60, 64) / 7.0, labels=labels)
     (folder / "mnist").mkdir()
-    for name, rows in (("train", slice(0, None, 2)), ("t10k", slice(1, None, 2))):
-        for what, array in (("images-idx3", pictures[rows]), ("labels-idx1", labels[rows])):
+    for name, some in (("train", slice(0, None, 2)), ("t10k", slice(1, None, 2))):
+        for what, array in (("images-idx3", pictures[some]), ("labels-idx1", labels[some])):
             (folder / "mnist" / f"{name}-{what}-ubyte.gz").write_bytes(gzip.compress(idx(array)))
     for k, (picture, label) in enumerate(zip(pictures, labels)):
         (folder / "folder" / CLASSES[label]).mkdir(parents=True, exist_ok=True)
@@ -90,8 +90,8 @@ def test_each_channel_is_a_picture_of_its_class_and_part(places, name, part, tmp
 
 
 def test_the_parts_have_no_picture_in_common(places, tmp_path):
-    for size in (8, (12, 16)):
-        found = greys(options(places), size, tmp_path)
+    for shape in (8, (12, 16)):
+        found = greys(options(places), shape, tmp_path)
         assert not set(found.train.rows) & set(found.held_out.rows)
         assert sorted([*found.train.rows, *found.held_out.rows]) == list(range(60))
 
