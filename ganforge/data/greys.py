@@ -20,7 +20,6 @@ from ganforge.plugin.dataset import Images
 from ganforge.plugin.sizes import Size, parse_size, sides
 
 if TYPE_CHECKING:
-    from ganforge.data.stacked import StackedOptions
     from ganforge.plugin.registry import Choice
 
 # Where Debian's package dataset-fashion-mnist has its files.
@@ -64,26 +63,30 @@ class Greys:
 
 
 def greys(
-    options: StackedOptions, image_size: Size, cache_dir: Path | None = None, progress: Progress | None = None
+    source: str,
+    image_size: Size,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    **keys: str | None,
 ) -> Greys:
     """Return the pictures of a source in grey at a size, from the cache where they are there.
 
     Held out are the test files of MNIST where the source is a folder of its files, else a fifth of each class, the
-    same for each size and seed.
+    same for each size and seed. ``keys``: ``images`` and ``labels`` of a file.
 
     Raises:
         UsageError: there is no such source.
         GANForgeError: it cannot be read, has no labels, or other than 2 to 30 classes, or one with a single picture.
     """
     read = _Reader(image_size, cache_dir, progress)
-    text = _named(options.source)
+    text = _named(source)
     train, test = _mnist(text)
-    name = options.source if options.source in NAMES else Path(text).name
-    pictures = read.digits() if text == NAMES[0] else read.path(str(train or text), options)
+    name = source if source in NAMES else Path(text).name
+    pictures = read.digits() if text == NAMES[0] else read.path(str(train or text), keys)
     classes, labels = _classes(pictures, name)
     fingerprints = [pictures.fingerprint, hashlib.sha256(labels.tobytes()).hexdigest(), classes]
     if test is not None:
-        others = read.path(str(test), options)
+        others = read.path(str(test), keys)
         known, theirs = _classes(others, test.name)
         if known != classes:
             raise GANForgeError(f"{test.name} has other classes than {name}: {', '.join(known)}")
@@ -113,8 +116,7 @@ class _Reader:
         found = load_digits()  # 0…16
         return self.choice(source_of(np.rint(found.images * (255 / 16)).astype(np.uint8), found.target))
 
-    def path(self, text: str, options: StackedOptions) -> Images:
-        keys = {"images": options.images, "labels": options.labels}
+    def path(self, text: str, keys: dict[str, str | None]) -> Images:
         more = ",".join(f"{key}={value}" for key, value in keys.items() if value is not None)
         choice = file_source(text + (f":{more}" if more else ""))
         if choice is not None:

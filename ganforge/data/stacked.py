@@ -71,7 +71,7 @@ def load_stacked(
         image_size = size_of(height, width)
     if channels not in (1, 3):
         raise UsageError(f"--data stacked has no pictures with {channels} channels; expected --channels 3, or 1")
-    found = greys(options, image_size, cache_dir, progress)
+    found = greys(options.source, image_size, cache_dir, progress, images=options.images, labels=options.labels)
     part = found.train if options.part == "train" else found.held_out
     count = options.count if limit is None else min(options.count, limit)
     picks = picked(part, count, channels, [seed, options.part == "held-out"])

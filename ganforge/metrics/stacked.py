@@ -62,7 +62,8 @@ class StackedModes:
         """
         assert isinstance(options, StackedOptions)
         height, width, channels = image_shape
-        return cls(greys(options, size_of(height, width), cache_dir), channels, cache_dir)
+        keys = {"images": options.images, "labels": options.labels}
+        return cls(greys(options.source, size_of(height, width), cache_dir, **keys), channels, cache_dir)
 
     @property
     def modes(self) -> int:
