@@ -62,8 +62,9 @@ class StackedModes:
         """
         assert isinstance(options, StackedOptions)
         height, width, channels = image_shape
-        keys = {"images": options.images, "labels": options.labels}
-        return cls(greys(options.source, size_of(height, width), cache_dir, **keys), channels, cache_dir)
+        side, images, labels = size_of(height, width), options.images, options.labels
+        found = greys(options.source, side, cache_dir, images=images, labels=labels)
+        return cls(found, channels, cache_dir)
 
     @property
     def modes(self) -> int:
