@@ -36,7 +36,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "data": ("errors", "files", "plugin"),
     "media": ("errors", "files", "memory", "metrics.columns"),
     "runs": ("errors", "files", "media.animation", "memory", "metrics.columns"),
-    "metrics": ("data.critters", "errors", "files"),
+    "metrics": ("data.critters", "data.greys", "data.kept", "data.stacked", "errors", "files", "plugin.sizes"),
     # a run
     "training": (
         *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics", "plugin", "runs"),

@@ -30,14 +30,22 @@ def kept_rows(
     pixels = np.ascontiguousarray(pictures)
     key = hashlib.sha256(f"{pixels.dtype} {pixels.shape} ".encode())
     key.update(pixels.data)
-    path = cache_root(cache_dir) / f"{what}-{key.hexdigest()[:32]}.npy"
+    name = f"{what}-{key.hexdigest()[:32]}"
+    return kept_numbers(name, (len(pixels), width), lambda: compute(pixels), cache_dir)
+
+
+def kept_numbers(
+    name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray], cache_dir: Path | str | None = None
+) -> np.ndarray:
+    """Return ``compute()``, float32 of a shape, from the cache's entry of a name that says all it depends on."""
+    path = cache_root(cache_dir) / f"{name}.npy"
     with suppress(OSError, ValueError, EOFError):
-        rows: np.ndarray = np.load(path)
-        if rows.shape == (len(pixels), width) and rows.dtype == np.float32:
-            return rows
-    rows = np.asarray(compute(pixels), np.float32)
+        found: np.ndarray = np.load(path)
+        if found.shape == shape and found.dtype == np.float32:
+            return found
+    found = np.asarray(compute(), np.float32)
     content = io.BytesIO()
-    np.save(content, rows)
+    np.save(content, found)
     with suppress(OSError):
         write_atomic(path, content.getvalue())
-    return rows
+    return found

@@ -24,11 +24,12 @@ def is_path(text: str) -> bool:
     A path has a separator, starts with ``.`` or ``~``, ends in ``.zip``, or exists.
     """
     separators = {"/", os.sep, os.altsep or "/"}
-    if text.startswith((".", "~")) or text.lower().endswith(".zip"):
-        return True
-    # The options of a name may hold a separator; what stands before its colon may not.
+    # The options of a name may hold a separator, or name a zip; what stands before its colon may not.
     name, colon, rest = text.partition(":")
-    if any(mark in (name if colon and "=" in rest else text) for mark in separators):
+    written = name if colon and "=" in rest else text
+    if text.startswith((".", "~")) or written.lower().endswith(".zip"):
+        return True
+    if any(mark in written for mark in separators):
         return True
     try:
         return os.path.exists(text)
@@ -61,7 +62,10 @@ def whole_path(data: str, source: Choice | None) -> str | None:
     """Return the whole path of the folder or file that ``data`` names, with its options; None for what is no path."""
     from ganforge.data.adapters import place_of
     from ganforge.data.adapters.source import FoundSource
+    from ganforge.data.stacked import placed
 
+    if source is not None and (whole := placed(source.options)) is not None:
+        return whole
     is_file = source is not None and isinstance(source.value, FoundSource) and source.value.file
     return place_of(data) if source is None or is_file else None
 

@@ -1,4 +1,4 @@
-"""The embedded sources: critters, which are pictures, and gaussians, which are points in the plane."""
+"""The embedded sources: critters and stacked, which are pictures, and gaussians, which are points in the plane."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ganforge.data.gaussians import GaussianOptions, load_gaussians
+from ganforge.data.stacked import StackedOptions, load_stacked
 from ganforge.plugin.dataset import DatasetSource
 from ganforge.plugin.hookspecs import hookimpl
 from ganforge.plugin.options import Options
@@ -57,6 +58,13 @@ GAUSSIANS = DatasetSource(
     summary="Points of a mixture of Gaussians, to count modes on: 8 on a ring or 25 on a grid",
     image_size=None,
 )
+STACKED = DatasetSource(
+    "stacked",
+    load=load_stacked,
+    options=StackedOptions,
+    summary="Colour pictures of three grey ones each, to count modes on: 1,000 of ten classes",
+    image_size=32,
+)
 
 
 @hookimpl
@@ -64,3 +72,4 @@ def register_datasets(register: Callable[[Any], None]) -> None:
     """Register the embedded sources by the road that any plugin takes."""
     register(CRITTERS)
     register(GAUSSIANS)
+    register(STACKED)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ganforge import Run
     from ganforge.metrics.sides import Sides
     from ganforge.plugin.dataset import Images
+    from ganforge.plugin.options import Options
 
 # By 1,280 features a Fréchet distance of fewer pictures is mostly their number.
 SAMPLES, IMAGENET_SAMPLES = 2048, 5000
@@ -38,7 +39,8 @@ def evaluate(
         samples: pictures, or vectors, drawn from the generator. Of vectors are measured the diversity, the modes of
             ``--data gaussians``, the balance and the cost: the rest looks at pixels. The distances and their floors
             take as many of them as of two sets of training pictures, at most half of those there are. Without a
-            number, 2,048; with ``features="imagenet"``, 5,000.
+            number, 2,048; with ``features="imagenet"``, 5,000; modes of ``--data stacked``: 26 a mode, and no more
+            than 26,000.
         seed: of the latents and of the choice of real pictures.
         inception: a network for published FID and KID, see ``ganforge.metrics.inception``.
         progress: told in a word what is being measured.
@@ -127,6 +129,8 @@ def evaluate(
         }
     if source == "gaussians":
         measures["modes"] = ("modes of the mixture", lambda: mode_coverage(fake, *known_mixture(run)))
+    if source == "stacked":
+        measures["modes"] = ("modes of the stacks", lambda: stacked_modes(run, samples, seed))
     if source == "critters":
         measures["critters"] = ("modes of the critters", lambda: critter_coverage(fake))
     measures["gap"] = ("balance", lambda: balance(read_history(run.path)))
@@ -206,11 +210,24 @@ def imagenet_scores(sides: Sides) -> dict[str, Any]:
 def known_mixture(run: Run) -> tuple[np.ndarray, float]:
     """Return the means and the deviation of the mixture that a run on ``--data gaussians`` was trained on."""
     from ganforge.data.gaussians import GaussianOptions, mixture
-    from ganforge.plugin.registry import load_plugins
 
-    options = load_plugins(run.plugin_files().load).choose("dataset", run.config.data).options
+    options = _source_options(run)
     assert isinstance(options, GaussianOptions)
     return mixture(options)
+
+
+def stacked_modes(run: Run, samples: int | None, seed: int) -> dict[str, Any]:
+    """Return which modes a run on ``--data stacked`` covers; see ``ganforge.metrics.stacked``."""
+    from ganforge.metrics.stacked import StackedModes
+
+    known = StackedModes.of(_source_options(run), run.manifest["image_shape"])
+    return known.measure(run.samples(samples or known.samples, seed=seed))
+
+
+def _source_options(run: Run) -> Options:
+    from ganforge.plugin.registry import load_plugins
+
+    return load_plugins(run.plugin_files().load).choose("dataset", run.config.data).options
 
 
 def training_images(run: Run) -> np.ndarray:

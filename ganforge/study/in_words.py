@@ -20,6 +20,8 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
                 f"{c['precision']:.1%}; the reader is right on {c['reader']['mode']:.1%} of real critters",
             )
         )
+    if "modes" in e and "classifier" in e["modes"]:
+        table += stacked_rows(e["modes"])
     if "imagenet" in e:
         table += imagenet_rows(e["imagenet"])
     if "inception" in e:
@@ -73,6 +75,18 @@ def picture_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
             "copies",
             f"{copies['share']:.1%} of pictures (training pictures among themselves {copies['real_share']:.1%})",
         ),
+    ]
+
+
+def stacked_rows(m: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return which modes of stacks were found, and what that number is worth."""
+    by = m["classifier"]
+    found = f"{m['covered']:,} of {m['of']:,} covered by {m['samples']:,} pictures, KL {m['reverse_kl']:.3f}"
+    others = (("held-out stacks", m["floor"]), ("one over and over", m["ceiling"]))
+    return [
+        ("modes", found),
+        *((name, f"{one['covered']:,} covered, KL {one['reverse_kl']:.3f}") for name, one in others),
+        ("classifier", f"right on {by['accuracy']:.1%} of {by['held_out']:,} held-out pictures"),
     ]
 
 

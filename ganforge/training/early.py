@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ganforge.data.settings import parse_background
@@ -13,6 +14,7 @@ from ganforge.training.stopping import OF_MIXTURES, OF_PICTURES, StopRule, mixtu
 if TYPE_CHECKING:
     import numpy as np
 
+    from ganforge.metrics.stacked import StackedModes
     from ganforge.training.setup import Setup
 
 SAMPLES, BLOCK = 512, 64  # pictures that are measured, and drawn at a time
@@ -95,12 +97,13 @@ class EarlyEnd:
         from ganforge.metrics.swd import swd
         from ganforge.metrics.tone import tone
 
-        made = samples(self.setup)
         if self.rule.metric == "modes":
             source = self.setup.choices.source
             mixture = mixture_of(source.options if source else None)
-            assert mixture is not None  # check_rule
-            return float(mode_coverage(made, *mixture)["covered"])
+            if mixture is None:
+                return float(self._stacks.covered(drawn_parts(self.setup, self._stacks.samples)))
+            return float(mode_coverage(samples(self.setup), *mixture)["covered"])
+        made = samples(self.setup)
         if self._real is None:
             self._real = real_pictures(self.setup)
             if self.rule.metric == "kid":
@@ -111,6 +114,14 @@ class EarlyEnd:
             return float(swd(self._real, made)["mean"])
         return float(tone(self._flat(self._real), self._flat(made))["distance"])
 
+    @cached_property
+    def _stacks(self) -> StackedModes:
+        from ganforge.metrics.stacked import StackedModes
+
+        source = self.setup.choices.source
+        assert source is not None  # check_rule
+        return StackedModes.of(source.options, self.setup.image_shape)
+
     def _flat(self, pictures: np.ndarray) -> np.ndarray:
         """Return pictures as what looks at colours sees them: what is transparent, on the run's background."""
         return over(pictures, parse_background(self.setup.settings.background))
@@ -120,17 +131,21 @@ def samples(setup: Setup) -> np.ndarray:
     """Return ``SAMPLES`` pictures or vectors of the same latents each time, as snapshots show them."""
     import numpy as np
 
+    return np.concatenate(list(drawn_parts(setup, SAMPLES)))
+
+
+def drawn_parts(setup: Setup, count: int) -> Iterator[np.ndarray]:
+    """Yield so many pictures or vectors of the same latents each time, in parts: many do not fit in memory."""
+    import numpy as np
+
     from ganforge.engine.randomness import fixed_latents
     from ganforge.media.grids import drawn
 
-    latents = fixed_latents(SAMPLES, setup.settings.latent_dim, setup.settings.seed, "stop-when")
-    labels = [(np.arange(SAMPLES) % len(setup.classes)).astype(np.int32)] if setup.classes else []
+    latents = fixed_latents(count, setup.settings.latent_dim, setup.settings.seed, "stop-when")
+    labels = [(np.arange(count) % len(setup.classes)).astype(np.int32)] if setup.classes else []
     with setup.engine.showing():
-        parts = [
-            drawn(setup.engine.generate(*(each[at : at + BLOCK] for each in (latents, *labels))))
-            for at in range(0, SAMPLES, BLOCK)
-        ]
-    return np.concatenate(parts)
+        for at in range(0, count, BLOCK):
+            yield drawn(setup.engine.generate(*(each[at : at + BLOCK] for each in (latents, *labels))))
 
 
 def real_pictures(setup: Setup) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ganforge.backend import decide_backend
 from ganforge.data.adapters import is_there
+from ganforge.data.stacked import inner_path
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import own
@@ -214,7 +215,7 @@ def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
 def _place_of_data(saved: TrainConfig, manifest: dict[str, Any]) -> str:
     """Return where the pictures are: as it was written, or, from another folder, the whole path."""
     whole = manifest.get("data", {}).get("path")
-    if isinstance(whole, str) and not is_there(saved.data) and is_there(whole):
+    if isinstance(whole, str) and not is_there(inner_path(saved.data)) and is_there(inner_path(whole)):
         return whole
     return saved.data
 

@@ -20,7 +20,7 @@ from ganforge.plugin.options import Options, make_options, parse_spec
 if TYPE_CHECKING:
     import numpy as np
 
-# Of generated pictures, measured as ``ganforge evaluate`` does; of vectors, ``modes``. All but modes: low is good.
+# Of generated pictures, measured as ``ganforge evaluate`` does; where modes are known, ``modes``: high is good.
 OF_PICTURES, OF_MIXTURES = ("kid", "swd", "tone"), ("modes",)
 SIGNALS = ("d_loss", "g_loss", "d_accuracy", "d_real_sign", "d_real_logit", "d_fake_logit")
 PROBABILITIES = ("d_real", "d_fake")  # only where the loss has any
@@ -132,7 +132,10 @@ def unknown(rule: StopRule, known: Sequence[str]) -> UsageError:
 
 def measures(vectors: bool, options: Options | None) -> tuple[str, ...]:
     """Return what is measured of generated pictures, or of vectors from a source with these options."""
-    return OF_PICTURES if not vectors else OF_MIXTURES if mixture_of(options) is not None else ()
+    from ganforge.data.stacked import StackedOptions
+
+    known = mixture_of(options) is not None or isinstance(options, StackedOptions)
+    return (*(() if vectors else OF_PICTURES), *(OF_MIXTURES if known else ()))
 
 
 def signals(compares: bool) -> tuple[str, ...]:
