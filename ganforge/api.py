@@ -72,6 +72,7 @@ def train(
             ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, … ``data`` may be an
             array, ``loss`` a ``Loss`` or a Keras loss on logits (told 1 for real, 0 for fake), ``optimizer`` a Keras
             optimizer or two: each network trains with a new one of its settings.
+            ``from_run``, the command line's ``--from``, is a run to begin with, its directory or its name.
 
     Raises:
         UsageError: a name, option, value or object is wrong, or an observer would never be called.
@@ -94,6 +95,8 @@ def train(
 
     with in_python():
         observers = check_observers(observers)  # before the pictures are read
+        if isinstance(settings.get("from_run"), Run):
+            settings["from_run"] = settings["from_run"].path.resolve()
         values, objects = take({"arch": arch, "balance": balance, **settings})
         config = TrainConfig.of(values)
         files = given(config.plugins)  # whoever calls this gives them
