@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, UsageError
 from ganforge.looking import RunOnDisk
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def train(
             ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, … ``data`` may be an
             array, ``loss`` a ``Loss`` or a Keras loss on logits (told 1 for real, 0 for fake), ``optimizer`` a Keras
             optimizer or two: each network trains with a new one of its settings.
+            ``from_run``, the command line's ``--from``, is a run to begin with, its directory or its name.
 
     Raises:
         UsageError: a name, option, value or object is wrong, or an observer would never be called.
@@ -94,6 +95,8 @@ def train(
 
     with in_python():
         observers = check_observers(observers)  # before the pictures are read
+        if isinstance(settings.get("from_run"), Run):
+            settings["from_run"] = settings["from_run"].path.resolve()
         values, objects = take({"arch": arch, "balance": balance, **settings})
         config = TrainConfig.of(values)
         files = given(config.plugins)  # whoever calls this gives them
@@ -166,35 +169,74 @@ class Run(RunOnDisk):
         """The classes a conditional generator was trained on, in the order of their labels; else none."""
         return tuple(self.manifest["data"].get("classes", ()))
 
-    def sample(self, n: int = 1, seed: int = 0, class_name: str | None = None) -> Pictures:
+    def latents(
+        self, n: int = 1, seed: int = 0, *, truncation: float = 1.0, seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Return what ``sample`` draws its pictures from, normal, float32 (n, latent_dim).
+
+        ``truncation`` in [0, 1] scales them towards 0 (see ``ganforge.media.latents.truncated``). ``seeds`` take the
+        place of ``n`` and ``seed``: one latent each, the first of that seed.
+        """
+        import numpy as np
+
+        from ganforge.engine.randomness import fixed_latents
+        from ganforge.media.latents import truncated
+
+        latent_dim = self.config.latent_dim or 0
+        if seeds is None:
+            return truncated(fixed_latents(n, latent_dim, seed, "samples"), truncation)
+        if not len(seeds):
+            raise UsageError("seeds is empty; expected one for each picture, such as range(100)")
+        each = [fixed_latents(1, latent_dim, one, "samples") for one in seeds]
+        return truncated(np.concatenate(each), truncation)
+
+    def sample(
+        self,
+        n: int = 1,
+        seed: int = 0,
+        class_name: str | None = None,
+        *,
+        truncation: float = 1.0,
+        seeds: Sequence[int] | None = None,
+    ) -> Pictures:
         """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same ones for one seed.
 
         Pictures are an array that has ``show()`` and ``save(path)``, and that a notebook shows.
 
-        ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn.
+        ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn. ``truncation``
+        and ``seeds`` are those of ``latents``: with ``seeds`` each picture is the first of its seed.
+
+        Raises:
+            UsageError: ``truncation`` is not in [0, 1], ``seeds`` is empty, or there is no such class.
         """
-        from ganforge.engine.randomness import fixed_latents
+        period = None if seeds is None else 1
+        return self.decode(self.latents(n, seed, truncation=truncation, seeds=seeds), class_name, period)
 
-        return self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
-
-    def samples(self, n: int, seed: int = 0, class_name: str | None = None) -> Iterator[np.ndarray]:
+    def samples(
+        self, n: int, seed: int = 0, class_name: str | None = None, *, truncation: float = 1.0
+    ) -> Iterator[np.ndarray]:
         """Yield what ``sample`` returns in parts of 64 and fewer, as they are drawn: many do not fit in memory."""
-        from ganforge.engine.randomness import fixed_latents
+        return self.decoded(self.latents(n, seed, truncation=truncation), class_name)
 
-        return self._decoded(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)
-
-    def interpolate(self, frames: int = 60, n: int = 16, seed: int = 0, class_name: str | None = None) -> Pictures:
+    def interpolate(
+        self,
+        frames: int = 60,
+        n: int = 16,
+        seed: int = 0,
+        class_name: str | None = None,
+        *,
+        truncation: float = 1.0,
+    ) -> Pictures:
         """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
 
         Four stations, spherical interpolation between them (White 2016).
         """
         import numpy as np
 
-        from ganforge.engine.randomness import fixed_latents
         from ganforge.media.latents import spherical
 
         latent_dim, stations = self.config.latent_dim or 0, 4
-        ends = fixed_latents(stations * n, latent_dim, seed, "samples").reshape(stations, n, latent_dim)
+        ends = self.latents(stations * n, seed, truncation=truncation).reshape(stations, n, latent_dim)
         ends = np.concatenate([ends, ends[:1]])
         walk = []
         for frame in range(frames):
@@ -215,7 +257,7 @@ class Run(RunOnDisk):
 
         result: np.ndarray | None = None
         at = 0
-        for part in self._decoded(latents, class_name, period):
+        for part in self.decoded(latents, class_name, period):
             if result is None:
                 result = np.empty((len(latents), *part.shape[1:]), part.dtype)
             result[at : at + len(part)] = part
@@ -223,13 +265,15 @@ class Run(RunOnDisk):
         assert result is not None, "no latents"
         return result.view(Pictures)
 
-    def _decoded(
+    def decoded(
         self, latents: np.ndarray, class_name: str | None = None, period: int | None = None
     ) -> Iterator[np.ndarray]:
+        """Yield what ``decode`` returns in parts of 64 and fewer, as they are drawn."""
         from ganforge.errors import out_of_memory, reason
         from ganforge.media.grids import drawn
+        from ganforge.media.latents import labels_of
 
-        labels = self._labels(len(latents), class_name, period)
+        labels = labels_of(len(latents), self.classes, class_name, period, self.id)
         model = self.generator()  # chooses the backend, before anything imports Keras
         from ganforge.engine.backends import make_adapter
 
@@ -243,25 +287,6 @@ class Run(RunOnDisk):
                     raise
                 raise GANForgeError(f"{self.id}'s generator.keras draws nothing: {reason(error)}") from error
             yield drawn(outputs)
-
-    def _labels(self, n: int, class_name: str | None, period: int | None) -> list[np.ndarray]:
-        """Return what the generator takes besides latents: class labels where it is conditional, else nothing."""
-        import numpy as np
-
-        from ganforge.errors import UsageError, closest
-
-        classes = self.classes
-        if not classes:
-            if class_name is not None:
-                raise UsageError(f"{self.id} knows no classes: its architecture takes no labels")
-            return []
-        if class_name is None:
-            return [(np.arange(n) % (period or n) % len(classes)).astype(np.int32)]
-        if class_name not in classes:
-            raise UsageError(
-                f"{self.id} has no class '{class_name}'; expected {', '.join(classes)}.{closest(class_name, classes)}"
-            )
-        return [np.full(n, classes.index(class_name), np.int32)]
 
     # ------------------------------------------------------------------ what the commands do
 

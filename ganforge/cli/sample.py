@@ -12,6 +12,8 @@ from ganforge.cli.console import console, say_path
 from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ganforge.api import Run
 
 EPILOG = """\b
@@ -20,6 +22,9 @@ Examples:
   ganforge sample run_12 -n 16 --grid 4x4 --seed 3 --output cats.png
   ganforge sample run_12 -n 500 --output cats/
   ganforge sample run_12 --class cat
+  ganforge sample run_12 --seeds 0-99 --truncation 0.7
+  ganforge sample run_12 -n 16 --save-latents mine.npy
+  ganforge sample run_12 --latents mine.npy
   ganforge sample run_12 --interpolate --output walk.gif
   ganforge sample run_13 -n 10000 --output points.csv    # where the data are vectors
 """
@@ -36,8 +41,22 @@ VECTORS = 2500  # as many as the papers on mixtures look at
     help="How many. [default: what the grid holds, 100; or 2500 vectors]",
 )
 @click.option("--grid", metavar="COLUMNSxROWS", help="Shape of the grid. [default: 10x10]")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="The same seed, the same pictures. [default: 0]")
+@click.option("--seeds", metavar="A-B", help="A picture each of these seeds, such as 0-99 or 3,7: their first ones.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same pictures."
+    "--truncation",
+    type=float,
+    metavar="PSI",
+    help="Scale the latents towards 0 by 0 to 1: less variety, more of what is typical. [default: 1]",
+)
+@click.option(
+    "--latents", type=click.Path(path_type=Path), metavar="FILE.npy", help="Draw these, floats (n, latent_dim)."
+)
+@click.option(
+    "--save-latents",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npy",
+    help="Keep what is drawn from.",
 )
 @click.option("--class", "class_name", metavar="NAME", help="Of this class alone, from a conditional generator.")
 @click.option(
@@ -59,17 +78,63 @@ def command(run: str, runs_dir: str, plugins: tuple[str, ...], **flags: Any) -> 
     """
     from ganforge.api import Run
 
+    _refuse(flags)
+    flags["seed"], flags["truncation"] = flags["seed"] or 0, _or(flags["truncation"], 1.0)
     opened = Run(run, runs_dir, plugins=plugins)
+    given = _given(opened, flags)
+    count = flags["count"] if given is None else len(given)
     if len(opened.manifest["image_shape"]) == 1:
-        console().print(say_path(_vectors(opened, flags)), markup=False)
+        console().print(say_path(_vectors(opened, flags, given, count or VECTORS)), markup=False)
         return
-    columns, rows = _shape(flags["grid"], flags["count"], 4 if flags["interpolate"] else 10)
-    count = flags["count"] or columns * rows
+    columns, rows = _shape(flags["grid"], count, 4 if flags["interpolate"] else 10)
+    count = count or columns * rows
     if flags["interpolate"]:
         path = _walk(opened, flags, min(count, columns * rows), columns, rows)
     else:
-        path = _pictures(opened, flags, count, columns, rows)
+        path = _pictures(opened, flags, given, count, columns, rows)
     console().print(say_path(path), markup=False)
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _refuse(flags: dict[str, Any]) -> None:
+    """Refuse two flags that say where latents come from, and a walk from any but a seed."""
+    alone = {"seeds": ("count", "seed", "latents", "interpolate"), "latents": ("count", "seed", "interpolate")}
+    alone["save_latents"] = ("interpolate",)
+    for name, others in alone.items():
+        for other in others if flags[name] is not None else ():
+            if flags[other] is not None and flags[other] is not False:
+                flag = "-n" if other == "count" else f"--{other}"
+                raise click.UsageError(f"--{name.replace('_', '-')} and {flag} do not go together; leave one out")
+
+
+def _given(run: Run, flags: dict[str, Any]) -> np.ndarray | None:
+    """Return the latents that ``--latents`` or ``--seeds`` names; None where a seed and a number are meant."""
+    from ganforge.files import require_file
+    from ganforge.media.latents import parse_seeds, read_latents, truncated
+
+    if (kept := flags["save_latents"]) is not None:
+        if kept.suffix.lower() != ".npy":
+            raise click.UsageError(f"invalid --save-latents {kept}: expected a .npy")
+        require_file(kept)
+    if flags["latents"] is not None:
+        return truncated(read_latents(flags["latents"], run.config.latent_dim or 0), flags["truncation"])
+    if flags["seeds"] is None:
+        return None
+    flags["each"] = parse_seeds(flags["seeds"])
+    return run.latents(seeds=flags["each"], truncation=flags["truncation"])
+
+
+def _latents(run: Run, flags: dict[str, Any], given: np.ndarray | None, count: int) -> tuple[np.ndarray, int | None]:
+    """Return the latents, kept where that was asked for, and after how many classes begin anew."""
+    from ganforge.media.latents import save_latents
+
+    latents = run.latents(count, flags["seed"], truncation=flags["truncation"]) if given is None else given
+    if flags["save_latents"] is not None:
+        save_latents(latents, flags["save_latents"])
+    return latents, None if flags["seeds"] is None else 1
 
 
 def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
@@ -84,7 +149,7 @@ def _shape(grid: str | None, count: int | None, side: int) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) -> Path:
+def _pictures(run: Run, flags: dict[str, Any], given: np.ndarray | None, count: int, columns: int, rows: int) -> Path:
     from ganforge.errors import GANForgeError, UsageError, reason
     from ganforge.files import require_file
     from ganforge.media.grids import Sheet, save_png
@@ -95,15 +160,18 @@ def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: i
     if not each and output.suffix.lower() != ".png":
         raise click.UsageError(f"invalid --output {output}: expected a .png, or a directory")
     require_file(output / f"sample_{of}_00000.png" if each else output)
-    sheet, number = Sheet(columns, rows), 0
+    sheet, number, seeds = Sheet(columns, rows), 0, flags.get("each")
     try:
         (output if each else output.parent).mkdir(parents=True, exist_ok=True)
-        for pictures in run.samples(count, flags["seed"], flags["class_name"]):
+        latents, period = _latents(run, flags, given, count)
+        for pictures in run.decoded(latents, flags["class_name"], period):
             if not each:
                 sheet.add(pictures)
                 continue
             for picture in pictures:
-                save_png(picture, output / f"sample_{of}_{number:05d}.png")
+                # As `--seed N -n 1` calls it, where each has a seed of its own.
+                name = f"{of}_{number:05d}" if seeds is None else f"{_of(run, flags, f'seed_{seeds[number]}')}_00000"
+                save_png(picture, output / f"sample_{name}.png")
                 number += 1
         if not each:
             save_png(sheet.picture, output)
@@ -117,13 +185,21 @@ def _pictures(run: Run, flags: dict[str, Any], count: int, columns: int, rows: i
     return output
 
 
-def _of(run: Run, flags: dict[str, Any]) -> str:
+def _of(run: Run, flags: dict[str, Any], drawn: str = "") -> str:
     """Return what tells pictures of one generator apart, for their files' names: ``seed_3``, ``seed_3_class_1``."""
-    name = flags["class_name"]
-    return f"seed_{flags['seed']}" + (f"_class_{run.classes.index(name)}" if name in run.classes else "")
+    if not drawn:
+        seeds, latents = flags["seeds"], flags["latents"]
+        drawn = f"seed_{flags['seed']}" if latents is None else f"latents_{latents.stem}"
+        drawn = drawn if seeds is None else f"seeds_{''.join(seeds.split())[:40]}"
+    name, truncation = flags["class_name"], flags["truncation"]
+    return (
+        drawn
+        + (f"_truncation_{truncation:g}" if truncation != 1 else "")
+        + (f"_class_{run.classes.index(name)}" if name in run.classes else "")
+    )
 
 
-def _vectors(run: Run, flags: dict[str, Any]) -> Path:
+def _vectors(run: Run, flags: dict[str, Any], given: np.ndarray | None, count: int) -> Path:
     """Write new vectors as numbers, or as a plot of the first two of each."""
     import numpy as np
 
@@ -139,7 +215,8 @@ def _vectors(run: Run, flags: dict[str, Any]) -> Path:
     if suffix not in (".npy", ".csv", ".png") or output.is_dir():
         raise click.UsageError(f"invalid --output {output}: {run.id} makes vectors; expected a .npy, .csv or .png")
     require_file(output)
-    vectors = run.sample(flags["count"] or VECTORS, flags["seed"], flags["class_name"])
+    latents, period = _latents(run, flags, given, count)
+    vectors = run.decode(latents, flags["class_name"], period)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if suffix == ".png":
@@ -161,7 +238,7 @@ def _walk(run: Run, flags: dict[str, Any], count: int, columns: int, rows: int) 
 
     output: Path = flags["output"] or run.path / f"walk_{_of(run, flags)}.gif"
     require_animation(output, flags["fps"])
-    walk = run.interpolate(flags["frames"], count, flags["seed"], flags["class_name"])
+    walk = run.interpolate(flags["frames"], count, flags["seed"], flags["class_name"], truncation=flags["truncation"])
     frames = [make_grid(pictures, columns, rows) for pictures in walk]
     scale = 1 if frames[0].shape[1] >= 200 else 2
     make_animation(frames, [""] * len(frames), output, fps=flags["fps"], scale=scale, hold=0, caption=False)

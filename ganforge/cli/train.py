@@ -24,6 +24,7 @@ Examples:
   ganforge train --arch dcgan --balance noise-anneal
   ganforge train --arch dcgan:layers=4,width=64 --data PHOTOS --epochs 100
   ganforge train --arch fcgan:hidden=256-512 --balance input-noise:sigma=0.2 --balance unequal-lr:generator=2
+  ganforge train --from run_12 --data DOGS --freeze-discriminator 2
   ganforge train --config study.toml --seed 7 --dry-run
 
 `ganforge plugins` lists all that can be named: architectures, strategies, losses, data sources, optimizers, loggers;
@@ -91,6 +92,19 @@ Examples:
 @click.option(
     "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
 )
+@click.option(
+    "--from",
+    "from_run",
+    metavar="RUN",
+    help="Begin with the weights of another run, a name or a path; what is not given is as it was there.",
+)
+@click.option(
+    "--freeze-discriminator", type=int, metavar="N", help="With --from: its first N layers stay. [default: 0]"
+)
+@click.option(
+    "--from-optimizers/--no-from-optimizers", default=None, help="With --from: take the optimizers' state too."
+)
+@click.option("--from-partial/--no-from-partial", default=None, help="With --from: take the layers that fit.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,500 steps]")
 @click.option("--batch-size", type=int, metavar="N", help="Real pictures a step. [default: the architecture's]")
 @click.option("--latent-dim", type=int, metavar="N", help="Length of a latent. [default: the architecture's]")
@@ -194,6 +208,8 @@ def _read(file: str | None) -> dict[str, Any]:
     values = {name.replace("-", "_"): value for name, value in values.items()}
     if "plugin" in values:
         values["plugins"] = values.pop("plugin")
+    if "from" in values:
+        values["from_run"] = values.pop("from")
     try:
         plugins = TrainConfig.of(values).plugins
     except UsageError as error:
@@ -207,6 +223,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     from rich.panel import Panel
 
     from ganforge.errors import on_one_line
+    from ganforge.training.earlier import in_words
 
     settings, choices, images = setup.settings, setup.choices, setup.images
     config, optimizers = settings.model_dump(), [one.record for one in setup.optimizers]
@@ -220,6 +237,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
         ("loss", with_options(setup.loss.name, setup.loss.options.model_dump())),
         *optimizer_rows(config, optimizers),
         *average_rows(config),
+        *([("begins with", "\n".join(in_words(setup.origin)))] if setup.origin else []),
         ("data", images.description),
         *([("", "\n".join(images.notes))] if images.notes else []),
         *([("classes", _classes(images))] if images.classes else []),

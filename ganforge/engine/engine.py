@@ -15,6 +15,7 @@ from ganforge.engine.after import After
 from ganforge.engine.backends import make_adapter
 from ganforge.engine.door import Door
 from ganforge.engine.ema import EMA
+from ganforge.engine.freezing import freeze
 from ganforge.engine.networks import output_shape, output_spec
 from ganforge.engine.objective import Objective
 from ganforge.engine.optimizing import adam
@@ -64,6 +65,7 @@ class Engine:
         step: ``two-stage``, the paper's, or ``one-stage``: both networks from one pass through the discriminator.
         batch_statistics: the discriminator's logit for one picture depends on those beside it, so that real and fake
             must be judged apart. This is measured too, so that it is needed only where a measurement cannot see it.
+        freeze_discriminator: how many of its first layers with weights stay as they are.
 
     Raises:
         UsageError: ``one-stage`` does not apply to these networks, this loss or these strategies; or something asks
@@ -89,8 +91,12 @@ class Engine:
         compile: bool | None = None,
         ema: float | None = None,
         batch_statistics: bool = False,
+        freeze_discriminator: int = 0,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
+        # Before any is frozen: what an optimizer's state in another run is of.
+        self.learned = [list(model.trainable_variables) for model in (generator, discriminator)]
+        self.frozen, kept = freeze(discriminator, freeze_discriminator)
         self.strategies, self.seed, self.batch_size = list(strategies), seed, batch_size
         rates = learning_rate if isinstance(learning_rate, tuple) else (learning_rate, learning_rate)
         self.optimizers = optimizers or (adam(rates[0], beta_1), adam(rates[1], beta_1))
@@ -121,6 +127,7 @@ class Engine:
 
         made = player("generator", generator, self.optimizers[0], (latent_dim,), companions=False)
         judged = player("discriminator", discriminator, self.optimizers[1], image_shape, companions=True)
+        judged.keep(kept)
         self.judges_apart = batch_statistics or judged.depends_on_batch
         hooks = [(s.name, strategy_hooks(s)) for s in strategies]
         door = Door(judged, hooks, self.judges_apart)

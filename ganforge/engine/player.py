@@ -44,6 +44,12 @@ class Player:
         self.call, self.call_twice = adapter.forward(model, traits)
         self.losses = OwnLosses(model, traits.sums)
         self.depends_on_batch, self._assigned = traits.depends_on_batch, traits.assigned
+        self._kept: tuple[keras.Variable, ...] = ()
+
+    def keep(self, frozen: Sequence[keras.Variable]) -> None:
+        """Have calls leave these variables as they are, such as the batch statistics of frozen layers."""
+        held = {id(v) for v in frozen}
+        self._kept = tuple(v for v in self._assigned if id(v) in held)
 
     @property
     def weights(self) -> list[keras.Variable]:
@@ -56,13 +62,18 @@ class Player:
         What calls assign, such as batch statistics, stays as it is while the network rests.
         """
         call = self.call_twice if twice else self.call
-        return self.leaving(call, inputs) if self.side in context.resting else call(inputs)
+        if self.side in context.resting:
+            return self.leaving(call, inputs)
+        return self.leaving(call, inputs, self._kept) if self._kept else call(inputs)
 
-    def leaving(self, call: Callable[[Any], Any], inputs: Any) -> Any:
-        """Call the network, and leave what the call assigns as it was."""
-        before = [ops.copy(ops.convert_to_tensor(v)) for v in self._assigned]
+    def leaving(
+        self, call: Callable[[Any], Any], inputs: Any, assigned: Sequence[keras.Variable] | None = None
+    ) -> Any:
+        """Call the network, and leave what the call assigns, or these of it, as it was."""
+        held = self._assigned if assigned is None else assigned
+        before = [ops.copy(ops.convert_to_tensor(v)) for v in held]
         output = call(inputs)
-        for variable, value in zip(self._assigned, before):
+        for variable, value in zip(held, before):
             variable.assign(value)
         return output
 

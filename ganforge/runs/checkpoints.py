@@ -28,6 +28,7 @@ class Checkpoint:
     arrays: dict[str, np.ndarray]
     state: dict[str, Any]
     path: Path
+    sha256: str  # of its arrays' file
     skipped: list[str] = field(default_factory=list)
 
 
@@ -133,7 +134,7 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
             raise GANForgeError(f"{name} holds what is no finite number")
     if not arrays:
         raise GANForgeError("it holds no weights")
-    return Checkpoint(about["step"], arrays, about["state"], path, skipped)
+    return Checkpoint(about["step"], arrays, about["state"], path, about["sha256"], skipped)
 
 
 def _step(path: Path) -> int:

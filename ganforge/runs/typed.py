@@ -184,6 +184,20 @@ class FromPython(Typed):
     networks: GivenNetworks | None = None
 
 
+class Origin(Typed):
+    """The run whose weights another began with, and what was taken of it."""
+
+    run: str
+    path: str
+    step: Count
+    sha256: str
+    taken: Count
+    left_out: Texts
+    average: bool
+    optimizers: bool
+    frozen: Texts
+
+
 class Manifest(Typed):
     """``run.json``."""
 
@@ -201,6 +215,7 @@ class Manifest(Typed):
     strategies: list[Chosen] = []
     plugins: list[PluginRecord] = []
     objects: FromPython = FromPython.model_construct()
+    origin: Origin | None = Field(None, alias="from")
     draws: Count = 0
     process: Process = Process.model_construct()
     stages: list[Stage] = []

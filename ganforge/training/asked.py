@@ -61,6 +61,11 @@ class TrainSettings(TypedDict, total=False):
     log: str | Sequence[str]
     plugins: str | PathLike[str] | Sequence[str | PathLike[str]]
     runs_dir: str | PathLike[str]
+    # Whose weights it begins with: a run, its directory or its name.
+    from_run: Any
+    from_optimizers: bool
+    from_partial: bool
+    freeze_discriminator: int
 
 
 class ResumeSettings(TypedDict, total=False):

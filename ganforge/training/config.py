@@ -34,7 +34,8 @@ class TrainConfig(BaseModel):
     and white in pictures deeper than 8 bits, found from the set where it is None. ``step`` is how the two networks
     learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the backend does by default. ``ema`` is
     of the mean of the generator's weights that pictures are drawn from: its decay, or its half-life in pictures, such
-    as ``500kimg``; 0 or ``none`` for none.
+    as ``500kimg``; 0 or ``none`` for none. ``from_run`` is a run whose weights this one begins with, and the three
+    after it say how (``ganforge.training.earlier``).
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -74,6 +75,10 @@ class TrainConfig(BaseModel):
     log: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     runs_dir: str = Field(default_factory=default_runs_dir)
+    from_run: str | None = None
+    from_optimizers: bool = False
+    from_partial: bool = False
+    freeze_discriminator: int = Field(0, ge=0)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainConfig:
@@ -108,7 +113,7 @@ class TrainConfig(BaseModel):
             first = error.errors()[0]
             name = str(first["loc"][0])
             message = first["msg"].replace("Input should be", "expected")
-            flag = "--" + name.replace("_", "-")
+            flag = "--from" if name == "from_run" else "--" + name.replace("_", "-")
             raise UsageError(
                 f"invalid {flag} {_written(values.get(name))}: {message[0].lower()}{message[1:]}"
             ) from None
@@ -157,7 +162,7 @@ def in_python() -> Iterator[None]:
 
 
 def _argument(flag: re.Match[str]) -> str:
-    name = {"plugin": "plugins"}.get(flag[1], flag[1].replace("-", "_"))
+    name = {"plugin": "plugins", "from": "from_run"}.get(flag[1], flag[1].replace("-", "_"))
     return name if name in TrainConfig.model_fields or name == "data_changed" else flag[0]
 
 

@@ -44,6 +44,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
         "strategies": [_entry(entry, strategy.options) for entry, strategy in strategies],
         "plugins": [one.record for one in choices.plugins],
         **_objects(setup),
+        **({} if setup.origin is None else {"from": dict(setup.origin)}),
         "draws": DRAWS,
         "process": {"pid": os.getpid()},
         "stages": list(stages),

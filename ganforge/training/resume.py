@@ -14,16 +14,16 @@ from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
-from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, ended_early, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, range_of_run, read_config
+from ganforge.training.earlier import Earlier, with_recorded_options
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
-from ganforge.training.resolve import WINNING, Choices, resolve
+from ganforge.training.resolve import WINNING, resolve
 from ganforge.training.setup import Decoded, Setup, load
 from ganforge.training.trainer import Start, Trainer
 
@@ -84,15 +84,17 @@ def resume(
         held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
         objects = given_back(run, manifest, objects, held, data is not None)
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
-        choices = _with_its_networks(choices, run, manifest)
+        choices = with_recorded_options(choices, run, manifest)
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
-        setup = Setup.build(choices, images, steps_per_epoch)
+        setup = replace(Setup.build(choices, images, steps_per_epoch), origin=manifest.get("from"))
         stages = tuple(manifest.get("stages", ()))
         scale_learning_rate(setup, stages)
         recorder = Recorder(setup, run, lock)
         if checkpoint is None:
+            if choices.config.from_run is not None:
+                Earlier.again(run.name, manifest).give(setup.engine, choices.config)
             log.warning("%s was ended before its first checkpoint; it begins again", run.name)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
@@ -116,26 +118,6 @@ def _require_kinds(run: Path) -> None:
         raise GANForgeError(f"{path} is a folder; expected a file: move it away")
     for path in [path for path in folders if path.exists() and not path.is_dir()]:
         raise GANForgeError(f"{path} is no folder; expected one: move it away")
-
-
-def _with_its_networks(choices: Choices, run: Path, manifest: dict[str, Any]) -> Choices:
-    """Return the choices with the architecture's options as the run began with them, whatever its defaults are now.
-
-    Options that it has got since are at their defaults, which must leave the networks of before as they were.
-    """
-    recorded, choice = manifest.get("architecture"), choices.architecture
-    if not isinstance(recorded, dict) or recorded.get("name") != choice.name:
-        return choices
-    options = recorded.get("options")
-    if not isinstance(options, dict):
-        return choices
-    known = choice.value.options
-    values = {name: value for name, value in options.items() if name in known.model_fields}
-    try:
-        made = make_options(f"architecture '{choice.name}'", known, values)
-    except UsageError as error:
-        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None
-    return replace(choices, architecture=replace(choice, options=made))
 
 
 def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +24,7 @@ from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.types import Progress, RunConfig
 from ganforge.training.config import Settings, TrainConfig
 from ganforge.training.configure import configure
+from ganforge.training.earlier import Earlier, require_from
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.optimizers import NetworkOptimizer, make_optimizers
 from ganforge.training.resolve import Choices, fill_in, resolve
@@ -40,6 +41,7 @@ class Setup:
     """What will be trained. It knows nothing of run directories, nor of where training begins.
 
     What ``optimizers`` (the generator's first) and ``loss`` hold is what the strategies made of what was chosen.
+    ``origin`` is what ``run.json`` says of the run whose weights this one begins with.
     """
 
     settings: Settings
@@ -49,6 +51,7 @@ class Setup:
     engine: Engine
     optimizers: tuple[NetworkOptimizer, NetworkOptimizer]
     loss: Choice
+    origin: Mapping[str, Any] | None = None
 
     @classmethod
     def new(
@@ -70,8 +73,15 @@ class Setup:
                 be built.
         """
         require_runs_dir(Path(config.runs_dir))
-        choices = resolve(config, plugins, objects=objects)
-        return cls.build(choices, load(choices, progress))
+        require_from(config)
+        if config.from_run is None:
+            choices = resolve(config, plugins, objects=objects)
+            return cls.build(choices, load(choices, progress))
+        earlier, asked = Earlier.of(config.from_run, Path(config.runs_dir)), config
+        plugins = earlier.plugins(asked, plugins)
+        choices = resolve(earlier.settings(asked, objects), plugins, objects=objects)
+        setup = cls.build(earlier.with_networks(choices, asked), load(choices, progress))
+        return replace(setup, origin=earlier.give(setup.engine, setup.settings))
 
     @classmethod
     def build(cls, choices: Choices, images: Images, steps_per_epoch: int | None = None) -> Setup:
@@ -262,4 +272,5 @@ def _engine(
         compile=settings.compile,
         ema=None if settings.ema is None else parse_ema(settings.ema),
         batch_statistics=architecture.batch_statistics,
+        freeze_discriminator=settings.freeze_discriminator,
     )

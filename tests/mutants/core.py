@@ -243,7 +243,7 @@ FAULTS = [
     Fault(
         "classes-go-on-from-frame-to-frame",
         "forgotten",
-        API,
+        "ganforge/media/latents.py",
         "np.arange(n) % (period or n) % len(classes)",
         "np.arange(n) % len(classes)",
         (DRAWN + "test_classes_take_turns_and_begin_again_with_each_frame",),
@@ -252,8 +252,8 @@ FAULTS = [
         "samples-of-seed-0",
         "constant",
         API,
-        'self.decode(fixed_latents(n, self.config.latent_dim or 0, seed, "samples"), class_name)',
-        'self.decode(fixed_latents(n, self.config.latent_dim or 0, 0, "samples"), class_name)',
+        'return truncated(fixed_latents(n, latent_dim, seed, "samples"), truncation)',
+        'return truncated(fixed_latents(n, latent_dim, 0, "samples"), truncation)',
         (DRAWN + "test_another_seed_draws_other_pictures",),
     ),
     # ------------------------------------------------------------------ what a study says
