@@ -254,6 +254,23 @@ def test_an_animation_keeps_order_scale_time_and_says_how_far_it_is(tmp_path, su
         assert filled.tolist() == [x < 40 * (i + 1) for x in range(120)]
 
 
+def test_a_long_curve_keeps_its_ends_and_gaps_in_few_points():
+    from ganforge.media.curves import PARTS, _thinned
+
+    x = np.arange(1_000_000) / 7
+    y = np.sin(x) * np.linspace(1, 3, len(x))
+    y[123_456], y[400_000:500_000] = 99.0, np.nan
+    few, drawn = _thinned(x, y)
+    assert len(few) == len(drawn) == 2 * PARTS
+    assert (np.nanmax(drawn), np.nanmin(drawn)) == (99.0, np.nanmin(y))
+    assert np.isnan(drawn).mean() == pytest.approx(0.1)
+    for start in (0, 200_000, 999_800):  # of parts of 200 lines
+        part, at = y[start : start + 200], start // 100
+        assert (drawn[at], drawn[at + 1], few[at]) == (part.min(), part.max(), x[start])
+    short = np.arange(2 * PARTS)
+    assert _thinned(short, short)[1] is short
+
+
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"scale": 0}, {"hold": -1}])
 def test_numbers_that_cannot_be_are_refused(tmp_path, wrong):
     with pytest.raises(UsageError, match="fps must be above 0"):

@@ -153,6 +153,7 @@ PLACES = (
     "losses.png",
     "architecture.txt",
     GRID,
+    "discriminator.keras",
 )
 
 
@@ -163,7 +164,7 @@ def test_what_is_of_another_kind_is_one_line(part, run, ganforge_cli):
         shutil.rmtree(path)
         path.write_text("no folder")
     else:
-        path.unlink()
+        path.unlink(missing_ok=True)
         path.mkdir()
     before = content(run)
     for words in (*READING, RESUME):

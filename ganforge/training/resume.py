@@ -108,7 +108,8 @@ def resume(
 
 def _require_kinds(run: Path) -> None:
     """Refuse a run in which a link, a file in the place of a folder or a folder in that of a file is in the way."""
-    files = [run / name for name in ("metrics.jsonl", "architecture.txt", "architecture.png", *FINAL_FILES)]
+    names = ("metrics.jsonl", "architecture.txt", "architecture.png", "discriminator.keras", *FINAL_FILES)
+    files = [run / name for name in names]
     folders = [own(run, name) for name in ("snapshots", "checkpoints")]
     for folder in [path for path in folders if path.is_dir()]:
         files += folder.glob("*.png")
