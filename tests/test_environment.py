@@ -50,6 +50,15 @@ def test_streams_that_take_nothing_are_said_in_one_line(redirections, words, cod
     assert shell(redirections, *words) == (code, said)
 
 
+def test_what_a_library_prints_is_not_written_into_a_file(tmp_path, monkeypatch):
+    """A file that is opened where the streams are closed would get their numbers."""
+    monkeypatch.chdir(tmp_path)
+    prints = "import os; file = open('file', 'wb'); os.write(1, b'stray'); os.write(2, b'stray'); file.write(b'good')"
+    for redirections in (">&-", "2>&-", ">&- 2>&-", ">&- 2>&- <&-"):
+        shell(redirections, code=f"from ganforge.cli.streams import prepare; prepare(); {prints}")
+        assert (tmp_path / "file").read_bytes() == b"good"
+
+
 def test_a_stream_of_few_letters_is_given_those(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "été").mkdir()

@@ -44,3 +44,7 @@ def test_what_json_says_of_a_damaged_file_is_one_line():
     with pytest.raises(ValueError) as caught:
         json.loads("{")
     assert reason(caught.value, kind=False).startswith("Expecting property name")
+
+
+def test_no_message_holds_what_a_terminal_obeys():
+    assert str(GANForgeError("a\x1b[2J\nb\u202e\udc9b 猫")) == "a\\x1b[2J\\nb\\u202e\\udc9b 猫"

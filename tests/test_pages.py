@@ -182,9 +182,10 @@ def test_clients_that_say_nothing_or_go_keep_nobody_waiting_and_are_not_told_of(
     start = time.monotonic()
     assert asked(port, "/")[0] == 200
     assert time.monotonic() - start < 8
-    for _ in range(5):
+    for asking in (b"GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /state.js", b"") * 3:
         one = socket.create_connection(("127.0.0.1", port))
-        one.sendall(b"GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        one.sendall(asking)
+        time.sleep(0.05)  # it is being read
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # gone, without a word
         one.close()
     assert asked(port, "/")[0] == 200

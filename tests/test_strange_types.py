@@ -31,8 +31,8 @@ def run(made, tmp_path, monkeypatch) -> Path:
 WRONG = (None, True, -1, 0, 10**400, 1e308, "", "\x1b]0;owned\x07\x1b[2J", "[/]", [], [None], ["x"], {}, {"a": {}})
 
 
-def looked_at_in_every_way(run: Path) -> None:
-    """Do what the commands do with a run that nobody trains, without what they print or write."""
+def looked_at_in_every_way(run: Path) -> list[str]:
+    """Do what the commands do with a run that nobody trains, but print and write; return what they refuse it with."""
     from ganforge.cli.console import console
     from ganforge.cli.runs import _row
     from ganforge.cli.show import _curves, _story
@@ -55,6 +55,7 @@ def looked_at_in_every_way(run: Path) -> None:
         lambda: Run(run).config,
         lambda: (Run(run).classes, Run(run).plugin_files()),
     )
+    refusals = []
     for way in ways:
         said = ""
         try:
@@ -63,6 +64,8 @@ def looked_at_in_every_way(run: Path) -> None:
             said = str(error)
         assert "\x1b" not in said
         assert len(said.splitlines()) <= 1
+        refusals.append(said)
+    return refusals
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "evaluation.json"])
@@ -94,6 +97,16 @@ def test_any_field_of_another_kind_is_one_line_or_a_readable_run(name, run, ganf
                     assert "\x1b" not in out + err
         except Exception as error:
             raise AssertionError(f"{'.'.join(map(str, place))} = {new!r}"[:200]) from error
+
+
+def test_what_is_missing_is_one_line_wherever_it_is_asked_for(run):
+    path = run / "run.json"
+    whole = json.loads(path.read_text())
+    said = []
+    for place in [place for place in places(whole) if len(place) == 1 or place[0] in ("config", "data", "progress")]:
+        path.write_text(json.dumps(replaced(whole, place, KeyError)))
+        said += looked_at_in_every_way(run)
+    assert sum("it has no" in line for line in said) > 20
 
 
 def test_types_are_held_to_the_letter(tmp_path):

@@ -129,7 +129,14 @@ FAULTS = [
         "strict=False",
         LETTER,
     ),
-    Fault("what-is-not-there-is-a-key-error", "forgotten", TYPED, "def __missing__(", "def __gone__(", KINDS[:1]),
+    Fault(
+        "what-is-not-there-is-a-key-error",
+        "forgotten",
+        TYPED,
+        "def __missing__(",
+        "def __gone__(",
+        (T + "test_what_is_missing_is_one_line_wherever_it_is_asked_for",),
+    ),
     Fault("lines-of-any-types", "condition", METRICS, "all(map(_is_number, value.values()))", "True", KINDS[1:2]),
     Fault(
         "true-is-a-number",
@@ -188,7 +195,7 @@ FAULTS = [
         ERRORS,
         "super().__init__(on_one_line(message))",
         "super().__init__(message)",
-        KINDS[:1],
+        ("tests/test_errors.py::test_no_message_holds_what_a_terminal_obeys",),
     ),
     Fault(
         "a-table-that-a-terminal-obeys",

@@ -14,10 +14,7 @@ STREAMS, ANIMATION, METRICS, ERRORS = (
 )
 L, D, E, C = (f"tests/test_{name}.py::" for name in ("long", "pictures", "environment", "deep_colour"))
 FRAMES = ("tests/test_media.py::test_an_animation_may_have_more_frames_than_its_bar_has_pixels",)
-STREAM, LETTERS = (
-    (E + "test_streams_that_take_nothing_are_said_in_one_line",),
-    (E + "test_a_stream_of_few_letters_is_given_those",),
-)
+LETTERS = (E + "test_a_stream_of_few_letters_is_given_those",)
 MEMORY = (E + "test_a_plugin_that_memory_was_too_small_for_is_not_called_unknown",)
 GONE = (D + "test_files_that_are_gone_stop_the_run",)
 STALLED = (D + "test_a_stalled_disk_does_not_hold_an_interrupt",)
@@ -109,14 +106,6 @@ FAULTS = [
         'stream.reconfigure(errors="replace")',
         'stream.reconfigure(errors="strict")',
         LETTERS,
-    ),
-    Fault(
-        "a-closed-stream-stays-closed",
-        "forgotten",
-        STREAMS,
-        "os.open(os.devnull, os.O_RDWR)  # gets",
-        "os.stat(os.devnull)  # gets",
-        STREAM,
     ),
     Fault(
         "no-memory-is-no-plugin",
