@@ -145,17 +145,17 @@ def test_pictures_are_written_as_they_are_drawn_and_none_over_another_seeds(watc
     run, there = Run(watched), []
     whole = run.sample(150, seed=1)
     monkeypatch.setattr(Run, "sample", None)
-    drawn = Run.samples
+    drawn = Run.decoded
 
-    def samples(self, *args):
+    def decoded(self, *args):
         for part in drawn(self, *args):
             there.append(len(list((tmp_path / "album").iterdir())))
             yield part
 
-    monkeypatch.setattr(Run, "samples", samples)
+    monkeypatch.setattr(Run, "decoded", decoded)
     if classes:
         monkeypatch.setattr(Run, "classes", ("cat", "dog/../x"))
-        monkeypatch.setattr(Run, "_labels", lambda *_: [])
+        monkeypatch.setattr("ganforge.media.latents.labels_of", lambda *_: [])
         opened = saved_generator.open_generator
         monkeypatch.setattr(saved_generator, "open_generator", lambda *of: opened(*of[:3]))  # it takes no labels
     for seed in ("1", "2"):

@@ -78,7 +78,7 @@ def test_resuming_to_where_a_run_has_been_is_refused_in_one_line(
         code, _, err = ganforge_cli("resume", "run_1", "--epochs", epochs)
         assert code == 2
         assert one_line(err) == f"ganforge: {words}ganforge resume run_1 goes on to its 25"
-        with pytest.raises(UsageError, match=f"invalid --epochs {epochs}"):
+        with pytest.raises(UsageError, match=f"invalid epochs {epochs}"):
             run.resume(epochs)
     assert (run.path / "run.json").read_bytes() == before
     assert run.state == "stopped"
@@ -96,10 +96,10 @@ def test_a_finished_run_says_how_to_train_it_further(run, ganforge_cli):
     )
     with pytest.raises(GANForgeError, match="has finished its 3 epochs"):
         run.resume(3)
-    with pytest.raises(UsageError, match=r"invalid --epochs 2: run_1 has trained 3 epochs already; to train fur"):
+    with pytest.raises(UsageError, match=r"invalid epochs 2: run_1 has trained 3 epochs already; to train fur"):
         run.resume(2)
     (run.path / "progression.gif").unlink()  # as if it had been killed while its pictures were drawn
-    with pytest.raises(UsageError, match="invalid --epochs 2"):
+    with pytest.raises(UsageError, match="invalid epochs 2"):
         run.resume(2)
     assert run.resume(3).state == "finished"
     assert (run.path / "progression.gif").is_file()
