@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import SupportsIndex
 
-from ganforge.errors import UsageError
+from ganforge.errors import UsageError, shown
 
 # A square's side, or (height, width).
 Size = int | tuple[int, int]
@@ -28,7 +28,7 @@ def parse_size(value: object) -> Size:
         width = height = 0
     if not (LEAST <= width <= MOST and LEAST <= height <= MOST):
         raise UsageError(
-            f"invalid --image-size {_shown(value)}: expected {LEAST} to {MOST:,} pixels, "
+            f"invalid --image-size {shown(_written(value), 40)}: expected {LEAST} to {MOST:,} pixels, "
             "or WIDTHxHEIGHT, such as 64 or 128x64"
         )
     return height if width == height else (height, width)
@@ -53,9 +53,8 @@ def _whole(value: object) -> int:
     return operator.index(value)
 
 
-def _shown(value: object) -> str:
-    text = "x".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _written(value: object) -> object:
+    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def sides(size: Size) -> tuple[int, int]:

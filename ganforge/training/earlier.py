@@ -107,7 +107,7 @@ class Earlier:
         if "ema" in values:
             values["ema"] = values["ema"] or "none"
         if "data" in values:
-            values["data"] = self._data(values["data"])
+            values["data"] = place_of_data(values["data"], self.manifest)
         given_values = {name: getattr(config, name) for name in asked}
         return TrainConfig.of({**values, **given_values})
 
@@ -134,10 +134,6 @@ class Earlier:
                     )
         if "data" in values and recorded.get("data"):
             raise GANForgeError(f"{self.id} was trained on data from Python; say what this run is trained on: --data")
-
-    def _data(self, text: str) -> str:
-        whole = self.manifest.get("data", {}).get("path")
-        return whole if isinstance(whole, str) and not is_there(text) and is_there(whole) else text
 
     def with_networks(self, choices: Choices, asked: TrainConfig) -> Choices:
         """Return the choices with the architecture's options as they were, where they were not asked for."""
@@ -182,6 +178,12 @@ def in_words(origin: Mapping[str, Any]) -> list[str]:
     if origin["frozen"]:
         lines.append(f"the discriminator's first layers stay as they are: {', '.join(origin['frozen'])}")
     return lines
+
+
+def place_of_data(text: str, manifest: Mapping[str, Any]) -> str:
+    """Return where a run's pictures are: as it was written, or, from another folder, the whole path."""
+    whole = manifest.get("data", {}).get("path")
+    return whole if isinstance(whole, str) and not is_there(text) and is_there(whole) else text
 
 
 def with_recorded_options(choices: Choices, run: Path, manifest: Mapping[str, Any]) -> Choices:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.backend import decide_backend
-from ganforge.data.adapters import is_there
-from ganforge.data.stacked import inner_path
 from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import own
@@ -17,7 +15,7 @@ from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.runs import Checkpoint, ended_early, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, range_of_run, read_config
-from ganforge.training.earlier import Earlier, with_recorded_options
+from ganforge.training.earlier import Earlier, place_of_data, with_recorded_options
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
@@ -74,7 +72,7 @@ def resume(
             del changes["balance"]  # given back, and nothing new
         files = given(plugins)
         let_through = require(plugin_files(run, manifest, files))
-        changes.setdefault("data", _place_of_data(saved, manifest))
+        changes.setdefault("data", place_of_data(saved.data, manifest))
         remember(files)
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
@@ -193,14 +191,6 @@ def _require_something_left(
 def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
     """A run killed after its last step, while its pictures were drawn, still has something to do."""
     return manifest.get("state") == "finished" and all((run / name).is_file() for name in FINAL_FILES)
-
-
-def _place_of_data(saved: TrainConfig, manifest: dict[str, Any]) -> str:
-    """Return where the pictures are: as it was written, or, from another folder, the whole path."""
-    whole = manifest.get("data", {}).get("path")
-    if isinstance(whole, str) and not is_there(inner_path(saved.data)) and is_there(inner_path(whole)):
-        return whole
-    return saved.data
 
 
 def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], run: Path, accept: bool) -> int | None:

@@ -147,21 +147,17 @@ class _Taken:
         return text
 
     def loss(self, value: Any, backend: str | None) -> str:
-        if isinstance(value, Loss):
-            return self._choice("loss", value)
-        loss, kept = keras_loss(value, backend)
-        text = self._choice("loss", loss)
-        if kept:
-            self.kept["loss", text] = kept
-        return text
+        return self._wrapped("loss", *((value, None) if isinstance(value, Loss) else keras_loss(value, backend)))
 
     def optimizer(self, value: Any, setting: str) -> str:
-        if isinstance(value, Optimizer):
-            return self._choice("optimizer", value)
-        optimizer, kept = keras_optimizer(value, setting)
-        text = self._choice("optimizer", optimizer)
+        own = isinstance(value, Optimizer)
+        return self._wrapped("optimizer", *((value, None) if own else keras_optimizer(value, setting)))
+
+    def _wrapped(self, kind: str, value: Any, kept: dict[str, Any] | None) -> str:
+        """Keep a choice, and what a thing of Keras itself is made again from."""
+        text = self._choice(kind, value)
         if kept:
-            self.kept["optimizer", text] = kept
+            self.kept[kind, text] = kept
         return text
 
     def _choice(self, kind: str, value: Any) -> str:
