@@ -306,9 +306,9 @@ def test_tensorflow_and_keras_give_the_same_set(tmp_path):
     assert set(sets) == {expected.fingerprint}
     assert len(sets) == 5
     assert folder == "24 ('a', 'b') (0.0, 255.0) True"
-    assert (
-        endless
-        == "a tf.data.Dataset never ends; give limit=N to train on its first N pictures, or a source that ends"
+    assert endless == (
+        "a tf.data.Dataset never ends; give steps=N to train N steps on it, limit=N to train on its first N "
+        "pictures, or a source that ends"
     )
     assert once == "9"
 

@@ -210,7 +210,8 @@ def test_a_run_is_resumed_evaluated_and_compared(places, monkeypatch, tmp_path, 
     whole = ganforge.train(**how, epochs=2)
     half = ganforge.train(**how, epochs=1)
     monkeypatch.chdir(tmp_path)  # where there is no x.npz
-    assert ganforge_cli("resume", half.path, "--epochs", 2)[0] == 0
+    code, _, err = ganforge_cli("resume", half.path, "--epochs", 2)
+    assert code == 0, err
     np.testing.assert_array_equal(half.sample(8), whole.sample(8))
     monkeypatch.chdir(places)
     code, out, err = ganforge_cli("evaluate", whole.path, "--samples", 64, "--json")

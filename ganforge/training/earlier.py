@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganforge.data.adapters import is_there
+from ganforge.data.stacked import inner_path
 from ganforge.errors import GANForgeError, UsageError, on_one_line
 from ganforge.plugin.options import make_options, parse_spec
 from ganforge.plugin.trust import PluginFile, plugin_files, require
@@ -183,7 +184,8 @@ def in_words(origin: Mapping[str, Any]) -> list[str]:
 def place_of_data(text: str, manifest: Mapping[str, Any]) -> str:
     """Return where a run's pictures are: as it was written, or, from another folder, the whole path."""
     whole = manifest.get("data", {}).get("path")
-    return whole if isinstance(whole, str) and not is_there(text) and is_there(whole) else text
+    moved = isinstance(whole, str) and not is_there(inner_path(text)) and is_there(inner_path(whole))
+    return str(whole) if moved else text
 
 
 def with_recorded_options(choices: Choices, run: Path, manifest: Mapping[str, Any]) -> Choices:
