@@ -94,6 +94,8 @@ def study(
     *,
     jobs: int = 1,
     data: str | None = None,
+    only: Sequence[str] = (),
+    add: Sequence[str] = (),
     evaluate: bool = True,
     samples: int = 2048,
     dry_run: bool = False,
@@ -104,9 +106,12 @@ def study(
     """Carry out all the runs of a study file, each in a process of its own, and compare them: ``ganforge study``.
 
     Args:
-        file: the study, a TOML file.
+        file: the study, a TOML file or the name of one that comes with GANForge.
         jobs: runs at a time.
         data: train every run on these instead.
+        only: the runs alone whose name has all words of one of these.
+        add: further rows, a strategy (several: ``A+B``), loss, optimizer or architecture each, beside every run
+            without balance.
         evaluate: measure each run when it is done, on ``samples`` pictures.
         dry_run: look at what is done already, and train nothing.
         plugins: Python files that its runs may load.
@@ -122,14 +127,16 @@ def study(
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember
-    from ganforge.study.plan import read_study
+    from ganforge.study.asked import asked_study
+    from ganforge.study.medians import write_medians
     from ganforge.study.runner import StudyRunner, study_runs
+    from ganforge.study.summary import summarise
 
     if jobs < 1:
         raise UsageError(f"invalid jobs={jobs}: expected 1 or more")
     place = _place(runs_dir)
-    asked = read_study(Path(file), **({"data": data} if data else {}))
     files = given(plugins)
+    asked = asked_study(Path(file), files, data=data, only=only, add=add)
     runner = StudyRunner(asked, place, jobs, evaluate, samples, plugins=files)
     require_runs_dir(place)
     remember(files)
@@ -141,6 +148,7 @@ def study(
         log.warning("%s: %s", name, error)
     done = study_runs(asked.name, place) or []
     compared = _compared(done) if done else Comparison([], Table([]), [])
+    write_medians(asked, [summarise(name, run) for name, run in done], place)
     states = {row.entry.name: row.state for row in runner.rows}
     ready = sum(state == "done" for state in states.values())
     return StudyResult(compared, states, errors, f"{asked.name}: {ready} of {len(states)} runs done")
