@@ -13,7 +13,7 @@ from ganforge.study.findings import DIMENSIONS, Group, groups_of
 from ganforge.study.plan import Study
 from ganforge.study.summary import COLUMNS, Column, Summary
 
-OF_MODES, OF_PICTURES = ("modes", "precision", "kl"), ("kid", "fd", "swd")
+OF_MODES, OF_PICTURES = ("modes", "precision", "kl", "rare"), ("kid", "fd", "swd")
 NOTE = "Medians over the seeds, in brackets the lowest and the highest; the best median of each column is bold."
 # What says how a run was trained, and what it is where nothing is said.
 WAYS = {"balance": "none", "loss": "bce", "optimizer": None}
@@ -57,6 +57,8 @@ class Medians:
     def is_best(self, data: str, key: str, cell: Cell) -> bool:
         """Say whether no other way has a better median there, and some have a worse one."""
         medians = {cells[data][key].median for cells in self.rows.values() if key in cells.get(data, {})}
+        if not cell.column.better:
+            return False
         top = max(medians) if cell.column.better == "high" else min(medians)
         return len(medians) > 1 and cell.median == top
 

@@ -2,8 +2,8 @@
 
 ``dcgan`` (or ``--arch``) at 32 pixels with and without augmentation, on so many photographs; after every ``--look``
 pictures that it has seen, 1,000 of its own are compared with 3,000 photographs kept out by the KID of ImageNet
-features, and the best of these is the run's, as a careful person would have stopped there. Copies are the pictures that lie unusually close
-to one trained on. Resumable: what ``--json`` holds already is not run again.
+features, and the best of these is the run's, as a careful person would have stopped there. Copies are the pictures
+that lie unusually close to one trained on. Resumable: what ``--json`` holds already is not run again.
 """
 
 from __future__ import annotations
