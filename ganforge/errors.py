@@ -58,9 +58,9 @@ def out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or an empty string when none is near."""
-    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+def closest(name: str, known: Iterable[str], near: float = 0.6) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or an empty string when none is ``near``."""
+    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=near)
     return f" Did you mean '{matches[0]}'?" if matches else ""
 
 

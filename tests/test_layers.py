@@ -23,6 +23,7 @@ MAY: dict[str, tuple[str, ...]] = {
     # ground
     "errors": (),
     "files": ("errors",),
+    "hints": (),
     "memory": (),
     "backend": ("errors",),
     # the contract with plugins, and those that come in the box
@@ -39,7 +40,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "metrics": ("data.critters", "data.greys", "data.kept", "data.stacked", "errors", "files", "plugin.sizes"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics", "plugin", "runs"),
+        *("backend", "data", "engine", "errors", "files", "hints", "media", "memory", "metrics", "plugin", "runs"),
         VERSION,
     ),
     # what people look at, and ask for
@@ -60,8 +61,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
-        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "report"),
-        *("runs", "scaffold", "showing", "study", "testing", "training"),
+        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "hints", "media", "metrics", "plugin"),
+        *("report", "runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),
 }

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ganforge import __version__
+from ganforge.cli.grouped import mistaken
 from ganforge.cli.streams import prepare, refused
 from ganforge.errors import OUT_OF_MEMORY, GANForgeError, on_one_line, out_of_memory, reason
 
@@ -115,7 +116,7 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         if debug:
             raise
-        _say(error.format_message())
+        _say(mistaken(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")

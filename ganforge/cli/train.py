@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from ganforge.cli.console import console, pairs, warn, with_options
+from ganforge.cli.grouped import GroupedCommand
 from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
@@ -32,7 +33,25 @@ Examples:
 """
 
 
-@click.command("train", epilog=EPILOG)
+class _Train(GroupedCommand):
+    groups = (
+        ("Networks and balance", ("arch", "balance", "loss", "latent_dim", "ema")),
+        ("Pictures", ("data", "image_size", "channels", "fit", "background", "range", "frames", "limit", "strict")),
+        (
+            "Length and learning",
+            ("epochs", "batch_size", "learning_rate", "optimizer", "discriminator_optimizer", "beta_1", "seed"),
+        ),
+        ("Starting from another run", ("from_run", "freeze_discriminator", "from_optimizers", "from_partial")),
+        (
+            "What is kept, and when it ends",
+            ("snapshot_every", "checkpoint_every", "keep", "stop_when", "on_nan", "log_every", "log", "runs_dir"),
+        ),
+        ("What it runs on", ("backend", "devices", "precision", "step", "compile")),
+        ("Plugins, settings files and output", ("plugins", "no_plugin", "config_file", "dry_run", "quiet")),
+    )
+
+
+@click.command("train", cls=_Train, epilog=EPILOG)
 @click.option(
     "--arch",
     metavar="NAME[:OPTIONS]",
@@ -56,13 +75,13 @@ Examples:
     "--optimizer",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("optimizer"),
-    help="What moves both networks' weights. [default: the architecture's, or Adam]",
+    help="The optimizer of both networks. [default: the architecture's, or Adam]",
 )
 @click.option(
     "--discriminator-optimizer",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("optimizer"),
-    help="The discriminator's own. [default: as --optimizer]",
+    help="The discriminator's optimizer. [default: as --optimizer]",
 )
 @click.option(
     "--data",
@@ -76,18 +95,22 @@ Examples:
     help="Side of square pictures, or both, such as 128x64. [default: 64; critters 32]",
 )
 @click.option("--channels", type=int, metavar="1|3|4", help="Grey, colour, or colour with transparency. [default: 3]")
-@click.option("--fit", metavar="crop|stretch|pad", help="How pictures of other shapes get this one. [default: crop]")
+@click.option(
+    "--fit", metavar="crop|stretch|pad", help="How pictures of other shapes are made to fit. [default: crop]"
+)
 @click.option(
     "--background",
     metavar="white|black|#rrggbb",
-    help="What lies under transparency, and around what --fit pad pads. [default: white]",
+    help="The colour behind transparency, and of the bars of --fit pad. [default: white]",
 )
 @click.option(
     "--range",
     metavar="LOW,HIGH",
-    help="What is black and white in 16-bit, 32-bit and float pictures. [default: found from the whole set]",
+    help="The values of black and white in 16-bit, 32-bit and float pictures. [default: found from the whole set]",
 )
-@click.option("--frames", metavar="first|all", help="Of files that hold several, such as GIFs. [default: first]")
+@click.option(
+    "--frames", metavar="first|all", help="Which frames of files that hold several, such as GIFs. [default: first]"
+)
 @click.option("--limit", type=int, metavar="N", help="Use N pictures, chosen at random by the seed.")
 @click.option(
     "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
@@ -99,23 +122,28 @@ Examples:
     help="Begin with the weights of another run, a name or a path; what is not given is as it was there.",
 )
 @click.option(
-    "--freeze-discriminator", type=int, metavar="N", help="With --from: its first N layers stay. [default: 0]"
+    "--freeze-discriminator",
+    type=int,
+    metavar="N",
+    help="With --from: its first N layers are not trained. [default: 0]",
 )
 @click.option(
-    "--from-optimizers/--no-from-optimizers", default=None, help="With --from: take the optimizers' state too."
+    "--from-optimizers/--no-from-optimizers", default=None, help="With --from: begin with its optimizers' state too."
 )
-@click.option("--from-partial/--no-from-partial", default=None, help="With --from: take the layers that fit.")
+@click.option("--from-partial/--no-from-partial", default=None, help="With --from: take only the layers that fit.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,500 steps]")
-@click.option("--batch-size", type=int, metavar="N", help="Real pictures a step. [default: the architecture's]")
-@click.option("--latent-dim", type=int, metavar="N", help="Length of a latent. [default: the architecture's]")
-@click.option("--learning-rate", type=float, metavar="RATE", help="For both networks. [default: the architecture's]")
-@click.option("--beta-1", type=float, metavar="BETA", help="The optimizer's. [default: the architecture's]")
-@click.option("--seed", type=int, metavar="N", help="The same seed repeats a run. [default: 0]")
-@click.option("--precision", metavar="float32|mixed_bfloat16", help="What layers compute in. [default: float32]")
+@click.option("--batch-size", type=int, metavar="N", help="Real pictures per step. [default: the architecture's]")
+@click.option("--latent-dim", type=int, metavar="N", help="Length of a latent vector. [default: the architecture's]")
+@click.option("--learning-rate", type=float, metavar="RATE", help="Of both networks. [default: the architecture's]")
+@click.option("--beta-1", type=float, metavar="BETA", help="Adam's beta_1. [default: the architecture's]")
+@click.option("--seed", type=int, metavar="N", help="The same seed gives the same run. [default: 0]")
+@click.option(
+    "--precision", metavar="float32|mixed_bfloat16", help="The numbers that layers compute with. [default: float32]"
+)
 @click.option(
     "--step",
     metavar="two-stage|one-stage",
-    help="Update in turn, or both from one pass: faster. [default: two-stage]",
+    help="Update the networks in turn, or both at once, which is faster. [default: two-stage]",
 )
 @click.option(
     "--compile/--no-compile", default=None, help="Compile the step. [default: yes on JAX and TensorFlow, no on torch]"
@@ -132,21 +160,21 @@ Examples:
 @click.option(
     "--snapshot-every",
     metavar="EPOCHS|Nsteps",
-    help="Save a grid so often. [default: 6; about 20 to 100 a run]",
+    help="How often to save a grid. [default: 6 epochs; 20 to 100 grids a run]",
 )
 @click.option(
     "--checkpoint-every",
     metavar="EPOCHS|Nsteps|Nmin",
-    help="Save all state so often; several with commas. [default: as grids, and 10min]",
+    help="How often to save a checkpoint; several are separated by commas. [default: with each grid, and 10min]",
 )
 @click.option(
     "--stop-when",
     metavar="NAME:RULE",
     help="End early, as kid:below=0.2,patience=3 says; looked at with each grid. [default: none]",
 )
-@click.option("--keep", type=int, metavar="N", help="Checkpoints to keep. [default: 2]")
-@click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan. [default: stop]")
-@click.option("--log-every", type=int, metavar="STEPS", help="Log a line so often. [default: 10]")
+@click.option("--keep", type=int, metavar="N", help="How many checkpoints to keep. [default: 2]")
+@click.option("--on-nan", metavar="stop|rollback", help="What to do when a loss becomes nan. [default: stop]")
+@click.option("--log-every", type=int, metavar="STEPS", help="Steps from one logged line to the next. [default: 10]")
 @click.option(
     "--log",
     multiple=True,

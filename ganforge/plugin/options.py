@@ -55,6 +55,14 @@ class Spec:
         return self.name + ":" + ",".join(f"{key}={written(value)}" for key, value in self.values.items())
 
 
+def _no_option(piece: str, text: str, name: str, before: dict[str, Any]) -> str:
+    said = f"'{piece}' in '{text}' is not an option; expected {name}:key=value,key=value"
+    if before and piece.strip() and "=" not in piece:  # hidden=256,512
+        key, value = list(before.items())[-1]
+        return f"{said}. Lists are written with dashes: {key}={value}-{piece.strip()}"
+    return said
+
+
 def parse_spec(text: str) -> Spec:
     """Split ``NAME:key=value,…``. Raises ``UsageError`` when a piece is not ``key=value``."""
     name, colon, rest = text.strip().partition(":")
@@ -64,7 +72,7 @@ def parse_spec(text: str) -> Spec:
     for piece in rest.split(",") if colon and rest else []:
         key, equals, value = (part.strip() for part in piece.partition("="))
         if not equals or not key or not value:
-            raise UsageError(f"'{piece}' in '{text}' is not an option; expected {name}:key=value,key=value")
+            raise UsageError(_no_option(piece, text, name, values))
         if key in values:
             raise UsageError(f"'{key}' is given twice in '{text}'")
         values[key] = value

@@ -102,6 +102,10 @@ class Registry:
                 f"{KINDS[kind].word} '{name}' is claimed by two packages, {found[0].package} and {found[1].package}; "
                 f"uninstall one, or leave it out with GANFORGE_DISABLE_PLUGINS={found[1].plugin}"
             )
+        parts = [part.strip() for part in name.split(",")]
+        if kind in ("strategy", "logger") and len(parts) > 1 and all(part in self.entries[kind] for part in parts):
+            flag = "--balance" if kind == "strategy" else "--log"
+            raise UsageError(f"'{name}' are several; give each by itself: {' '.join(f'{flag}={p}' for p in parts)}")
         names = ", ".join(self.entries[kind]) or "none"
         message = f"there is no {KINDS[kind].word} '{name}'; installed: {names}.{closest(name, self.entries[kind])}"
         for broken in self.broken:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ganforge.data.settings import parse_background, parse_range
 from ganforge.errors import GANForgeError, UsageError, closest, shown
 from ganforge.files import default_runs_dir
+from ganforge.hints import hint
 from ganforge.plugin.averaging import written_ema
 from ganforge.plugin.options import written
 from ganforge.plugin.sizes import parse_size, written_size
@@ -87,7 +88,7 @@ class TrainConfig(BaseModel):
             if name == "callbacks":
                 raise UsageError("there is no setting 'callbacks'; Keras callbacks are observers: observers=[…]")
             if name not in cls.model_fields:
-                raise UsageError(f"there is no setting '{name}'.{closest(name, cls.model_fields)}")
+                raise UsageError(f"there is no setting '{name}'.{hint(name) or closest(name, cls.model_fields)}")
         values = {name: value for name, value in values.items() if value is not None}
         for name in LISTS:
             if isinstance(values.get(name), str):
