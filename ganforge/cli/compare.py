@@ -28,6 +28,7 @@ def command(names: tuple[str, ...], as_json: bool, runs_dir: str) -> None:
 
     RUN is a name such as run_12, a path, or `latest`; STUDY a study's name or file. `ganforge evaluate` measures.
     """
+    from ganforge.study.mattered import searched, told
     from ganforge.study.summary import columns_of, resolve, summarise
 
     chosen = resolve(names, Path(runs_dir))
@@ -38,6 +39,9 @@ def command(names: tuple[str, ...], as_json: bool, runs_dir: str) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     print_comparison(console(), chosen)
+    for record in searched(names, Path(runs_dir)):
+        for sentence in told(record):
+            console().print(f"• {sentence}", markup=False)
 
 
 def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:

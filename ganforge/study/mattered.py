@@ -10,6 +10,7 @@ from ganforge.errors import GANForgeError
 from ganforge.study.runner import study_path
 from ganforge.study.search import Trial
 from ganforge.study.searching import read_search_record
+from ganforge.study.summary import study_name
 
 SOURCE = "functional ANOVA"
 
@@ -18,7 +19,8 @@ def searched(names: Sequence[str], runs_dir: Path) -> list[dict[str, Any]]:
     """Return what the studies among ``names`` keep of their searches; of those without one, nothing."""
     found = []
     for name in names:
-        record = read_search_record(study_path(Path(name).stem if name.endswith(".toml") else name, runs_dir))
+        title = study_name(Path(name)) if name.endswith(".toml") else name
+        record = read_search_record(study_path(title, runs_dir))
         if record.get("trials"):
             found.append(record)
     return found
