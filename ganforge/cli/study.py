@@ -86,9 +86,8 @@ def command(
     if dry_run:
         out.print(_table(runner))
         more = f" The search makes {runner.searching.left} more." if runner.searching else ""
-        out.print(
-            f"{len(runner.rows)} runs, {sum(row.state in ENDED for row in runner.rows)} done.{more} Nothing was trained."
-        )
+        ready = sum(row.state in ENDED for row in runner.rows)
+        out.print(f"{len(runner.rows)} runs, {ready} done.{more} Nothing was trained.")
         return 1 if said else 0
     try:
         with opened(on, at_a_time, Path(runs_dir)) as executor:

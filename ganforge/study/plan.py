@@ -80,8 +80,8 @@ def read_study(path: Path, **overrides: Any) -> Study:
         return _entry(dict(table), common, overrides, f"{path}, [search]")
 
     search = read_search(values["search"], f"{path}, [search]") if "search" in values else None
-    for params in search.probes if search else ():
-        trial({**search.table(params), "name": "a trial"})
+    for table in search.probes if search else ():
+        trial({**table, "name": "a trial"})
     if not entries and search is None:
         raise UsageError(f"the study {path} asks for no runs; expected [[run]] or [[grid]] tables, or [search]")
     names = [entry.name for entry in entries]
@@ -147,10 +147,9 @@ def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, A
     settings = {**common, **_settings(table, where), **overrides}
     needs = {key: settings.pop(key) for key in NEEDS if key in settings}
     for key, value in needs.items():
-        if type(value) is not int or value < (key != "gpus"):
-            raise UsageError(
-                f"{where}: invalid {key} = {value}: expected a whole number, {int(key != 'gpus')} or more"
-            )
+        least = 0 if key == "gpus" else 1
+        if type(value) is not int or value < least:
+            raise UsageError(f"{where}: invalid {key} = {shown(value)}: expected a whole number, {least} or more")
     if name is None:
         name = " ".join(str(settings[key]) for key in ("arch", "balance") if key in settings) or "run"
     if stages:

@@ -100,7 +100,7 @@ def _study(search: Search, known: Sequence[Trial], sampler: BaseSampler | None =
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    direction = "minimize" if search.falling else "maximize"
+    direction = optuna.study.StudyDirection.MINIMIZE if search.falling else optuna.study.StudyDirection.MAXIMIZE
     study = optuna.create_study(direction=direction, sampler=sampler, pruner=_pruner(search), study_name="search")
     study.add_trials([_frozen(search, trial) for trial in known])
     return study

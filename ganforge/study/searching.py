@@ -66,8 +66,7 @@ class Searching:
 
     def probes(self) -> list[Entry]:
         """Return runs that have every choice once."""
-        tables = [self.search.table(params) for params in self.search.probes]
-        return [self.study.trial({**table, "name": "a trial"}) for table in tables]
+        return [self.study.trial({**table, "name": "a trial"}) for table in self.search.probes]
 
     def next(self) -> Trial:
         """Choose another trial."""
@@ -118,7 +117,7 @@ def _about(study: Study, search: Search) -> dict[str, Any]:
             name: replace(axis, choices=dict(axis.choices) if axis.choices else None).__dict__
             for name, axis in search.space.items()
         },
-        "first": study.trial({**search.table(search.probes[0]), "name": "first"}).settings,
+        "first": study.trial({**search.probes[0], "name": "first"}).settings,
     }
     found: dict[str, Any] = json.loads(json.dumps(about))
     return found

@@ -109,11 +109,11 @@ class Search:
 
     @property
     def probes(self) -> list[dict[str, Any]]:
-        """Trials that have every choice once, for what can be wrong with them to be found before any is trained."""
+        """Settings that have every choice once, for what can be wrong with them to be found before any is trained."""
         first = {name: axis.first for name, axis in self.space.items()}
         more = [{**first, name: text} for name, axis in self.space.items() for text in list(axis.choices or ())[1:]]
         ends = {name: axis.high for name, axis in self.space.items() if not axis.choices}
-        return [first, *more, *([{**first, **ends}] if ends else [])]
+        return [self.table(params) for params in (first, *more, *([{**first, **ends}] if ends else []))]
 
 
 def read_search(table: Any, where: str) -> Search:
@@ -187,7 +187,9 @@ def _axis(value: Any, where: str) -> Axis:
     for key in value:
         if key not in ("low", "high", "log", "step"):
             raise UsageError(f"{where}: there is no '{key}' in a range; expected low, high, log and step")
-    low, high, log, step = (value.get(key) for key in ("low", "high", "log", "step"))
+    log, step = value.get("log"), value.get("step")
+    low: Any = value.get("low")
+    high: Any = value.get("high")
     numbers = [low, high] if step is None else [low, high, step]
     numeric = all(type(one) in (int, float) and math.isfinite(one) for one in numbers)
     if not numeric or log not in (None, True, False):

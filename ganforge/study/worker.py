@@ -1,8 +1,8 @@
 """One run of a study in a process of its own: ``python -m ganforge.study.worker``.
 
 It reads one line of JSON from its standard input, trains (or resumes) and evaluates, and writes one JSON object a
-line about how far it is. Its parent survives whatever happens to it. Where the task says ``tied``, the end of its standard
-input is the end of whoever asked: it saves and ends, so that another can go on with the run.
+line about how far it is. Its parent survives whatever happens to it. Where the task says ``tied``, the end of its
+standard input is the end of whoever asked: it saves and ends, so that another can go on with the run.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ last that was sent here.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import platform
 import secrets
@@ -33,7 +34,7 @@ PASSED_ON = ("GANFORGE_", "KERAS_", "OMP_", "MKL_", "OPENBLAS_", "TF_NUM_")
 
 
 class Host:
-    """On the machine that a run was given to: starts its worker, keeps what that says, and its files where need be."""
+    """On the machine that a run was given to: starts its worker, and keeps what that says until it is asked for."""
 
     def __init__(self) -> None:
         self._said: list[dict[str, Any]] = []
@@ -47,9 +48,9 @@ class Host:
     def begin(self, order: dict[str, Any]) -> dict[str, Any]:
         """Start the worker; return whether the runs directory is ``shared``, or what else is needed.
 
-        ``order``: ``task``, ``environment``, ``folder`` and ``runs_dir`` (whole paths), ``mark`` (a file that is there
-        where the runs directory is shared, or None where it counts as not), ``files`` of the run to resume or None,
-        ``version`` and ``cpus``. The answer has ``files`` where those are missing, ``error`` where it cannot be.
+        ``order``: ``task``, ``environment``, ``folder`` and ``runs_dir`` (whole paths), ``mark`` (a file that is
+        there where the runs directory is shared, or None where it counts as not), ``files`` of the run to resume or
+        None, ``version`` and ``cpus``. The answer has ``files`` where those are missing, ``error`` where it cannot be.
         """
         task, node = {**order["task"], "settings": dict(order["task"]["settings"])}, platform.node()
         if order["version"] != __version__:
@@ -248,7 +249,7 @@ class RayExecutor:
         self._began = not ray.is_initialized()
         if self._began:
             try:
-                ray.init(address or None, log_to_driver=False, include_dashboard=False, logging_level="error")
+                ray.init(address or None, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
             except (ConnectionError, RaySystemError, RuntimeError, ValueError) as error:
                 raise GANForgeError(f"--on ray{f':{address}' * bool(address)}: {reason(error)}") from None
         self.gpus = 1 if ray.cluster_resources().get("GPU") else 0
