@@ -50,7 +50,7 @@ class Host:
 
         ``order``: ``task``, ``environment``, ``folder`` and ``runs_dir`` (whole paths), ``mark`` (a file that is
         there where the runs directory is shared, or None where it counts as not), ``files`` of the run to resume or
-        None, ``version`` and ``cpus``. The answer has ``files`` where those are missing, ``error`` where it cannot be.
+        None, ``version`` and ``cpus``. The answer has ``files`` where they are missing, ``error`` where it cannot be.
         """
         task, node = {**order["task"], "settings": dict(order["task"]["settings"])}, platform.node()
         if order["version"] != __version__:
