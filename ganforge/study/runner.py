@@ -211,6 +211,8 @@ class StudyRunner:
             if self.searching and row.trial:
                 with self._lock:
                     self.searching.ended(row.trial, row.state, row.run)
+                    if row.trial.state != row.state == "done":
+                        row.state, row.error = "failed", f"it has no {self.searching.search.metric} to search by"
                     self._save_index()
 
     def _carry_out(self, row: Row, place: int) -> None:
