@@ -248,6 +248,7 @@ class RayExecutor:
         self.runs_dir = runs_dir
         self._began = not ray.is_initialized()
         if self._began:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # of a cluster that begins here
             try:
                 ray.init(address or None, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
             except (ConnectionError, RaySystemError, RuntimeError, ValueError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import threading
@@ -45,6 +46,7 @@ class Job:
             code = self._work()
             if code not in UNASKED or stop_file(self.said).exists():
                 return code
+            _write(self.said, {"doing": "queued"})
             time.sleep(KILL_WAIT)  # who stopped it is about to end this job too, which then is queued again
 
     def checkpoint(self) -> Any:
@@ -156,6 +158,7 @@ class SlurmExecutor:
             raise GANForgeError("--on slurm needs the slurm extra: pip install 'ganforge[slurm]'")
         import submitit
 
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # its asides would stand in the table
         self._folder = (runs_dir / FOLDER).absolute()
         self._lock = threading.Lock()
         try:
