@@ -95,6 +95,8 @@ def study(
     on: str = "local",
     jobs: int | None = None,
     data: str | None = None,
+    only: Sequence[str] = (),
+    add: Sequence[str] = (),
     evaluate: bool = True,
     samples: int = 2048,
     dry_run: bool = False,
@@ -105,10 +107,13 @@ def study(
     """Carry out all the runs of a study file, each in a process of its own, and compare them: ``ganforge study``.
 
     Args:
-        file: the study, a TOML file.
+        file: the study, a TOML file or the name of one that comes with GANForge.
         on: where they are trained: ``local``, ``ray[:ADDRESS]`` or ``slurm[:PARTITION]``.
         jobs: runs at a time; without a number one, or on a cluster as many as it has room for.
         data: train every run on these instead.
+        only: the runs alone whose name has all words of one of these.
+        add: further rows, a strategy (several: ``A+B``), loss, optimizer or architecture each, beside every run
+            without balance.
         evaluate: measure each run when it is done, on ``samples`` pictures.
         dry_run: look at what is done already, and train nothing.
         plugins: Python files that its runs may load.
@@ -124,17 +129,19 @@ def study(
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember
+    from ganforge.study.asked import asked_study
     from ganforge.study.executors.choosing import opened, places
     from ganforge.study.mattered import told
-    from ganforge.study.plan import read_study
+    from ganforge.study.medians import write_medians
     from ganforge.study.runner import ENDED, StudyRunner, study_runs
+    from ganforge.study.summary import summarise
 
     if jobs is not None and jobs < 1:
         raise UsageError(f"invalid jobs={jobs}: expected 1 or more")
     place = _place(runs_dir)
-    asked = read_study(Path(file), **({"data": data} if data else {}))
     files = given(plugins)
     at_a_time = places(on, jobs)
+    asked = asked_study(Path(file), files, data=data, only=only, add=add)
     runner = StudyRunner(asked, place, at_a_time, evaluate, samples, plugins=files)
     require_runs_dir(place)
     remember(files)
@@ -150,6 +157,7 @@ def study(
     compared = _compared(done) if done else Comparison([], Table([]), [])
     if runner.searching:
         compared.findings += tuple(told(runner.searching.record))
+    write_medians(asked, [summarise(name, run) for name, run in done], place)
     states = {row.entry.name: row.state for row in runner.rows}
     ready = sum(state in ENDED for state in states.values())
     return StudyResult(compared, states, errors, f"{asked.name}: {ready} of {len(states)} runs done")

@@ -258,3 +258,35 @@ def test_the_command_line_says_what_is_wrong(places, ganforge_cli, tmp_path):
         got, _, err = ganforge_cli("train", "--arch", "fcgan", "--data", data, "--runs-dir", tmp_path)
         assert got == code, err
         assert said in one_line(err)
+
+
+def test_a_rare_class_is_drawn_as_rarely_and_counted_by_its_share(places, monkeypatch):
+    monkeypatch.chdir(places)
+    how = {"image_size": 8, "channels": 1}
+    rare = load_stacked(StackedOptions(source="x.npz", count=20_000, rare=0.25), **how)
+    known = StackedModes.of(StackedOptions(source="x.npz", rare=0.25), (8, 8, 1))
+    # Four fifths of 30, 20 and 10 pictures are trained on: 24 a quarter as often, 16 and 8.
+    p = np.array([24 / 4, 16, 8]) / 30
+    np.testing.assert_allclose(known.shares, p)
+    drawn = np.bincount(rare.labels, minlength=3) / 20_000
+    np.testing.assert_allclose(drawn, p, atol=0.012)
+    assert rare.fingerprint != load_stacked(StackedOptions(source="x.npz", count=20_000), **how).fingerprint
+    found = known.measure([rare.array[:3000]])
+    read = np.bincount(known.read(rare.array[:3000]).ravel(), minlength=3) / 3000
+    assert found["by_class"] == pytest.approx(dict(zip(CLASSES, read / p)))
+    assert found["rare"] == pytest.approx(read[0] / p[0])
+    assert known.share_of(1, rare.array[:3000]) == pytest.approx(read[1])
+
+
+def test_a_run_that_is_told_the_class_is_asked_for_each(places, monkeypatch, tmp_path, ganforge_cli):
+    monkeypatch.chdir(places)
+    how = {**SMALL, "data": "stacked:source=x.npz,count=64", "runs_dir": str(tmp_path), "channels": 1, "epochs": 1}
+    run = ganforge.train(**{**how, "arch": "dcgan-conditional:width=2,discriminator_width=2"})
+    code, out, err = ganforge_cli("evaluate", run.path, "--samples", 64, "--json")
+    assert code == 0, err
+    asked = json.loads(out)["modes"]["asked"]
+    known = StackedModes.of(options(places), (8, 8, 1))
+    right = {
+        name: float((known.read(run.sample(100, class_name=name)) == k).mean()) for k, name in enumerate(CLASSES)
+    }
+    assert asked == pytest.approx(right)

@@ -299,3 +299,18 @@ def test_pictures_of_an_unbounded_generator_are_clipped_when_drawn(tmp_path):
     assert np.abs(raw).max() > 1
     pictures = made.decode(np.full((4, 16), 9.0, np.float32))
     np.testing.assert_array_equal(pictures, np.clip(np.rint((raw + 1) * 127.5), 0, 255).astype(np.uint8))
+
+
+def test_a_rare_mode_is_drawn_as_rarely_and_measured_by_its_share():
+    options = GaussianOptions(kind="ring", rare=0.1, count=50_000)
+    images = load_gaussians(options)
+    p = np.array([0.1, *[1.0] * 7]) / 7.1
+    drawn = np.bincount(images.labels, minlength=8) / 50_000
+    np.testing.assert_allclose(drawn, p, atol=0.006)
+    q = drawn  # what of these points lies within three deviations is nearly all of each mode alike
+    found = mode_coverage(images.array, *mixture(options), p)
+    assert found["reverse_kl"] == pytest.approx((q * np.log(q / p)).sum(), abs=2e-4)
+    uniform = mode_coverage(images.array, *mixture(options))
+    assert uniform["reverse_kl"] == pytest.approx((q * np.log(q * 8)).sum(), abs=2e-3)
+    plain = load_gaussians(GaussianOptions(kind="ring", count=100))
+    assert plain.fingerprint == load_gaussians(GaussianOptions(kind="ring", count=100, rare=1)).fingerprint

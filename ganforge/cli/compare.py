@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganforge.cli.console import console
 from ganforge.cli.options import runs_dir_option
 
+if TYPE_CHECKING:
+    from ganforge.study.medians import Medians
+
 EPILOG = """\b
 Examples:
   ganforge compare run_3 run_7
   ganforge compare seed-quick
   ganforge compare run_3 run_7 --json
+  ganforge compare modes --medians
 """
 
 
 @click.command("compare", epilog=EPILOG)
 @click.argument("names", metavar="STUDY|RUN...", nargs=-1, required=True)
+@click.option(
+    "--medians", "over_seeds", is_flag=True, help="A row for runs that differ in the seed alone, a table a data set."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @runs_dir_option
-def command(names: tuple[str, ...], as_json: bool, runs_dir: str) -> None:
+def command(names: tuple[str, ...], over_seeds: bool, as_json: bool, runs_dir: str) -> None:
     """Put runs side by side: their metrics, balance, parameters and time, and what these say.
 
     RUN is a name such as run_12, a path, or `latest`; STUDY a study's name or file. `ganforge evaluate` measures.
@@ -32,6 +39,15 @@ def command(names: tuple[str, ...], as_json: bool, runs_dir: str) -> None:
     from ganforge.study.summary import columns_of, resolve, summarise
 
     chosen = resolve(names, Path(runs_dir))
+    if over_seeds:
+        from ganforge.study.medians import medians
+
+        found = medians([summarise(name, run) for name, run in chosen])
+        if as_json:
+            click.echo(json.dumps(found.numbers(), indent=2))
+        else:
+            print_medians(console(), found)
+        return
     if as_json:
         summaries = [summarise(name, run) for name, run in chosen]
         columns = columns_of(summaries)
@@ -42,6 +58,25 @@ def command(names: tuple[str, ...], as_json: bool, runs_dir: str) -> None:
     for record in searched(names, Path(runs_dir)):
         for sentence in told(record):
             console().print(f"• {sentence}", markup=False)
+
+
+def print_medians(out: Any, found: Medians) -> None:
+    """Print a table for each set of data, the best median of a column bold."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not found.rows:
+        out.print("No run is measured yet: ganforge evaluate RUN.")
+    for data in found.data:
+        head, lines = found.table(data, "[bold green]{}[/]")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(data))
+        table.add_column(head[0], overflow="fold", min_width=14)
+        for title in head[1:]:
+            table.add_column(title, justify="right")
+        for line in lines:
+            table.add_row(escape(line[0]), *line[1:])
+        out.print(table)
 
 
 def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:

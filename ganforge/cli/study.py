@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganforge.cli.console import console, short, warn
+from ganforge.cli.console import console, say_path, short, warn
 from ganforge.cli.options import plugin_option, runs_dir_option
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ Examples:
   ganforge study noise.toml --dry-run
   ganforge study noise.toml --on ray:10.0.0.1:6379
   ganforge study noise.toml --on slurm:gpu
+  ganforge study modes --only "seed=0 ring" --add my-strategy:option=1
 
 A study that was stopped goes on where it was: what is done is skipped, what was cut off is resumed.
 """
+MANY = 24  # runs, of which medians are shown in place of each
 STATES = {
     **{"done": "green", "pruned": "green", "running": "cyan", "measuring": "cyan"},
     **{"stopped": "yellow", "failed": "red"},
@@ -30,7 +32,7 @@ STATES = {
 
 
 @click.command("study", epilog=EPILOG)
-@click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE.toml|NAME", type=click.Path(path_type=Path))
 @click.option(
     "--on",
     default="local",
@@ -45,6 +47,14 @@ STATES = {
     help="Runs at a time.  [default: 1; on a cluster as many as it has room for]",
 )
 @click.option("--data", metavar="FOLDER|ZIP|NAME", help="Train every run on these pictures instead.")
+@click.option("--only", multiple=True, metavar="TEXT", help="Only runs whose name has all words of TEXT. Repeatable.")
+@click.option(
+    "--add",
+    multiple=True,
+    metavar="NAME[:k=v,...]",
+    help="A further row: a strategy (several: A+B), loss, optimizer or architecture beside each run without "
+    "balance. Repeatable.",
+)
 @click.option("--evaluate/--no-evaluate", default=True, show_default=True, help="Measure each run when it is done.")
 @click.option(
     "--samples", type=click.IntRange(16), default=2048, show_default=True, metavar="N", help="Pictures to measure on."
@@ -57,6 +67,8 @@ def command(
     on: str,
     jobs: int | None,
     data: str | None,
+    only: tuple[str, ...],
+    add: tuple[str, ...],
     evaluate: bool,
     samples: int,
     dry_run: bool,
@@ -66,16 +78,17 @@ def command(
     """Carry out all the runs of a study file, and compare them.
 
     The file lists runs, a grid of settings or a search; each is an ordinary run with every flag of `ganforge train`.
+    NAME is a study that comes with GANForge: auto, modes, seed, seed-quick.
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember
+    from ganforge.study.asked import asked_study
     from ganforge.study.executors.choosing import opened, places
-    from ganforge.study.plan import read_study
     from ganforge.study.runner import ENDED, StudyRunner
 
     at_a_time = places(on, jobs)
-    study = read_study(file, **({"data": data} if data else {}))
     files = given(plugins)
+    study = asked_study(file, files, data=data, only=only, add=add)
     runner = StudyRunner(study, Path(runs_dir), at_a_time, evaluate, samples, plugins=files)
     out = console()
     require_runs_dir(Path(runs_dir))
@@ -96,13 +109,22 @@ def command(
     except KeyboardInterrupt:
         out.print(f"[yellow]Stopped[/]; everything is saved. Go on with the same command: ganforge study {file}")
         return 130
-    from ganforge.cli.compare import print_comparison
+    from ganforge.cli.compare import print_comparison, print_medians
     from ganforge.study.mattered import told
+    from ganforge.study.medians import medians, write_medians
     from ganforge.study.runner import study_runs
+    from ganforge.study.summary import summarise
 
     done = study_runs(study.name, Path(runs_dir)) or []
     if done:
-        print_comparison(out, done)
+        summaries = [summarise(name, run) for name, run in done]
+        page = write_medians(study, summaries, Path(runs_dir))
+        if page and len(done) > MANY:
+            print_medians(out, medians(summaries))
+        else:
+            print_comparison(out, done)
+        if page:
+            out.print(f"Medians over the seeds: {say_path(page)}", markup=False)
     if runner.searching:
         for sentence in told(runner.searching.record):
             out.print(f"• {sentence}", markup=False)

@@ -1,8 +1,8 @@
 """Mixtures of Gaussians in the plane, where every mode a generator lost can be counted: ``--data gaussians``.
 
 ``ring``: eight modes on a circle of radius 1, standard deviation 0.01. ``grid``: 5×5 modes, 2 apart, standard
-deviation 0.05. All modes are equally likely. Source: Srivastava et al. 2017, "VEEGAN"; the numbers are those of
-Lin et al. 2018, "PacGAN", section 4.1 (variances of 10⁻⁴ and 0.0025).
+deviation 0.05. All modes are equally likely, but for a ``rare`` first one. Source: Srivastava et al. 2017, "VEEGAN";
+the numbers are those of Lin et al. 2018, "PacGAN", section 4.1 (variances of 10⁻⁴ and 0.0025).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class GaussianOptions(Options):
     spacing: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="of the grid, from mode to mode; 2 unless given"
     )
+    rare: float = Field(1.0, gt=0, le=1, description="how often the first mode is drawn for once of each other")
     count: int = Field(25_600, ge=2, description="how many points to draw")
 
     @model_validator(mode="after")
@@ -62,6 +63,16 @@ def mixture(options: GaussianOptions) -> tuple[np.ndarray, float]:
     return np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(n, 2), sigma
 
 
+def shares(options: GaussianOptions) -> np.ndarray:
+    """Return how probable each mode is, float64 (n,): all alike, but for a rare first one."""
+    import numpy as np
+
+    weights = np.ones(options.n or COUNTS[options.kind])
+    weights[0] = options.rare
+    weights /= weights.sum()
+    return weights
+
+
 def load_gaussians(options: GaussianOptions, limit: int | None = None, seed: int = 0) -> Images:
     """Return ``options.count`` points (fewer with ``limit``), float32 (N, 2), labelled with their modes.
 
@@ -72,7 +83,10 @@ def load_gaussians(options: GaussianOptions, limit: int | None = None, seed: int
     means, sigma = mixture(options)
     count = options.count if limit is None else min(options.count, limit)
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 0x6A055])))
-    labels = random.integers(0, len(means), count).astype(np.int32)
+    if options.rare < 1:
+        labels = random.choice(len(means), count, p=shares(options)).astype(np.int32)
+    else:
+        labels = random.integers(0, len(means), count).astype(np.int32)
     points = (means[labels] + sigma * random.standard_normal((count, 2))).astype(np.float32)
     shape = "on a ring" if options.kind == "ring" else "on a grid"
     return Images(

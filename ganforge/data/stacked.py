@@ -39,6 +39,9 @@ class StackedOptions(Options):
     part: Literal["train", "held-out"] = Field(
         "train", description="held-out: of the fifth of the source, or its test files, that no run is trained on"
     )
+    rare: float = Field(
+        1.0, gt=0, le=1, description="how often a picture of the first class is drawn for once of each other"
+    )
     images: str | None = Field(None, description="of a file: the key or column that holds the pictures")
     labels: str | None = Field(None, description="of a file: the key, column or file that holds the labels")
 
@@ -74,8 +77,9 @@ def load_stacked(
     found = greys(options.source, image_size, cache_dir, progress, images=options.images, labels=options.labels)
     part = found.train if options.part == "train" else found.held_out
     count = options.count if limit is None else min(options.count, limit)
-    picks = picked(part, count, channels, [seed, options.part == "held-out"])
-    settings = [VERSION, found.fingerprint, options.part, count, *sides(image_size), channels, seed]
+    picks = picked(part, count, channels, [seed, options.part == "held-out"], options.rare)
+    settings: list[Any] = [VERSION, found.fingerprint, options.part, count, *sides(image_size), channels, seed]
+    settings += [options.rare] if options.rare < 1 else []
     fingerprint = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
     return Images(
         array=_cached(fingerprint, part, picks, cache_dir, progress),
@@ -89,11 +93,17 @@ def load_stacked(
     )
 
 
-def picked(part: Part, count: int, channels: int, seed: list[int]) -> np.ndarray:
-    """Return which of a part's pictures are in each stack, int64 (count, channels); all are equally likely."""
+def picked(part: Part, count: int, channels: int, seed: list[int], rare: float = 1.0) -> np.ndarray:
+    """Return which of a part's pictures are in each stack, int64 (count, channels).
+
+    All are equally likely, but those of the first class where that is ``rare``.
+    """
     import numpy as np
 
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence([*map(int, seed), 0x57AC])))
+    if rare < 1:
+        weights = np.where(part.labels == 0, rare, 1.0)
+        return random.choice(len(weights), (count, channels), p=weights / weights.sum())
     return random.integers(0, len(part.labels), (count, channels))
 
 

@@ -9,14 +9,18 @@ import numpy as np
 NEAR = 3.0  # standard deviations
 
 
-def mode_coverage(points: np.ndarray, means: np.ndarray, sigma: float) -> dict[str, Any]:
-    """Return how well points (N, D) cover a mixture of equally likely Gaussians of means (n, D) and deviation sigma.
+def mode_coverage(
+    points: np.ndarray, means: np.ndarray, sigma: float, probable: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Return how well points (N, D) cover a mixture of Gaussians of means (n, D) and deviation sigma.
+
+    ``probable``, (n,): how probable each is; equally unless given.
 
     A point is of high quality within three standard deviations of its nearest mode (Euclidean, exclusive); of the
     mixture's own points in the plane 98.9 % are. ``covered``: modes with at least one such point, of ``of``.
-    ``high_quality``: the share of such points. ``reverse_kl``: KL(q ‖ uniform) in nats of their histogram q over the
-    modes, 0 where all modes are equally frequent and ln n where there is one; None where there is no such point.
-    ``counts``: that histogram.
+    ``high_quality``: the share of such points. ``reverse_kl``: KL(q ‖ p) in nats of their histogram q over the modes
+    against the mixture's p, 0 where both are alike and, of equally likely modes, ln n where there is one; None where
+    there is no such point. ``counts``: that histogram.
 
     Source: Srivastava et al. 2017, "VEEGAN", section 4.1, and Lin et al. 2018, "PacGAN", with its code: points that
     are not finite, or far from every mode, are in no mode.
@@ -30,11 +34,13 @@ def mode_coverage(points: np.ndarray, means: np.ndarray, sigma: float) -> dict[s
         near = distances.min(1) < NEAR * sigma
         counts += np.bincount(distances[near].argmin(1), minlength=len(means))
     good = int(counts.sum())
-    shares = counts[counts > 0] / max(good, 1)
+    p = np.full(len(means), 1 / len(means)) if probable is None else np.asarray(probable, np.float64)
+    seen = counts > 0
+    q = counts[seen] / max(good, 1)
     return {
-        "covered": int((counts > 0).sum()),
+        "covered": int(seen.sum()),
         "of": len(means),
         "high_quality": good / len(points),
-        "reverse_kl": float((shares * np.log(shares * len(means))).sum()) if good else None,
+        "reverse_kl": float((q * np.log(q / p[seen])).sum()) if good else None,
         "counts": counts.tolist(),
     }

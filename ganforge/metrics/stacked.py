@@ -53,6 +53,7 @@ class StackedModes:
     found: Greys
     channels: int
     cache_dir: Path | None = None
+    rare: float = 1.0
 
     @classmethod
     def of(cls, options: Any, image_shape: tuple[int, ...], cache_dir: Path | None = None) -> StackedModes:
@@ -64,7 +65,7 @@ class StackedModes:
         height, width, channels = image_shape
         side, images, labels = size_of(height, width), options.images, options.labels
         found = greys(options.source, side, cache_dir, images=images, labels=labels)
-        return cls(found, channels, cache_dir)
+        return cls(found, channels, cache_dir, options.rare)
 
     @property
     def modes(self) -> int:
@@ -105,8 +106,14 @@ class StackedModes:
     @cached_property
     def shares(self) -> np.ndarray:
         """The share of each class among the pictures that stacks are drawn from, float64 (K,)."""
-        labels = self.found.train.labels
-        return np.bincount(labels, minlength=len(self.found.classes)) / len(labels)
+        counts = np.bincount(self.found.train.labels, minlength=len(self.found.classes)).astype(np.float64)
+        counts[0] *= self.rare
+        shares: np.ndarray = counts / counts.sum()
+        return shares
+
+    def share_of(self, mode: int, stacks: np.ndarray) -> float:
+        """Return which share of stacks uint8 (N, H, W, C) is read as of one mode."""
+        return float((modes_of(self.read(stacks), len(self.found.classes)) == mode).mean())
 
     def covered(self, parts: Iterable[np.ndarray]) -> int:
         """Return how many modes pictures show that come in parts, uint8 (n, H, W, C)."""
@@ -118,16 +125,21 @@ class StackedModes:
 
         ``classifier``: its accuracy on the held-out grey pictures. ``floor``: the same measure on as many stacks of
         these, whose classes are read as the generator's are; ``ceiling``: on one such stack over and over, as a
-        generator that has collapsed makes it.
+        generator that has collapsed makes it. ``by_class``: by the names of the grey classes, how often each comes
+        for its share of the data, over all layers: 1 where it does as often, 0 where it is lost. ``rare``: that of a
+        rare first class.
         """
         read = np.concatenate([self.read(part) for part in parts])
         held_out = self.found.held_out
         known = read_classes(self.weights, reduced(held_out.pictures, *self.seen), len(self.found.classes))
-        real = known[picked(held_out, len(read), self.channels, [0, True])]
+        real = known[picked(held_out, len(read), self.channels, [0, True], self.rare)]
         collapsed = np.repeat(real[:1], len(read), 0)
         least, most = (stack_coverage(classes, self.shares) for classes in (real, collapsed))
+        often = np.bincount(read.ravel(), minlength=len(self.found.classes)) / read.size / self.shares
         return {
             **stack_coverage(read, self.shares),
+            "by_class": {str(name): float(part) for name, part in zip(self.found.classes, often)},
+            **({"rare": float(often[0])} if self.rare < 1 else {}),
             "samples": len(read),
             "classifier": {
                 "accuracy": float((known == held_out.labels).mean()),

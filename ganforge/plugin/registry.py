@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -225,14 +225,20 @@ def _register(
     new: list[Entry] = []
     for kind in KINDS:
 
-        def register(value: Any, kind: str = kind) -> None:
+        def register(kind: str, *values: Any) -> None:
+            if len(values) != 1:
+                word = KINDS[kind].word
+                raise GANForgeError(
+                    f"register takes one {word} at a time, which has its name; got {len(values)} values"
+                )
+            (value,) = values
             name = check_value(kind, value, api)
             if any(entry.kind == kind and entry.name == name for entry in new):
                 raise GANForgeError(f"{KINDS[kind].word} '{name}' is registered twice")
             new.append(Entry(kind, name, value, package, version, plugin, digest, api))
 
         if (hook := implementation(module, KINDS[kind].hook)) is not None:
-            call_by_name(hook)(register=register)
+            call_by_name(hook)(register=partial(register, kind))
     check_unmarked(module, [entry.value for entry in new], api)
     for entry in new:
         registry.entries[entry.kind].setdefault(entry.name, []).append(entry)

@@ -21,9 +21,11 @@ from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots
 from ganforge.study.findings import findings
 from ganforge.study.mattered import shown, told
+from ganforge.study.medians import has_seeds, medians
 from ganforge.study.summary import Summary, columns_of, measured_apart
 
 SHOWN, COLUMNS_OF_GRID = 36, 6
+MOST_FRAMES = 720  # of all runs: a page of many runs stays one that opens
 
 
 def write_report(
@@ -49,6 +51,7 @@ def report_data(
 ) -> dict[str, Any]:
     """Return everything the page shows, JSON-able."""
     columns = columns_of(summaries)
+    frames = min(frames, max(2, MOST_FRAMES // max(1, len(summaries))))
     diagrams: dict[str, dict[str, Any]] = {}
     runs = []
     for summary in summaries:
@@ -79,10 +82,20 @@ def report_data(
         "columns": [{"key": c.key, "title": c.title, "better": c.better} for c in columns],
         "findings": [*(sentence for search in searches for sentence in told(search)), *findings(summaries)],
         "searches": [shown(search) for search in searches],
+        "medians": _medians(summaries),
         "runs": runs,
         "diagrams": list(diagrams.values()),
         "notes": _notes(summaries),
     }
+
+
+def _medians(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Return a table for each set of data, of runs that differ in the seed alone; none where no runs do."""
+    if not has_seeds(summaries):
+        return []
+    found = medians(summaries)
+    tables = [(data, *found.table(data, "{}")) for data in found.data]
+    return [{"data": data, "head": head, "rows": rows} for data, head, rows in tables]
 
 
 def trained_on(summaries: Sequence[Summary], most: int = 3) -> str:

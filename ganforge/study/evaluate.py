@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # By 1,280 features a Fréchet distance of fewer pictures is mostly their number.
 SAMPLES, IMAGENET_SAMPLES = 2048, 5000
+# Of a run that is told the class, so many pictures of each are read, where there are not too many classes.
+OF_A_CLASS, MOST_ASKED = 100, 100
 
 
 def evaluate(
@@ -64,7 +66,6 @@ def evaluate(
     from ganforge.metrics.imagenet import require_imagenet
     from ganforge.metrics.kid import kid
     from ganforge.metrics.memorising import memorising
-    from ganforge.metrics.modes import mode_coverage
     from ganforge.metrics.sides import choose_sides
     from ganforge.metrics.swd import swd
     from ganforge.metrics.tone import tone
@@ -128,7 +129,7 @@ def evaluate(
             "memorising": ("memorising", lambda: memorising(fake, training)),
         }
     if source == "gaussians":
-        measures["modes"] = ("modes of the mixture", lambda: mode_coverage(fake, *known_mixture(run)))
+        measures["modes"] = ("modes of the mixture", lambda: mixture_modes(run, fake))
     if source == "stacked":
         measures["modes"] = ("modes of the stacks", lambda: stacked_modes(run, samples, seed))
     if source == "critters":
@@ -207,13 +208,18 @@ def imagenet_scores(sides: Sides) -> dict[str, Any]:
     return {**scores(real, features(sides.fake), other), **counts}
 
 
-def known_mixture(run: Run) -> tuple[np.ndarray, float]:
-    """Return the means and the deviation of the mixture that a run on ``--data gaussians`` was trained on."""
-    from ganforge.data.gaussians import GaussianOptions, mixture
+def mixture_modes(run: Run, points: np.ndarray) -> dict[str, Any]:
+    """Return which modes of ``--data gaussians`` the points cover, and how often a rare one comes for its share."""
+    from ganforge.data.gaussians import GaussianOptions, mixture, shares
+    from ganforge.metrics.modes import mode_coverage
 
     options = _source_options(run)
     assert isinstance(options, GaussianOptions)
-    return mixture(options)
+    probable = shares(options)
+    found = mode_coverage(points, *mixture(options), probable)
+    if options.rare < 1:
+        found["rare"] = found["counts"][0] / max(sum(found["counts"]), 1) / probable[0]
+    return found
 
 
 def stacked_modes(run: Run, samples: int | None, seed: int) -> dict[str, Any]:
@@ -221,7 +227,13 @@ def stacked_modes(run: Run, samples: int | None, seed: int) -> dict[str, Any]:
     from ganforge.metrics.stacked import StackedModes
 
     known = StackedModes.of(_source_options(run), run.manifest["image_shape"])
-    return known.measure(run.samples(samples or known.samples, seed=seed))
+    found = known.measure(run.samples(samples or known.samples, seed=seed))
+    if run.classes and known.modes <= MOST_ASKED:
+        found["asked"] = {
+            name: known.share_of(k, run.sample(OF_A_CLASS, seed=seed, class_name=name))
+            for k, name in enumerate(run.classes)
+        }
+    return found
 
 
 def _source_options(run: Run) -> Options:

@@ -30,6 +30,7 @@ SILENT = {
     "limit": "no limit",
 }
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+OF_DATA = ("modes", "precision", "kl")  # of other data they count something else
 SAME = 0.03  # a change smaller than this part is called none
 
 
@@ -50,7 +51,7 @@ class Group:
 
 def findings(summaries: Sequence[Summary]) -> list[str]:
     """Return sentences about what changed what; empty when no two runs are comparable."""
-    groups = _groups(summaries)
+    groups = groups_of(summaries)
     sentences: list[str] = []
     for dimension in DIMENSIONS:
         for family in _families(groups, dimension):
@@ -58,7 +59,8 @@ def findings(summaries: Sequence[Summary]) -> list[str]:
     return sentences
 
 
-def _groups(summaries: Sequence[Summary]) -> list[Group]:
+def groups_of(summaries: Sequence[Summary]) -> list[Group]:
+    """Return the runs in groups that differ in the seed alone, in the order in which they come up."""
     by_key: dict[str, list[Summary]] = {}
     for summary in summaries:
         config = {k: v for k, v in summary.manifest["config"].items() if k not in BESIDE}
@@ -106,6 +108,7 @@ def _about(family: Sequence[Group], dimension: str) -> list[str]:
         members = [group for group in family if group.values(column)]
         if (
             not column.noun
+            or (dimension == "data" and column.key in OF_DATA)
             or len(members) < 2
             or len({value for group in members for value in group.values(column)}) < 2
         ):

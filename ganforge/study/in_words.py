@@ -52,6 +52,8 @@ def vector_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
         kl = "" if m["reverse_kl"] is None else f"; reverse KL {m['reverse_kl']:.3f}"
         share = f"{m['high_quality']:.1%} of vectors within 3 deviations of one"
         table.append(("modes", f"{m['covered']} of {m['of']} covered, {share}{kl}"))
+        if "rare" in m:
+            table.append(("rare mode", f"{m['rare']:.2f} times its share"))
     return table
 
 
@@ -83,8 +85,22 @@ def stacked_rows(m: dict[str, Any]) -> list[tuple[str, str]]:
     by = m["classifier"]
     found = f"{m['covered']:,} of {m['of']:,} covered by {m['samples']:,} pictures, KL {m['reverse_kl']:.3f}"
     others = (("held-out stacks", m["floor"]), ("one over and over", m["ceiling"]))
+    told = []
+    often = m.get("by_class", {})
+    if often:
+        least, most = min(often, key=often.__getitem__), max(often, key=often.__getitem__)
+        told.append(
+            ("by class", f"'{least}' comes {often[least]:.2f} times its share, '{most}' {often[most]:.2f} times")
+        )
+    if "rare" in m:
+        told.append(("rare class", f"{m['rare']:.2f} times its share"))
+    if asked := m.get("asked"):
+        worst = min(asked, key=asked.__getitem__)
+        mean = sum(asked.values()) / len(asked)
+        told.append(("asked for", f"{mean:.1%} of pictures are of their class; of '{worst}' {asked[worst]:.1%}"))
     return [
         ("modes", found),
+        *told,
         *((name, f"{one['covered']:,} covered, KL {one['reverse_kl']:.3f}") for name, one in others),
         ("classifier", f"right on {by['accuracy']:.1%} of {by['held_out']:,} held-out pictures"),
     ]

@@ -20,7 +20,7 @@ from ganforge.study.executors import Executor, Worker
 from ganforge.study.executors.local import LocalExecutor
 from ganforge.study.plan import Entry, Study
 from ganforge.study.search import Trial, require_optuna
-from ganforge.study.searching import Searching
+from ganforge.study.searching import Searching, read_search_record
 from ganforge.training.interruption import hearing_signals
 
 ENDED = ("done", "pruned")  # what needs nothing more
@@ -70,6 +70,8 @@ class StudyRunner:
         self.executor = executor or LocalExecutor(jobs)
         self.index = study_path(study.name, runs_dir)
         self.known = _read_index(self.index)
+        record = read_search_record(self.index)
+        self.other = {"search": record} if record else {}  # what a study that does not search keeps as it is
         self.searching = None if study.search is None else Searching.of(study, self.index, self.known)
         self.rows = [Row(entry) for entry in study.entries]
         if self.searching:
@@ -274,7 +276,7 @@ class StudyRunner:
 
     def _save_index(self) -> None:
         about = {"name": self.study.name, "description": self.study.description, "entries": self.known}
-        search = {"search": self.searching.record} if self.searching else {}
+        search = {"search": self.searching.record} if self.searching else self.other
         write_json(self.index, {"format": 1, **about, **search})
 
 

@@ -106,6 +106,7 @@ COLUMNS = (
         "the precision",
     ),
     Column("kl", "KL", _measured("modes", "reverse_kl"), "{:.3f}", "low", "the reverse KL over the modes"),
+    Column("rare", "rare", _measured("modes", "rare"), "{:.2f}"),
     Column("copies", "copies", _measured("memorising", "share"), "{:.3f}", "low"),
     Column("gap", "loss gap", _gap("loss_gap"), "{:.2f}", "", "the gap between the losses"),
     Column("accuracy", "D right", _gap("d_accuracy"), "{:.2f}"),
