@@ -92,7 +92,8 @@ def _compared(chosen: Sequence[tuple[str, Path]]) -> Comparison:
 def study(
     file: str | Path,
     *,
-    jobs: int = 1,
+    on: str = "local",
+    jobs: int | None = None,
     data: str | None = None,
     only: Sequence[str] = (),
     add: Sequence[str] = (),
@@ -107,7 +108,8 @@ def study(
 
     Args:
         file: the study, a TOML file or the name of one that comes with GANForge.
-        jobs: runs at a time.
+        on: where they are trained: ``local``, ``ray[:ADDRESS]`` or ``slurm[:PARTITION]``.
+        jobs: runs at a time; without a number one, or on a cluster as many as it has room for.
         data: train every run on these instead.
         only: the runs alone whose name has all words of one of these.
         add: further rows, a strategy (several: ``A+B``), loss, optimizer or architecture each, beside every run
@@ -122,35 +124,42 @@ def study(
 
     Raises:
         UsageError: the file cannot be read, or a name or value in it is wrong.
-        GANForgeError: the runs directory cannot be written.
+        GANForgeError: the runs directory cannot be written, an extra is missing, or the cluster is not reached.
         KeyboardInterrupt: Ctrl-C; everything is saved.
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember
     from ganforge.study.asked import asked_study
+    from ganforge.study.executors.choosing import opened, places
+    from ganforge.study.mattered import told
     from ganforge.study.medians import write_medians
-    from ganforge.study.runner import StudyRunner, study_runs
+    from ganforge.study.runner import ENDED, StudyRunner, study_runs
     from ganforge.study.summary import summarise
 
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise UsageError(f"invalid jobs={jobs}: expected 1 or more")
     place = _place(runs_dir)
     files = given(plugins)
+    at_a_time = places(on, jobs)
     asked = asked_study(Path(file), files, data=data, only=only, add=add)
-    runner = StudyRunner(asked, place, jobs, evaluate, samples, plugins=files)
+    runner = StudyRunner(asked, place, at_a_time, evaluate, samples, plugins=files)
     require_runs_dir(place)
     remember(files)
     runner.look_first()
     if not dry_run:
-        runner.run(_teller(runner) if progress is not False else None)
+        with opened(on, at_a_time, place) as executor:
+            runner.executor = executor
+            runner.run(_teller(runner) if progress is not False else None)
     errors = {row.entry.name: row.error for row in runner.rows if row.error}
     for name, error in errors.items():
         log.warning("%s: %s", name, error)
     done = study_runs(asked.name, place) or []
     compared = _compared(done) if done else Comparison([], Table([]), [])
+    if runner.searching:
+        compared.findings += tuple(told(runner.searching.record))
     write_medians(asked, [summarise(name, run) for name, run in done], place)
     states = {row.entry.name: row.state for row in runner.rows}
-    ready = sum(state == "done" for state in states.values())
+    ready = sum(state in ENDED for state in states.values())
     return StudyResult(compared, states, errors, f"{asked.name}: {ready} of {len(states)} runs done")
 
 
@@ -172,15 +181,15 @@ def _teller(runner: StudyRunner) -> Callable[[], None]:
                     f"{100 * row.step // row.steps} %" if row.steps else "–",
                     row.state,
                 ]
-                for row in runner.rows
+                for row in list(runner.rows)
             ]
             if rows != last[0]:
                 last[0] = rows
                 table = Table(rows, ("study", "run", "done", "state"))
                 output.put(as_html(table), as_text(table))
             return
-        for row in runner.rows:
-            if last[1][row.entry.name] != row.state:
+        for row in list(runner.rows):
+            if last[1].get(row.entry.name) != row.state:
                 last[1][row.entry.name] = row.state
                 out.print(f"{row.entry.name}: {row.state}{f'  {row.run.name}' if row.run else ''}", markup=False)
 

@@ -35,6 +35,7 @@ def command(names: tuple[str, ...], over_seeds: bool, as_json: bool, runs_dir: s
 
     RUN is a name such as run_12, a path, or `latest`; STUDY a study's name or file. `ganforge evaluate` measures.
     """
+    from ganforge.study.mattered import searched, told
     from ganforge.study.summary import columns_of, resolve, summarise
 
     chosen = resolve(names, Path(runs_dir))
@@ -54,6 +55,9 @@ def command(names: tuple[str, ...], over_seeds: bool, as_json: bool, runs_dir: s
         click.echo(json.dumps(rows, indent=2))
         return
     print_comparison(console(), chosen)
+    for record in searched(names, Path(runs_dir)):
+        for sentence in told(record):
+            console().print(f"• {sentence}", markup=False)
 
 
 def print_medians(out: Any, found: Medians) -> None:

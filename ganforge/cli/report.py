@@ -34,13 +34,14 @@ def command(
     """
     from ganforge.files import require_file
     from ganforge.report.report import write_report
+    from ganforge.study.mattered import searched
     from ganforge.study.summary import resolve, summarise
 
     chosen = resolve(names, Path(runs_dir))
     label = title or (Path(names[0]).stem if len(names) == 1 else ", ".join(names))
     path = output or Path(runs_dir) / f"{Path(names[0]).stem if len(names) == 1 else 'report'}.html"
     require_file(path)
-    write_report([summarise(name, run) for name, run in chosen], path, label, frames)
+    write_report([summarise(name, run) for name, run in chosen], path, label, frames, searched(names, Path(runs_dir)))
     console().print(f"{say_path(path)}  ({path.stat().st_size / 1e6:.1f} MB)", markup=False)
     if open_it:
         click.launch(str(path))

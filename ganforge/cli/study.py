@@ -18,17 +18,34 @@ Examples:
   ganforge study examples/studies/seed-quick.toml --data PHOTOS
   ganforge study noise.toml --jobs 2
   ganforge study noise.toml --dry-run
+  ganforge study noise.toml --on ray:10.0.0.1:6379
+  ganforge study noise.toml --on slurm:gpu
   ganforge study modes --only "seed=0 ring" --add my-strategy:option=1
 
 A study that was stopped goes on where it was: what is done is skipped, what was cut off is resumed.
 """
 MANY = 24  # runs, of which medians are shown in place of each
-STATES = {"done": "green", "running": "cyan", "measuring": "cyan", "stopped": "yellow", "failed": "red"}
+STATES = {
+    **{"done": "green", "pruned": "green", "running": "cyan", "measuring": "cyan"},
+    **{"stopped": "yellow", "failed": "red"},
+}
 
 
 @click.command("study", epilog=EPILOG)
 @click.argument("file", metavar="FILE.toml|NAME", type=click.Path(path_type=Path))
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Runs at a time.")
+@click.option(
+    "--on",
+    default="local",
+    show_default=True,
+    metavar="WHERE",
+    help="Where they are trained: local, ray[:ADDRESS] or slurm[:PARTITION].",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Runs at a time.  [default: 1; on a cluster as many as it has room for]",
+)
 @click.option("--data", metavar="FOLDER|ZIP|NAME", help="Train every run on these pictures instead.")
 @click.option("--only", multiple=True, metavar="TEXT", help="Only runs whose name has all words of TEXT. Repeatable.")
 @click.option(
@@ -47,7 +64,8 @@ STATES = {"done": "green", "running": "cyan", "measuring": "cyan", "stopped": "y
 @runs_dir_option
 def command(
     file: Path,
-    jobs: int,
+    on: str,
+    jobs: int | None,
     data: str | None,
     only: tuple[str, ...],
     add: tuple[str, ...],
@@ -59,17 +77,19 @@ def command(
 ) -> int:
     """Carry out all the runs of a study file, and compare them.
 
-    The file lists runs, or a grid of settings; each is an ordinary run with every flag of `ganforge train`.
+    The file lists runs, a grid of settings or a search; each is an ordinary run with every flag of `ganforge train`.
     NAME is a study that comes with GANForge: auto, modes, seed, seed-quick.
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember
     from ganforge.study.asked import asked_study
-    from ganforge.study.runner import StudyRunner
+    from ganforge.study.executors.choosing import opened, places
+    from ganforge.study.runner import ENDED, StudyRunner
 
+    at_a_time = places(on, jobs)
     files = given(plugins)
     study = asked_study(file, files, data=data, only=only, add=add)
-    runner = StudyRunner(study, Path(runs_dir), jobs, evaluate, samples, plugins=files)
+    runner = StudyRunner(study, Path(runs_dir), at_a_time, evaluate, samples, plugins=files)
     out = console()
     require_runs_dir(Path(runs_dir))
     remember(files)
@@ -78,16 +98,19 @@ def command(
         warn(line)
     if dry_run:
         out.print(_table(runner))
-        out.print(
-            f"{len(runner.rows)} runs, {sum(row.state == 'done' for row in runner.rows)} done. Nothing was trained."
-        )
+        more = f" The search makes {runner.searching.left} more." if runner.searching else ""
+        ready = sum(row.state in ENDED for row in runner.rows)
+        out.print(f"{len(runner.rows)} runs, {ready} done.{more} Nothing was trained.")
         return 1 if said else 0
     try:
-        finished = _follow(runner, out)
+        with opened(on, at_a_time, Path(runs_dir)) as executor:
+            runner.executor = executor
+            finished = _follow(runner, out)
     except KeyboardInterrupt:
         out.print(f"[yellow]Stopped[/]; everything is saved. Go on with the same command: ganforge study {file}")
         return 130
     from ganforge.cli.compare import print_comparison, print_medians
+    from ganforge.study.mattered import told
     from ganforge.study.medians import medians, write_medians
     from ganforge.study.runner import study_runs
     from ganforge.study.summary import summarise
@@ -102,6 +125,9 @@ def command(
             print_comparison(out, done)
         if page:
             out.print(f"Medians over the seeds: {say_path(page)}", markup=False)
+    if runner.searching:
+        for sentence in told(runner.searching.record):
+            out.print(f"• {sentence}", markup=False)
     for row in runner.rows:
         if row.state == "failed" and f"{row.entry.name}: {row.error}" not in said:
             warn(f"{row.entry.name}: {row.error}")
@@ -119,8 +145,8 @@ def _follow(runner: StudyRunner, out: Any) -> bool:
     states: dict[str, str] = {row.entry.name: row.state for row in runner.rows}
 
     def say() -> None:
-        for i, row in enumerate(runner.rows, 1):
-            if states[row.entry.name] != row.state:
+        for i, row in enumerate(list(runner.rows), 1):
+            if states.get(row.entry.name) != row.state:
                 states[row.entry.name] = row.state
                 what = f"  {row.run.name}" if row.run else ""
                 out.print(f"{i}/{len(runner.rows)} {row.entry.name}: {row.state}{what}", markup=False)
@@ -140,7 +166,7 @@ def _table(runner: StudyRunner) -> Any:
     for name in ("done", "D loss", "G loss", "img/s"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", overflow="fold")
-    for row in runner.rows:
+    for row in list(runner.rows):
         rate = row.metrics.get("images_per_second")
         table.add_row(
             escape(row.entry.name),

@@ -20,6 +20,7 @@ from ganforge.files import write_atomic
 from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots
 from ganforge.study.findings import findings
+from ganforge.study.mattered import shown, told
 from ganforge.study.medians import has_seeds, medians
 from ganforge.study.summary import Summary, columns_of, measured_apart
 
@@ -27,13 +28,17 @@ SHOWN, COLUMNS_OF_GRID = 36, 6
 MOST_FRAMES = 720  # of all runs: a page of many runs stays one that opens
 
 
-def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: int = 12) -> None:
+def write_report(
+    summaries: Sequence[Summary], path: Path, title: str, frames: int = 12, searches: Sequence[dict[str, Any]] = ()
+) -> None:
     """Write the report, whole or not at all; ``frames`` grids of each run at most.
+
+    ``searches``: what the studies among them keep of their searches (``ganforge.study.mattered.searched``).
 
     Raises:
         GANForgeError: the place cannot be written.
     """
-    html = render("report.html", title=title, data=report_data(summaries, title, frames))
+    html = render("report.html", title=title, data=report_data(summaries, title, frames, searches))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, html.encode())
@@ -41,7 +46,9 @@ def write_report(summaries: Sequence[Summary], path: Path, title: str, frames: i
         raise GANForgeError(f"{path} cannot be written: {reason(error, kind=False)}") from None
 
 
-def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> dict[str, Any]:
+def report_data(
+    summaries: Sequence[Summary], title: str, frames: int = 12, searches: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """Return everything the page shows, JSON-able."""
     columns = columns_of(summaries)
     frames = min(frames, max(2, MOST_FRAMES // max(1, len(summaries))))
@@ -73,7 +80,8 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
         "version": __version__,
         "data": trained_on(summaries),
         "columns": [{"key": c.key, "title": c.title, "better": c.better} for c in columns],
-        "findings": findings(summaries),
+        "findings": [*(sentence for search in searches for sentence in told(search)), *findings(summaries)],
+        "searches": [shown(search) for search in searches],
         "medians": _medians(summaries),
         "runs": runs,
         "diagrams": list(diagrams.values()),

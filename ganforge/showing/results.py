@@ -74,7 +74,7 @@ class StudyResult(Comparison):
     """A study that was carried out, or looked at with ``dry_run``: the comparison of its runs that are done.
 
     Attributes:
-        states: waiting, done, stopped or failed, by the runs' names in the study.
+        states: waiting, done, pruned, stopped or failed, by the runs' names in the study.
         errors: what went wrong, by these names.
     """
 
@@ -87,7 +87,7 @@ class StudyResult(Comparison):
     @property
     def finished(self) -> bool:
         """Whether every run is done."""
-        return all(state == "done" for state in self.states.values())
+        return all(state in ("done", "pruned") for state in self.states.values())
 
     def told(self) -> Iterable[Part]:
         yield self.title

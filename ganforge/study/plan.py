@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import UsageError, closest
+from ganforge.errors import UsageError, closest, shown
 from ganforge.files import read_toml
+from ganforge.study.space import Search, read_search
 from ganforge.training.config import LISTS, TrainConfig
 
-SECTIONS = ("name", "description", "common", "run", "grid")
+SECTIONS = ("name", "description", "common", "run", "grid", "search")
+NEEDS = ("cpus", "gpus", "minutes")  # of a machine: how a run is placed, not what it computes
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run of a study: its name, its settings by the names of ``TrainConfig``, and the epochs of its stages."""
+    """One run of a study: its name, its settings by the names of ``TrainConfig``, and the epochs of its stages.
+
+    ``needs``: the ``cpus`` and ``gpus`` that it is given, and the ``minutes`` that a scheduler lets it run at a time.
+    """
 
     name: str
     settings: dict[str, Any]
     stages: tuple[int, ...] = ()
+    needs: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study: its name, what it is about and its runs in order."""
+    """A study: its name, what it is about, its runs in order, and what is searched beside them."""
 
     name: str
     description: str = ""
     entries: list[Entry] = field(default_factory=list)
+    search: Search | None = None
+    trial: Callable[[dict[str, Any]], Entry] = lambda table: Entry(str(table["name"]), table)
 
 
 def read_study(path: Path, **overrides: Any) -> Study:
@@ -49,7 +57,8 @@ def read_study(path: Path, **overrides: Any) -> Study:
         balance = ["input-noise:sigma=0.1", ["input-noise:sigma=0.2", "label-noise"]]
         seed = [0, 1]
 
-    In a run, ``stages = [100, 250]`` trains to 100 epochs and then, resumed, to 250.
+    In a run, ``stages = [100, 250]`` trains to 100 epochs and then, resumed, to 250. ``cpus``, ``gpus`` and
+    ``minutes`` are no settings: they say what a run is given. ``[search]`` is read by ``space.py``.
 
     Raises:
         UsageError: the file cannot be read, or a name or value is invalid; says in which run.
@@ -66,16 +75,24 @@ def read_study(path: Path, **overrides: Any) -> Study:
         entries.append(_entry(dict(table), common, overrides, f"{path}, run {i}"))
     for i, table in enumerate(_tables(values, "grid", path), 1):
         entries += _grid(dict(table), common, overrides, f"{path}, grid {i}")
-    if not entries:
-        raise UsageError(f"the study {path} asks for no runs; expected [[run]] or [[grid]] tables")
+
+    def trial(table: dict[str, Any]) -> Entry:
+        return _entry(dict(table), common, overrides, f"{path}, [search]")
+
+    search = read_search(values["search"], f"{path}, [search]") if "search" in values else None
+    for table in search.probes if search else ():
+        trial({**table, "name": "a trial"})
+    if not entries and search is None:
+        raise UsageError(f"the study {path} asks for no runs; expected [[run]] or [[grid]] tables, or [search]")
     names = [entry.name for entry in entries]
+    names += [f"trial {number}" for number in range(search.trials if search else 0)]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"the study {path} has two runs named '{name}'; give each a name of its own")
     title = str(values.get("name", path.stem))
     if not re.fullmatch(r"[\w.-]+", title):
         raise UsageError(f"the study {path} is named '{title}'; expected letters, digits, dashes and underscores")
-    return Study(title, str(values.get("description", "")), entries)
+    return Study(title, str(values.get("description", "")), entries, search, trial)
 
 
 def _tables(values: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
@@ -128,6 +145,11 @@ def _word(key: str, value: Any, varied: Sequence[Any]) -> str:
 def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, Any], where: str) -> Entry:
     name, stages = table.pop("name", None), table.pop("stages", ())
     settings = {**common, **_settings(table, where), **overrides}
+    needs = {key: settings.pop(key) for key in NEEDS if key in settings}
+    for key, value in needs.items():
+        least = 0 if key == "gpus" else 1
+        if type(value) is not int or value < least:
+            raise UsageError(f"{where}: invalid {key} = {shown(value)}: expected a whole number, {least} or more")
     if name is None:
         name = " ".join(str(settings[key]) for key in ("arch", "balance") if key in settings) or "run"
     if stages:
@@ -140,7 +162,7 @@ def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, A
         TrainConfig.of(settings)
     except UsageError as error:
         raise UsageError(f"{where} ('{name}'): {error}") from None
-    return Entry(str(name), settings, tuple(stages))
+    return Entry(str(name), settings, tuple(stages), needs)
 
 
 def _settings(table: Any, where: str) -> dict[str, Any]:
@@ -149,6 +171,8 @@ def _settings(table: Any, where: str) -> dict[str, Any]:
     settings = {key.replace("-", "_"): value for key, value in table.items()}
     if "plugin" in settings:
         settings["plugins"] = settings.pop("plugin")
+    if "from" in settings:
+        settings["from_run"] = settings.pop("from")
     for key in LISTS:
         if isinstance(settings.get(key), str):
             settings[key] = [settings[key]]

@@ -42,6 +42,8 @@ def with_rows(study: Study, texts: Sequence[str], registry: Registry) -> Study:
 def only(study: Study, texts: Sequence[str]) -> Study:
     """Return the study with the runs alone whose name holds all words of one of the texts; all without a text.
 
+    A search makes runs of its own, which have no names before: it is left out.
+
     Raises:
         UsageError: a text fits no run.
     """
@@ -55,7 +57,8 @@ def only(study: Study, texts: Sequence[str]) -> Study:
         if not any(fits(entry, text) for entry in study.entries):
             shown = ", ".join(f"'{entry.name}'" for entry in study.entries[:3])
             raise UsageError(f"--only '{text}' is in no run's name of the study {study.name}, such as {shown}")
-    return replace(study, entries=[e for e in study.entries if any(fits(e, text) for text in texts)])
+    chosen = [entry for entry in study.entries if any(fits(entry, text) for text in texts)]
+    return replace(study, entries=chosen, search=None)
 
 
 def _is_plain(entry: Entry) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError, reason
+from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.files import read_json, write_json
 from ganforge.plugin.trust import PluginFile, named_by_text, require
 from ganforge.runs import ended_early, read_manifest
@@ -19,14 +19,20 @@ from ganforge.study.evaluate import SAMPLES
 from ganforge.study.executors import Executor, Worker
 from ganforge.study.executors.local import LocalExecutor
 from ganforge.study.plan import Entry, Study
+from ganforge.study.search import Trial, require_optuna
+from ganforge.study.searching import Searching, read_search_record
 from ganforge.training.interruption import hearing_signals
 
+ENDED = ("done", "pruned")  # what needs nothing more
 STOPPED = (-15, -1)  # by a signal that came before there was anything to save, or while it was measured
 
 
 @dataclass
 class Row:
-    """How one run of the study is: ``state`` is waiting, running, measuring, done, stopped or failed."""
+    """How one run of the study is: ``state`` is waiting, queued, running, measuring, done, pruned, stopped or failed.
+
+    ``trial`` is what the search knows of it, where it is one of a search's.
+    """
 
     entry: Entry
     state: str = "waiting"
@@ -35,10 +41,13 @@ class Row:
     steps: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     error: str = ""
+    trial: Trial | None = None
 
 
 class StudyRunner:
     """Runs a study's entries in ``runs_dir``, ``jobs`` at a time; ``rows`` says at any moment how it stands.
+
+    Where the study searches, a place that has no other run left takes the next trial; ``rows`` grows by it.
 
     Which run belongs to which entry stands in ``NAME.study.json`` beside the runs, with the settings it was made
     with: an entry whose settings changed gets a new run. ``evaluate``: measure each run when it is done.
@@ -61,7 +70,14 @@ class StudyRunner:
         self.executor = executor or LocalExecutor(jobs)
         self.index = study_path(study.name, runs_dir)
         self.known = _read_index(self.index)
+        record = read_search_record(self.index)
+        self.other = {"search": record} if record else {}  # what a study that does not search keeps as it is
+        self.searching = None if study.search is None else Searching.of(study, self.index, self.known)
         self.rows = [Row(entry) for entry in study.entries]
+        if self.searching:
+            if not evaluate:
+                raise UsageError(f"the study {study.name} searches by what is measured; leave out --no-evaluate")
+            self.rows += [Row(self.searching.entry(trial), trial=trial) for trial in self.searching.trials]
         self._lock = threading.Lock()
         self._queue = list(self.rows)
         self._workers: set[Worker] = set()
@@ -69,21 +85,35 @@ class StudyRunner:
         self.stopping = False
         for row in self.rows:
             self._look(row)
+            if self.searching and row.trial and row.state == "done" != row.trial.state:  # ended with this process
+                self.searching.ended(row.trial, row.state, row.run)
 
     def look_first(self) -> list[str]:
-        """Fail at once, not after hours of others, what cannot be carried out; return a line for each."""
+        """Fail at once, not after hours of others, what cannot be carried out; return a line for each.
+
+        Raises:
+            GANForgeError: something that the search would try is wrong, or its extra is missing.
+        """
         from ganforge.training.config import TrainConfig
-        from ganforge.training.resolve import look_first
+        from ganforge.training.first import look_first
+
+        def look(entry: Entry) -> None:
+            settings = {**entry.settings, "runs_dir": str(self.runs_dir)}
+            look_first(TrainConfig.of(settings), self._plugins(entry))
 
         lines = []
         for row in self.rows:
-            if row.state == "done":
+            if row.state in ENDED or row.trial:
                 continue
             try:
-                look_first(TrainConfig.of(row.entry.settings), self._plugins(row.entry))
+                look(row.entry)
             except GANForgeError as error:
                 row.state, row.error = "failed", str(error)
                 lines.append(f"{row.entry.name}: {error}")
+        if self.searching:
+            require_optuna()
+            for entry in self.searching.probes():
+                look(entry)
         return lines
 
     def run(self, changed: Callable[[], None] | None = None) -> bool:
@@ -94,8 +124,9 @@ class StudyRunner:
         """
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         self._save_index()
-        self._queue = [row for row in self.rows if row.state not in ("done", "failed")]
-        places = range(min(self.jobs, len(self._queue)))
+        self._queue = [row for row in self.rows if row.state not in (*ENDED, "failed")]
+        more = self.searching.left if self.searching else 0
+        places = range(min(self.jobs, len(self._queue) + more))
         self._busy = len(places)
         for place in places:
             threading.Thread(target=self._work, args=(place,), daemon=True).start()
@@ -115,11 +146,14 @@ class StudyRunner:
                     for worker in list(self._workers):
                         worker.interrupt(again=interrupted > 0)
                     interrupted += 1
+        if self.searching:
+            self.searching.sum_up()
+            self._save_index()
         if changed:
             changed()
         if interrupted:
             raise KeyboardInterrupt
-        return all(row.state == "done" for row in self.rows)
+        return all(row.state in ENDED for row in self.rows)
 
     # ------------------------------------------------------------------ one run
 
@@ -149,6 +183,8 @@ class StudyRunner:
             evaluation is not None and evaluation["step"] == progress["step"] and "failed" not in evaluation
         )
         row.state = "done" if finished and measured else "waiting"
+        if row.trial and row.trial.state == "pruned":
+            row.state = "pruned"
 
     def _work(self, place: int) -> None:
         try:
@@ -162,6 +198,11 @@ class StudyRunner:
     def _take_turns(self, place: int) -> None:
         while not self.stopping:
             with self._lock:
+                if not self._queue and self.searching and self.searching.left:
+                    trial = self.searching.next()
+                    self.rows.append(Row(self.searching.entry(trial), trial=trial))
+                    self._queue.append(self.rows[-1])
+                    self._save_index()
                 if not self._queue:
                     return
                 row = self._queue.pop(0)
@@ -169,9 +210,17 @@ class StudyRunner:
                 self._carry_out(row, place)
             except Exception as error:
                 row.state, row.error = "failed", reason(error)
+            if self.searching and row.trial:
+                with self._lock:
+                    self.searching.ended(row.trial, row.state, row.run)
+                    if row.trial.state != row.state == "done":
+                        row.state, row.error = "failed", f"it has no {self.searching.search.metric} to search by"
+                    self._save_index()
 
     def _carry_out(self, row: Row, place: int) -> None:
         row.state, row.error = "running", ""
+        if row.trial:
+            row.trial.state = "running"
         run = row.run if row.run and any((row.run / "checkpoints").glob("step_*")) else None
         task = {
             "settings": {**row.entry.settings, "runs_dir": str(self.runs_dir)},
@@ -180,12 +229,15 @@ class StudyRunner:
             "run": str(run) if run else None,
             "evaluate": self.evaluate,
             "samples": self.samples,
+            "needs": row.entry.needs,
         }
         worker = self.executor.start(task, place)
         self._workers.add(worker)
         try:
             for said in worker.reports():
                 self._hear(row, said)
+                if "seen" in said and row.trial and self._prunes(row.trial, said["seen"]):
+                    worker.interrupt(again=False)
             code = worker.wait()
         except BaseException:  # nobody listens to it any more
             worker.interrupt(again=True)
@@ -195,6 +247,8 @@ class StudyRunner:
             self._workers.discard(worker)
         if code == 0:
             row.state = "done"
+        elif row.trial and row.trial.state == "pruned" and code in (130, -2, *STOPPED):
+            row.state = "pruned"
         elif code in (130, -2) or (self.stopping and code in STOPPED):
             row.state = "stopped"
         else:
@@ -212,9 +266,18 @@ class StudyRunner:
         row.state = said.get("doing", row.state)
         row.metrics.update({k: v for k, v in said.items() if isinstance(v, float)})
 
+    def _prunes(self, trial: Trial, seen: Sequence[tuple[int, float]]) -> bool:
+        """Take what a trial saw of itself, (step, value) each; return whether it ends here, once."""
+        assert self.searching is not None
+        with self._lock:
+            was = trial.state
+            trial.state = self.searching.look(trial, [value for _, value in seen])
+            return was != trial.state
+
     def _save_index(self) -> None:
         about = {"name": self.study.name, "description": self.study.description, "entries": self.known}
-        write_json(self.index, {"format": 1, **about})
+        search = {"search": self.searching.record} if self.searching else self.other
+        write_json(self.index, {"format": 1, **about, **search})
 
 
 def study_path(name: str, runs_dir: Path) -> Path:

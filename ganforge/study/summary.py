@@ -129,7 +129,7 @@ def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
     chosen: list[tuple[str, Path]] = []
     for name in names:
         if name.endswith(".toml"):
-            runs = study_runs(_study_name(Path(name)), runs_dir)
+            runs = study_runs(study_name(Path(name)), runs_dir)
             if not runs:
                 raise GANForgeError(f"no run of {name} is in {runs_dir} yet; carry it out: ganforge study {name}")
         else:
@@ -143,7 +143,8 @@ def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
     return chosen
 
 
-def _study_name(path: Path) -> str:
+def study_name(path: Path) -> str:
+    """Return what the study in a file is called."""
     with suppress(UsageError):
         return str(read_toml(path, str(path)).get("name", path.stem))
     return path.stem

@@ -1,6 +1,6 @@
 """From what was asked to what is meant: names become choices, and what was left open is filled in.
 
-Nothing is built or read here but plugins: a study asks it of all its runs before the first one trains.
+Nothing is built or read here but plugins.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ganforge.backend import Choice as Backend
-from ganforge.backend import decide_backend, require_backend
+from ganforge.backend import decide_backend
 from ganforge.data.adapters.source import FoundSource
 from ganforge.data.load import resolve_source
 from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.files import at_home
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.sizes import Size, parse_size, written_size
@@ -203,22 +202,6 @@ def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
     chosen = tuple(registry.choose("logger", text) for text in texts if text.strip() != "none")
     _refuse_twice("--log", [choice.name for choice in chosen])
     return chosen
-
-
-def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
-    """Raise what a run of these settings would, of names, options and the place of the pictures.
-
-    The backend must be there, and is not chosen: the run may have a process of its own, with another one.
-
-    Raises:
-        UsageError: a name or an option is wrong.
-        GANForgeError: a plugin file fails, or the pictures or the backend are not there.
-    """
-    if config.backend is not None:
-        require_backend(Backend(config.backend, "asked"))
-    choices = resolve(config.model_copy(update={"backend": None}), plugins)
-    if choices.source is None and not at_home(config.data).exists():
-        raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
 
 
 def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:

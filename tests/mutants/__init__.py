@@ -15,6 +15,7 @@ from tests.mutants import (
     adapters,
     backends,
     balance,
+    cluster,
     core,
     data,
     engine,
@@ -31,6 +32,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core),
+    *(unlucky, core, cluster),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

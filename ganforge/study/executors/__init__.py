@@ -2,6 +2,7 @@
 
 An executor starts ``python -m ganforge.study.worker`` somewhere, hands it a task on its standard input and passes on
 what it reports. It knows nothing of studies: which run is next, what is done and what failed is ``StudyRunner``'s.
+``choosing.py`` opens the one that ``--on`` names.
 """
 
 from __future__ import annotations
@@ -30,5 +31,6 @@ class Executor(Protocol):
         """Start a worker. ``place`` counts those at work at one time from 0; no two of them share one.
 
         ``task``, JSON-able: ``settings`` of ``TrainConfig``, ``plugins`` (the files that were let through, each with
-        its SHA-256), ``stages`` (epochs), ``run`` (to resume) or None, ``evaluate`` and ``samples``.
+        its SHA-256), ``stages`` (epochs), ``run`` (to resume) or None, ``evaluate`` and ``samples``, and ``needs``:
+        the ``cpus``, ``gpus`` and ``minutes`` that the study file asks for.
         """

@@ -15,9 +15,12 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM
 
 
 class LocalWorker:
-    """A process of this machine."""
+    """A process of this machine. Its standard input stays open: where that ends, whoever asked is gone, and so is it.
 
-    def __init__(self, task: dict[str, Any], environment: dict[str, str]) -> None:
+    The other executors start one on the machine that a run was given to.
+    """
+
+    def __init__(self, task: dict[str, Any], environment: dict[str, str], folder: str | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ganforge.study.worker"],
             stdin=subprocess.PIPE,
@@ -26,11 +29,13 @@ class LocalWorker:
             encoding="utf-8",
             errors="replace",
             env=environment,
+            cwd=folder,
             start_new_session=True,  # a terminal's Ctrl-C is not told to it twice
         )
         assert self._process.stdin is not None
-        with self._process.stdin as pipe:
-            pipe.write(json.dumps(task))
+        with suppress(BrokenPipeError):  # it has ended already, and ``wait`` says how
+            self._process.stdin.write(json.dumps({**task, "tied": True}) + "\n")
+            self._process.stdin.flush()
 
     def reports(self) -> Iterator[dict[str, Any]]:
         assert self._process.stdout is not None
@@ -41,7 +46,12 @@ class LocalWorker:
                     yield said
 
     def wait(self) -> int:
-        return self._process.wait()
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        return code
 
     def interrupt(self, again: bool) -> None:
         if again:
@@ -57,17 +67,21 @@ class LocalExecutor:
         self.jobs = jobs
 
     def start(self, task: dict[str, Any], place: int) -> LocalWorker:
-        return LocalWorker(task, share(place, self.jobs))
+        return LocalWorker(task, share(place, self.jobs, task["needs"].get("cpus")))
 
 
-def share(place: int, jobs: int) -> dict[str, str]:
-    """Return the environment of a worker: the cores shared out among ``jobs``, unless the person set a number.
+def with_threads(environment: dict[str, str], cpus: int) -> dict[str, str]:
+    """Return an environment in which libraries compute with so many threads, unless the person set a number."""
+    return {**environment, **{name: os.environ.get(name, str(cpus)) for name in THREADS}}
+
+
+def share(place: int, jobs: int, cpus: int | None = None) -> dict[str, str]:
+    """Return the environment of a worker: ``cpus``, else the cores shared out among ``jobs``.
 
     Where there are several GPUs, it sees one of them, in turn; of those in ``CUDA_VISIBLE_DEVICES``, if that is set.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // jobs))
-    environment = {**os.environ, **{name: os.environ.get(name, threads) for name in THREADS}}
+    environment = with_threads(dict(os.environ), cpus or max(1, cores // jobs))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible is not None else list(map(str, range(len(glob("/dev/nvidia[0-9]*")))))
     return {**environment, "CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if len(gpus) > 1 else environment
