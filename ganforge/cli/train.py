@@ -261,11 +261,13 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
 
 def _classes(images: Images) -> str:
     """Return ``cat 150, dog 150``, the most frequent of many."""
+    import numpy as np
+
     from ganforge.errors import on_one_line
 
     counts = [0] * len(images.classes)
-    for label in [] if images.labels is None else images.labels.tolist():
-        counts[label] += 1
+    if images.labels is not None:
+        counts = np.bincount(images.labels, minlength=len(counts)).tolist()
     pairs = list(zip(images.classes, counts))
     if len(pairs) > 12:
         pairs = sorted(pairs, key=lambda pair: -pair[1])[:10]

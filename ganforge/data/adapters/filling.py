@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import PIL
 from ganforge.data.adapters.labels import Labels, classes_of
 from ganforge.data.adapters.source import FoundSource, asked, found, own_channels, own_size
 from ganforge.data.adapters.table import Form, Rows, Table, blocks, plain
-from ganforge.data.cache import ARRAY, building, cache_root, new_entry, open_entry, write_record
+from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_record
 from ganforge.data.decode import Reading, fitted
 from ganforge.data.layout import draw
 from ganforge.data.ranges import Values, choose_range, to_bytes
@@ -184,24 +183,25 @@ class _Filling:
         digest.update(f"\n{dtype.newbyteorder('<').str} {self._form.shape}\n".encode())
         one_colour = 0
         _require_room(folder, self._table.name, self._count * math.prod(shape) * (4 if reading is None else 1))
-        with open(folder / ARRAY, "wb") as file:
-            described = {"descr": "<f4" if reading is None else "|u1", "fortran_order": False}
-            np.lib.format.write_array_header_1_0(file, {**described, "shape": (self._count, *shape)})
+        writer = ArrayWriter(folder, shape, "<f4" if reading is None else "|u1")
+        try:
             for block in self._blocks():
                 digest.update(plain(block).data)
                 if reading is None:
-                    file.write(self._vectors(block).data)
+                    writer.write_rows(self._vectors(block))
                     continue
                 pixels = _levels(block, value_range)
                 if pixels.shape[1:] == shape:
-                    file.write(np.ascontiguousarray(pixels).data)
+                    writer.write_rows(pixels)
                     continue
                 for one in pixels:
                     picture = fitted(one, reading)
                     one_colour += picture.one_colour
-                    file.write(np.ascontiguousarray(picture.pixels, np.uint8).data)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut after the rename leaves pictures that are black
+                    writer.write(picture.pixels)
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.close()
         if self._labels.names:
             digest.update(f"\nlabels {json.dumps(self._labels.names)} {_digest(self._labels.index)}".encode())
         if value_range is not None:
