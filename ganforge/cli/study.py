@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganforge.cli.console import console, short, warn
-from ganforge.cli.options import plugin_option, runs_dir_option
+from ganforge.cli.options import plugin_option, runs_dir_option, together
 
 if TYPE_CHECKING:
     from ganforge.study.runner import StudyRunner
@@ -27,7 +27,13 @@ STATES = {"done": "green", "running": "cyan", "measuring": "cyan", "stopped": "y
 @click.command("study", epilog=EPILOG)
 @click.argument("file", metavar="FILE.toml", type=click.Path(path_type=Path))
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Runs at a time.")
-@click.option("--data", metavar="FOLDER|ZIP|NAME", help="Train every run on these pictures instead.")
+@click.option(
+    "--data",
+    multiple=True,
+    callback=together,
+    metavar="FOLDER|ZIP|NAME",
+    help="Train every run on these pictures instead (folders and zips: repeatable).",
+)
 @click.option("--evaluate/--no-evaluate", default=True, show_default=True, help="Measure each run when it is done.")
 @click.option(
     "--samples", type=click.IntRange(16), default=2048, show_default=True, metavar="N", help="Pictures to measure on."

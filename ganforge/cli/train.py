@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from ganforge.cli.console import console, pairs, warn, with_options
 from ganforge.cli.live import follow
-from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
+from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion, together
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
 from ganforge.plugin.averaging import ALONE
 from ganforge.showing.terminal import reading
@@ -66,9 +66,11 @@ Examples:
 )
 @click.option(
     "--data",
+    multiple=True,
+    callback=together,
     metavar="FOLDER|FILE|NAME",
-    help="Your pictures: a folder, zip or tar, or FILE[:images=KEY,labels=KEY] of arrays (.npy, .npz, .h5, .parquet, "
-    "idx, .csv); or a data source. [default: critters]",
+    help="Your pictures: a folder, zip or tar (repeatable), or FILE[:images=KEY,labels=KEY] of arrays (.npy, .npz, "
+    ".h5, .parquet, idx, .csv); or a data source. [default: critters]",
 )
 @click.option(
     "--image-size",

@@ -17,10 +17,11 @@ from ganforge.data.cache import building, cache_root, drop_entry, new_entry, ope
 from ganforge.data.decode import FITS, Reading
 from ganforge.data.files import File, Files
 from ganforge.data.hints import readers
-from ganforge.data.layout import LABELS, Layout, arrange, draw, everything
+from ganforge.data.layout import Layout, arrange, draw, everything
 from ganforge.data.reading import NotEnough, Work, fill, refuse
 from ganforge.data.record import VERSION, Record, notes, warnings
 from ganforge.data.settings import Range, parse_background, parse_range
+from ganforge.data.several import Several, labels_beside, named
 from ganforge.data.tars import find_pictures
 from ganforge.data.workers import aside
 from ganforge.errors import GANForgeError, UsageError
@@ -76,7 +77,7 @@ def load_folder(
             raise GANForgeError(f"'{root}' holds no image files{why}")
         if strict and source.denied:
             refuse(root, *source.denied[0])
-        labels = _labels(source)
+        labels = labels_beside(source)
         layout = layout or arrange([file.name for file in listed], source.folders, labels)
         limited = limit is not None and (limit < len(layout.kept) or frames == "all")
         settings: list[Any] = [VERSION, written_size(image_size), channels, fit, reading.colour, frames]
@@ -114,14 +115,10 @@ def load_folder(
     )
 
 
-def _labels(source: Files) -> bytes | None:
-    """Return the content of a dataset.json at the top, or in the one folder that holds everything."""
-    first = source.files[0].name.split("/")[:-1]
-    tops = [
-        "",
-        *(f"{first[0]}/" for _ in first[:1] if all(file.name.startswith(f"{first[0]}/") for file in source.files)),
-    ]
-    return next((content for top in tops if (content := source.beside(top + LABELS)) is not None), None)
+def load_several(paths: list[str], **how: Any) -> Images:
+    """Read several folders, zips and tars as one set, ``how`` as ``load_folder`` says (``ganforge.data.several``)."""
+    source = aside(Several, paths)
+    return load_folder(" and ".join(named(paths)), files=source, layout=source.layout, **how)
 
 
 def _found(where: Path, key: str, value_range: Range | None) -> Entry | None:

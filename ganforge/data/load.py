@@ -38,14 +38,17 @@ def is_path(text: str) -> bool:
 
 
 def resolve_source(data: str, registry: Registry) -> Choice | None:
-    """Return the data source that a ``--data`` text names, or None for a folder, zip or tar.
+    """Return the data source that a ``--data`` text names, or None for a folder, zip or tar, or several of these.
 
     Raises:
         UsageError: there is no such source, or it has no such option.
         GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors.
     """
     from ganforge.data.adapters import file_source
+    from ganforge.data.several import parts_of
 
+    if parts_of(data):
+        return None
     if (source := file_source(data)) is not None:
         return source
     if is_path(data):
@@ -90,7 +93,7 @@ def load_images(
     Or what a source has that gives vectors: float32 (N, D), finite.
 
     Args:
-        data: the folder, zip or tar, where ``source`` is None.
+        data: the folder, zip or tar, or several with commas between them, where ``source`` is None.
         image_size: a side, or (height, width); None, as ``channels``, for vectors.
         fit: how other shapes get this one, ``crop``, ``stretch`` or ``pad``; a source that a plugin registered does
             that in its own way, as it does what the next three say.
@@ -106,7 +109,8 @@ def load_images(
         GANForgeError: they cannot be read, or a source gave neither the pictures that were asked for nor vectors.
     """
     from ganforge.data.adapters.source import FoundSource
-    from ganforge.data.folder import load_folder
+    from ganforge.data.folder import load_folder, load_several
+    from ganforge.data.several import parts_of
 
     how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
     how["progress"] = progress
@@ -114,6 +118,8 @@ def load_images(
         how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range, "strict": strict}
     if source is None:
         assert image_size is not None  # only a source may do without
+        if paths := parts_of(data):
+            return load_several(paths, **how)
         return load_folder(at_home(data), **how)
     if image_size is not None:
         source.value.require_shape(image_size)

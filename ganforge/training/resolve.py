@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from ganforge.backend import Choice as Backend
 from ganforge.backend import decide_backend, require_backend
+from ganforge.data.adapters import is_there
 from ganforge.data.adapters.source import FoundSource
 from ganforge.data.load import resolve_source
 from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.files import at_home
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.sizes import Size, parse_size, written_size
@@ -217,7 +217,7 @@ def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
     if config.backend is not None:
         require_backend(Backend(config.backend, "asked"))
     choices = resolve(config.model_copy(update={"backend": None}), plugins)
-    if choices.source is None and not at_home(config.data).exists():
+    if choices.source is None and not is_there(config.data):
         raise GANForgeError(f"--data {config.data}: there is no such folder or zip")
 
 
