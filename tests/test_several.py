@@ -15,7 +15,7 @@ import ganforge
 from ganforge.cli.group import cli
 from ganforge.data.adapters import is_there, place_of
 from ganforge.data.load import load_images, resolve_source
-from ganforge.data.several import parts_of
+from ganforge.data.paths import parts_of
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.registry import Registry
 from ganforge.training.config import TrainConfig

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ganforge.data.paths import is_path, parts_of
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
 from ganforge.plugin.calling import call_by_name
@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     from ganforge.plugin.registry import Choice, Registry
 
 
-def is_path(text: str) -> bool:
-    """Tell whether a ``--data`` text is a path rather than a source's ``NAME:key=value``.
-
-    A path has a separator, starts with ``.`` or ``~``, ends in ``.zip``, or exists.
-    """
-    separators = {"/", os.sep, os.altsep or "/"}
-    # The options of a name may hold a separator, or name a zip; what stands before its colon may not.
-    name, colon, rest = text.partition(":")
-    written = name if colon and "=" in rest else text
-    if text.startswith((".", "~")) or written.lower().endswith(".zip"):
-        return True
-    if any(mark in written for mark in separators):
-        return True
-    try:
-        return os.path.exists(text)
-    except ValueError:  # a null character
-        return False
-
-
 def resolve_source(data: str, registry: Registry) -> Choice | None:
     """Return the data source that a ``--data`` text names, or None for a folder, zip or tar, or several of these.
 
@@ -45,7 +26,6 @@ def resolve_source(data: str, registry: Registry) -> Choice | None:
         GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors.
     """
     from ganforge.data.adapters import file_source
-    from ganforge.data.several import parts_of
 
     if parts_of(data):
         return None
@@ -110,7 +90,6 @@ def load_images(
     """
     from ganforge.data.adapters.source import FoundSource
     from ganforge.data.folder import load_folder, load_several
-    from ganforge.data.several import parts_of
 
     how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
     how["progress"] = progress

@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ganforge.data.files import File, Files
 from ganforge.data.layout import LABELS, OTHER, TRAIN, Layout, arrange, shared
+from ganforge.data.tars import find_pictures
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
 
-# What a data source and a file of arrays have.
-_OPTIONS = re.compile(r":[a-z_]+=")
 
-
-def parts_of(text: str) -> list[str]:
-    """Return the paths that a ``--data`` text names, where these are several; else none.
-
-    A path that is there is one, whatever commas it holds; so are the longest parts that are there.
-    """
-    if "," not in text or _exists(text) or _OPTIONS.search(text):
-        return []
-    pieces, parts, start = text.split(","), [], 0
-    while start < len(pieces):
-        ends = range(len(pieces), start, -1)
-        stop = next((end for end in ends if _exists(",".join(pieces[start:end]))), start + 1)
-        parts.append(",".join(pieces[start:stop]).strip())
-        start = stop
-    return parts if all(parts) and any(map(_is_path, parts)) else []
-
-
-def _is_path(text: str) -> bool:
-    from ganforge.data.load import is_path
-
-    return is_path(text) or _exists(text)
-
-
-def _exists(text: str) -> bool:
-    try:
-        return at_home(text).exists() or at_home(text.strip()).exists()
-    except (OSError, ValueError):
-        return False
-
-
-def named(paths: list[str]) -> list[str]:
+def named(paths: Sequence[str]) -> list[str]:
     """Return what sources are called in messages and in names of pictures: as their folders are, each once."""
     names: list[str] = []
     for path in paths:
@@ -62,12 +31,10 @@ class Several:
     Class folders of one name are one class, in whichever sources they lie; a source that has none is a class of its
     own, called as the one folder is that holds all of it, or as itself. So ``layout`` is what it would be if the
     class folders of all lay beside one another. Raises ``GANForgeError`` where one cannot be read or holds nothing,
-    ``UsageError`` where one is named twice.
+    ``UsageError`` where one is named twice. Without ``listed`` it reads for those who know what there is.
     """
 
-    def __init__(self, paths: list[str]) -> None:
-        from ganforge.data.tars import find_pictures
-
+    def __init__(self, paths: Sequence[str], listed: bool = True) -> None:
         wholes = [os.path.realpath(at_home(path)) for path in paths]
         if twice := [path for path, whole in zip(paths, wholes) if wholes.count(whole) > 1]:
             raise UsageError(f"--data names '{twice[0]}' twice; expected each folder, zip or tar once")
@@ -78,7 +45,9 @@ class Several:
         found: list[tuple[File, int, str]] = []
         layouts: dict[str, Layout] = {}
         for name, path in zip(named(paths), paths):
-            source = self._sources[name] = find_pictures(at_home(path))
+            source = self._sources[name] = find_pictures(at_home(path), listed)
+            if not listed:
+                continue
             if not source.files:
                 raise GANForgeError(f"'{path}' holds no image files")
             labels = labels_beside(source)

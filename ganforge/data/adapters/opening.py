@@ -13,7 +13,7 @@ from ganforge.data.adapters import csv, hdf5, idx, npy, npz, parquet, single
 from ganforge.data.adapters.filling import table_choice
 from ganforge.data.adapters.options import FileOptions
 from ganforge.data.adapters.table import Table
-from ganforge.data.several import parts_of
+from ganforge.data.paths import parts_of
 from ganforge.errors import GANForgeError, UsageError, closest, reason
 from ganforge.files import at_home
 from ganforge.plugin.options import make_options, parse_spec
