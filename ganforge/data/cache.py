@@ -25,7 +25,7 @@ from ganforge.files import at_home, beside, user_folder, write_atomic
 # A file alone, or several, each with its checksums in a file of its own; and the labels beside several.
 ARRAY, ABOUT, SUMS, LABELS = "images.npy", "about.json", ".crc", "labels.i4"
 # What is larger lies in several files of at most so many bytes.
-SHARD_BYTES = 2**28
+SHARD_BYTES = 2**26
 
 
 def cache_root(cache_dir: Path | str | None = None) -> Path:
@@ -188,10 +188,17 @@ class ArrayWriter:
     of the first where another process writes those before.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...], descr: str = "|u1", first: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, ...],
+        descr: str = "|u1",
+        first: int | None = None,
+        shard_bytes: int | None = None,
+    ) -> None:
         self._folder, self._shape, self._descr = folder, shape, descr
         self._row_bytes = math.prod(shape) * np.dtype(descr).itemsize
-        self._rows, self._first = rows_a_shard(self._row_bytes), first
+        self._rows, self._first = rows_a_shard(self._row_bytes, shard_bytes), first
         self._files: list[tuple[Path, int]] = []
         self.count = self._here = 0
         self._begin()
@@ -258,9 +265,9 @@ class ArrayWriter:
             self._file.close()
 
 
-def rows_a_shard(row_bytes: int) -> int:
+def rows_a_shard(row_bytes: int, shard_bytes: int | None = None) -> int:
     """Return how many rows a shard holds at most: whole blocks, one at least."""
-    return max(1, SHARD_BYTES // max(1, row_bytes * BLOCK)) * BLOCK
+    return max(1, (shard_bytes or SHARD_BYTES) // max(1, row_bytes * BLOCK)) * BLOCK
 
 
 def shard_name(number: int) -> str:
@@ -288,7 +295,8 @@ def write_record(folder: Path, about: Mapping[str, Any], sealed: Sequence[tuple[
     else:
         paths = sorted(folder.glob("images-*.npy"))
         counts, sums = zip(*(sealed or [seal(path) for path in paths]))
-        if labels := named.pop("labels", ()):
+        labels = named.pop("labels", ())
+        if len(labels):
             content = np.asarray(labels, "<i4").tobytes()
             write_atomic(folder / LABELS, content)
             named["labels_sum"] = zlib.crc32(content)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ganforge.data.paths import is_path, parts_of
+from ganforge.data.paths import is_packed_folder, is_path, is_url, parts_of
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
 from ganforge.plugin.calling import call_by_name
@@ -23,12 +23,21 @@ def resolve_source(data: str, registry: Registry) -> Choice | None:
 
     Raises:
         UsageError: there is no such source, or it has no such option.
-        GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors.
+        GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors; or a store
+            does not answer.
     """
     from ganforge.data.adapters import file_source
 
+    if is_url(data):
+        from ganforge.data.addresses import source_at
+
+        return source_at(data)
     if parts_of(data):
         return None
+    if is_packed_folder(data):
+        from ganforge.data.packed import packed_choice
+
+        return packed_choice(at_home(data))
     if (source := file_source(data)) is not None:
         return source
     if is_path(data):

@@ -9,6 +9,20 @@ from ganforge.files import at_home
 
 # What a data source and a file of arrays have.
 _OPTIONS = re.compile(r":[a-z_]+=")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def is_url(text: str) -> bool:
+    """Tell whether a text is an address such as ``s3://bucket/photos`` (``ganforge.data.remote``)."""
+    return _URL.match(text) is not None
+
+
+def is_packed_folder(text: str) -> bool:
+    """Tell whether a text names a folder with a packed set (``ganforge.data.packed``)."""
+    try:
+        return all((at_home(text) / name).is_file() for name in ("about.json", "images-00000.npy"))
+    except (OSError, ValueError):
+        return False
 
 
 def is_path(text: str) -> bool:
@@ -35,7 +49,7 @@ def parts_of(text: str) -> list[str]:
 
     A path that is there is one, whatever commas it holds; so are the longest parts that are there.
     """
-    if "," not in text or _exists(text) or _OPTIONS.search(text):
+    if "," not in text or is_url(text) or _exists(text) or _OPTIONS.search(text):
         return []
     pieces, parts, start = text.split(","), [], 0
     while start < len(pieces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import mmap
 import threading
@@ -32,7 +33,7 @@ class Shard:
 
     def __init__(self, name: str, rows: np.ndarray, sums: np.ndarray) -> None:
         self.name, self.sums = name, sums
-        self._rows, self._mapped = np.asarray(rows), rows
+        self.rows, self._mapped = np.asarray(rows), rows
 
     def take(self, rows: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
         """Return rows and how many bytes were read for them; blocks not yet ``known``, bool, are verified before.
@@ -42,11 +43,11 @@ class Shard:
         blocks = np.unique(rows // BLOCK)
         new = blocks[~known[blocks]]
         for k in new.tolist():
-            if block_sum(self._rows, k) != self.sums[k]:
+            if block_sum(self.rows, k) != self.sums[k]:
                 raise Damaged(f"pictures {k * BLOCK:,} to {(k + 1) * BLOCK - 1:,} of '{self.name}' are damaged")
             known[k] = True
-        size = self._rows[:1].nbytes
-        return self._rows[rows], (len(new) * BLOCK + len(rows)) * size + len(blocks) * AROUND_BYTES
+        size = self.rows[:1].nbytes
+        return self.rows[rows], (len(new) * BLOCK + len(rows)) * size + len(blocks) * AROUND_BYTES
 
     def let_go(self) -> None:
         """Let go of what is resident of it."""
@@ -59,7 +60,8 @@ class Shards:
     A shard is opened when the first of its rows is asked for, and each 16 rows are verified when one of them first
     is. Resident are at most 128 MiB of maps, a byte for each 16 rows of the shards that were seen, and 4 for those of
     the 256 shards that are open. ``open_shard(k)`` gives a shard, ``counts`` the rows of each; ``damaged`` is called
-    once when one is not as it was written, and returns what is said. May be used from several threads.
+    once when one is not as it was written, and returns what is said; ``prepare`` is told of all that are about to be
+    opened. May be used from several threads.
     """
 
     def __init__(
@@ -69,11 +71,13 @@ class Shards:
         counts: Sequence[int],
         open_shard: Callable[[int], Shard],
         damaged: Callable[[Damaged], GANForgeError] | None = None,
+        prepare: Callable[[list[int]], None] | None = None,
     ) -> None:
+        self._chosen: np.ndarray | None = None
         self._starts = np.concatenate([[0], np.cumsum(np.asarray(counts, np.int64))])
         self.shape = (int(self._starts[-1]), *row_shape)
         self.dtype = np.dtype(dtype)
-        self._open_shard, self._damaged = open_shard, damaged
+        self._open_shard, self._damaged, self._prepare = open_shard, damaged, prepare
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._known: dict[int, np.ndarray] = {}
         self._lock, self._resident = threading.RLock(), 0
@@ -117,11 +121,16 @@ class Shards:
         indices = np.where(indices < 0, indices + len(self), indices)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise IndexError(f"index out of bounds for {len(self):,} rows")
+        if self._chosen is not None:
+            indices = self._chosen[indices]
         rows = np.empty((len(indices), *self.shape[1:]), self.dtype)
         of = np.searchsorted(self._starts, indices, side="right") - 1
         with self._lock:
             try:
-                for k in np.unique(of).tolist():
+                shards = np.unique(of).tolist()
+                if self._prepare and (new := [k for k in shards if k not in self._open]):
+                    self._prepare(new)
+                for k in shards:
                     places = np.flatnonzero(of == k)
                     rows[places] = self._take(k, indices[places] - self._starts[k])
             except Damaged as error:
@@ -143,6 +152,21 @@ class Shards:
             self._resident = 0
         return found
 
+    def chosen(self, indices: np.ndarray) -> Shards:
+        """Return some of the rows as such an array: it remembers which."""
+        some = copy.copy(self)
+        some.narrow(indices)
+        return some
+
+    def narrow(self, indices: np.ndarray) -> None:
+        """Be these rows alone."""
+        self._chosen = indices if self._chosen is None else self._chosen[indices]
+        self.shape = (len(indices), *self.shape[1:])
+
+    def forget(self, k: int) -> None:
+        """Let go of a shard, whose file goes; whoever prepares may do it, while another thread waits for that."""
+        self._open.pop(k, None)
+
     def min(self) -> Any:
         """Return the smallest number in it."""
         return min(self[at : at + _AT_ONCE].min() for at in range(0, len(self), _AT_ONCE))
@@ -155,9 +179,12 @@ class Shards:
 _AT_ONCE = 2**14
 
 
-def let_go(array: np.ndarray) -> None:
-    """Let go of a memory map's pages: the system keeps them as long as it has room, and reads them quickly again."""
-    pages = getattr(array, "_mmap", None)
+def let_go(array: Any) -> None:
+    """Let go of a memory map's pages: the system keeps them as long as it has room, and reads them quickly again.
+
+    Of one that was opened for reading: another holds what was written to it.
+    """
+    pages = getattr(array, "_mmap", None) if getattr(array, "mode", "") == "r" else None
     if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)
 

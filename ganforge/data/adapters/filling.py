@@ -22,6 +22,7 @@ from ganforge.data.layout import draw
 from ganforge.data.ranges import Values, choose_range, to_bytes
 from ganforge.data.record import VERSION, notes, warnings
 from ganforge.data.settings import Range, parse_range
+from ganforge.data.shards import let_go
 from ganforge.errors import GANForgeError
 from ganforge.plugin.dataset import Images, describe
 from ganforge.plugin.options import Options
@@ -236,6 +237,7 @@ class _Filling:
                 )
             yield self._form.arranged(block)
             done += len(block)
+            let_go(self._rows)
             if self._progress:
                 self._progress((self._passed * self._count + done) // self._passes, self._count)
         if done != self._count:
