@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ganforge.api import Run, train
+    from ganforge.api import Run, pack, train
     from ganforge.commands import compare, plugins, runs, study
     from ganforge.errors import GANForgeError, UsageError
     from ganforge.plugin.architecture import Architecture
@@ -57,6 +57,7 @@ _HOMES = {
     "Strategy": "plugin.strategy",
     "Run": "api",
     "train": "api",
+    "pack": "api",
     "compare": "commands",
     "plugins": "commands",
 }
@@ -87,6 +88,7 @@ __all__ = [
     "conv_size",
     "halvings",
     "hookimpl",
+    "pack",
     "plan_upsampling",
     "plugins",
     "refused_size",

@@ -28,7 +28,7 @@ class Runs(Shown, list[Run]):
             config, progress, metrics = manifest["config"], manifest["progress"], manifest.get("metrics") or {}
             losses = [shown(metrics.get(name)) for name in ("d_loss", "g_loss")]
             balance = "\n".join(config["balance"] or ()) or "none"
-            data = Path(config["data"]).name or config["data"]
+            data = ",".join(Path(one).name or one for one in config["data"].split(","))
             epochs = f"{progress['epoch']}/{progress['epochs']}"
             rows.append([run.id, config["arch"], balance, data, epochs, *losses, state])
         if rows:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ganforge.cli.console import console, pairs, run_name, say_path
-from ganforge.cli.options import plugin_option, run_argument, runs_dir_option
+from ganforge.cli.options import plugin_option, run_argument, runs_dir_option, together
 
 EPILOG = """\b
 Examples:
@@ -35,7 +35,13 @@ Examples:
     show_default=True,
     help="imagenet: FD, KID, precision, recall, density, coverage by an ImageNet network too (extra: imagenet).",
 )
-@click.option("--data", metavar="FOLDER", help="Held-out pictures to compare with instead of the training pictures.")
+@click.option(
+    "--data",
+    multiple=True,
+    callback=together,
+    metavar="FOLDER",
+    help="Held-out pictures to compare with instead of the training pictures (repeatable).",
+)
 @click.option(
     "--inception",
     type=click.Path(path_type=Path),

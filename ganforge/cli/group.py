@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "Put runs side by side, and say what their numbers say.",
     "report": "Write one HTML page about a study or several runs.",
     "watch": "Serve a page with a run's live grid and curves, to this machine alone.",
+    "pack": "Decode pictures once, into a set of shards that any machine opens.",
     "plugins": "List what is installed, from which package, with every option.",
     "check": "Check that a plugin keeps its promises, on each backend.",
     "new-plugin": "Write a small plugin package that installs and trains at once.",

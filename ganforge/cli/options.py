@@ -21,6 +21,11 @@ def _complete_plugin(_ctx: click.Context, _param: click.Parameter, incomplete: s
     return complete_plugin(incomplete)
 
 
+def together(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Return what --data was given, once or several times, as the one text that a setting is."""
+    return ",".join(given) if given else None
+
+
 def _leave_out(ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> None:
     """Leave plugins out while a command runs, as GANFORGE_DISABLE_PLUGINS does."""
     if not names:

@@ -9,7 +9,7 @@ import click
 
 from ganforge.cli.console import console, run_name, warn
 from ganforge.cli.live import follow
-from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
+from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option, together
 from ganforge.showing.terminal import reading
 
 EPILOG = """\b
@@ -29,7 +29,13 @@ Examples:
 @click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
 @click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
-@click.option("--data", metavar="FOLDER|ZIP", help="Where the pictures are now, if they were moved.")
+@click.option(
+    "--data",
+    multiple=True,
+    callback=together,
+    metavar="FOLDER|ZIP",
+    help="Where the pictures are now, if they were moved (repeatable).",
+)
 @click.option("--data-changed", type=click.Choice(["ok"]), help="Go on although the pictures are not the same.")
 @plugin_option
 @no_plugin_option

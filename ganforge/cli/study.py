@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganforge.cli.console import console, say_path, short, warn
-from ganforge.cli.options import plugin_option, runs_dir_option
+from ganforge.cli.options import plugin_option, runs_dir_option, together
 
 if TYPE_CHECKING:
     from ganforge.study.runner import StudyRunner
@@ -46,7 +46,13 @@ STATES = {
     metavar="N",
     help="Runs at a time.  [default: 1; on a cluster as many as it has room for]",
 )
-@click.option("--data", metavar="FOLDER|ZIP|NAME", help="Train every run on these pictures instead.")
+@click.option(
+    "--data",
+    multiple=True,
+    callback=together,
+    metavar="FOLDER|ZIP|NAME",
+    help="Train every run on these pictures instead (folders and zips: repeatable).",
+)
 @click.option("--only", multiple=True, metavar="TEXT", help="Only runs whose name has all words of TEXT. Repeatable.")
 @click.option(
     "--add",

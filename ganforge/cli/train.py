@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from ganforge.cli.console import console, pairs, warn, with_options
 from ganforge.cli.grouped import GroupedCommand
 from ganforge.cli.live import follow
-from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion
+from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion, together
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
 from ganforge.plugin.averaging import ALONE
 from ganforge.showing.terminal import reading
@@ -85,9 +85,11 @@ class _Train(GroupedCommand):
 )
 @click.option(
     "--data",
+    multiple=True,
+    callback=together,
     metavar="FOLDER|FILE|NAME",
-    help="Your pictures: a folder, zip or tar, or FILE[:images=KEY,labels=KEY] of arrays (.npy, .npz, .h5, .parquet, "
-    "idx, .csv); or a data source. [default: critters]",
+    help="Your pictures: a folder, zip or tar (repeatable), or FILE[:images=KEY,labels=KEY] of arrays (.npy, .npz, "
+    ".h5, .parquet, idx, .csv); or a data source. [default: critters]",
 )
 @click.option(
     "--image-size",
@@ -289,11 +291,13 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
 
 def _classes(images: Images) -> str:
     """Return ``cat 150, dog 150``, the most frequent of many."""
+    import numpy as np
+
     from ganforge.errors import on_one_line
 
     counts = [0] * len(images.classes)
-    for label in [] if images.labels is None else images.labels.tolist():
-        counts[label] += 1
+    if images.labels is not None:
+        counts = np.bincount(images.labels, minlength=len(counts)).tolist()
     pairs = list(zip(images.classes, counts))
     if len(pairs) > 12:
         pairs = sorted(pairs, key=lambda pair: -pair[1])[:10]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import queue
 import threading
 from collections.abc import Iterator
 
 import numpy as np
 
+from ganforge.data.order import LARGE, Shuffled
+from ganforge.data.shards import AROUND_BYTES, RESIDENT_BYTES, Shards, let_go
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.types import Batch
 
 _EPOCH_STREAM, _EXTRA_STREAM = 1, 2
-# Of a memory map, how much may stay resident, and what a picture's first touch brings besides it (Linux maps the
-# cached pages around a fault).
-_RESIDENT_BYTES, _AROUND_BYTES = 2**27, 2**16
 
 
 class Batches:
@@ -27,7 +25,8 @@ class Batches:
     Nothing is remembered between calls, so a resumed run sees what one never stopped would see. The last
     ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. ``steps_per_epoch`` is
     given where a run goes on with other images than it began with: an epoch keeps its steps, and begins its order
-    again when that ends sooner. Raises
+    again when that ends sooner. Of more than ``LARGE`` pictures an epoch's order is computed by place and takes no
+    memory; ``kept_order`` says otherwise, for runs that began before it was (``ganforge.data.order``). Raises
     ``GANForgeError`` when ``batch_size`` is larger than N, ``UsageError`` when it or ``prefetch`` is below 1.
     """
 
@@ -39,6 +38,7 @@ class Batches:
         prefetch: int = 4,
         steps_per_epoch: int | None = None,
         labels: np.ndarray | None = None,
+        kept_order: bool | None = None,
     ) -> None:
         count = len(array)
         if batch_size < 1 or prefetch < 1:
@@ -48,12 +48,13 @@ class Batches:
             way_out = f"use --batch-size {count} or smaller"
             raise GANForgeError(f"batch size {batch_size} is larger than the {count} images; {way_out}")
         # A plain view: indexing a memmap would hand out memmaps.
-        self._array = np.asarray(array)
-        self._map: mmap.mmap | None = getattr(array, "_mmap", None)
+        self._array = array if isinstance(array, Shards) else np.asarray(array)
+        self._mapped = array
         self._resident = 0
         self._labels = labels
         self._prefetch = prefetch
-        self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self.kept_order = count <= LARGE if kept_order is None else kept_order
+        self._order: tuple[int, np.ndarray | Shuffled] = (-1, np.empty(0, np.int64))
         self.batch_size = batch_size
         self.seed = seed
         self.steps_per_epoch = steps_per_epoch or count // batch_size
@@ -65,9 +66,11 @@ class Batches:
         # Read and replaced as one tuple: the prefetch thread asks too.
         known, order = self._order
         if known != epoch:
-            order = self._random(_EPOCH_STREAM, epoch).permutation(len(self._array))
+            random, count = self._random(_EPOCH_STREAM, epoch), len(self._array)
+            order = random.permutation(count) if self.kept_order else Shuffled(count, random)
             self._order = (epoch, order)
-        return order[place * self.batch_size : (place + 1) * self.batch_size]
+        start, stop = place * self.batch_size, (place + 1) * self.batch_size
+        return order(np.arange(start, stop)) if isinstance(order, Shuffled) else order[start:stop]
 
     def batch(self, step: int) -> Batch:
         """Return the batch of ``step`` (from 0), its images uint8 (batch_size, H, W, C), contiguous."""
@@ -82,14 +85,15 @@ class Batches:
         return self._take(chosen)
 
     def _take(self, indices: np.ndarray) -> Batch:
+        labels = None if self._labels is None else self._labels[indices].astype(np.int32)
+        if isinstance(self._array, Shards):
+            return Batch(self._array.take(indices), labels)
         images = np.take(self._array, indices, axis=0)
-        self._resident += images.nbytes + len(images) * _AROUND_BYTES
-        if self._map is not None and self._resident > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
-            # Only this process lets go of the pages; the system keeps them as long as it has room. So memory does
-            # not grow with the data, and the next read is hardly slower.
-            self._map.madvise(mmap.MADV_DONTNEED)
+        self._resident += images.nbytes + len(images) * AROUND_BYTES
+        if self._resident > RESIDENT_BYTES:
+            let_go(self._mapped)  # so memory does not grow with the data
             self._resident = 0
-        return Batch(images, None if self._labels is None else self._labels[indices].astype(np.int32))
+        return Batch(images, labels)
 
     def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, Batch]]:
         """Yield (step, batch) for ``start_step`` up to, not including, ``stop_step``; one thread works ahead.

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import atexit
 import errno
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from ganforge.data.record import Record, checksums, names_as_text, record_of
-from ganforge.errors import GANForgeError, log
+from ganforge.data.shards import BLOCK, Damaged, Shard, Shards, let_go, sums_of
+from ganforge.errors import GANForgeError, log, reason
 from ganforge.files import at_home, beside, user_folder, write_atomic
 
-ARRAY, ABOUT = "images.npy", "about.json"
+# A file alone, or several, each with its checksums in a file of its own; and the labels beside several.
+ARRAY, ABOUT, SUMS, LABELS = "images.npy", "about.json", ".crc", "labels.i4"
+# What is larger lies in several files of at most so many bytes.
+SHARD_BYTES = 2**26
 
 
 def cache_root(cache_dir: Path | str | None = None) -> Path:
@@ -52,15 +58,70 @@ def open_entry(root: Path, key: str) -> tuple[np.ndarray, Record] | None:
     folder = root / key
     try:
         record = record_of((folder / ABOUT).read_text("utf-8"))
+        if record is not None and record.shards:
+            return _open_shards(folder, record)
         array = np.load(folder / ARRAY, mmap_mode="r")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError):
         record, array = None, np.empty(0)
-    if record is None or not record.fits(array):
+    if record is None or not record.fits(array, SHARD_BYTES):
         shutil.rmtree(folder, ignore_errors=True)  # damaged, or of another version: make it again
         return None
+    let_go(array)
     return array, record
+
+
+def _open_shards(folder: Path, record: Record) -> tuple[np.ndarray, Record] | None:
+    """Return an entry in several files, none of which is opened yet; None, and no entry, where some are not whole."""
+    if not record.fits_shards(lambda k: (folder / shard_name(k)).stat().st_size):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+    def damaged(error: Damaged) -> GANForgeError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return GANForgeError(
+            f"the picture cache is damaged on the disk ({error}), and these pictures are removed from it; "
+            "start again, or resume, and they are read again"
+        )
+
+    shards = Shards(
+        record.shape, record.dtype, record.shards, lambda k: open_shard(folder / shard_name(k), record, k), damaged
+    )
+    try:
+        labels = read_labels(folder / LABELS, record)
+    except (OSError, Damaged):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    # Indexed and looked at as an array is. Labels are an array where there are many: nobody looks at their type.
+    return cast(np.ndarray, shards), record.model_copy(update={"labels": labels})
+
+
+def open_shard(path: Path, record: Record, k: int) -> Shard:
+    """Return a shard of an entry, mapped. Raises ``Damaged``."""
+    try:
+        content = path.with_suffix(SUMS).read_bytes()
+        rows = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise Damaged(f"'{path.name}': {reason(error, kind=False)}") from None
+    if rows.shape != (record.shards[k], *record.shape) or rows.dtype.name != record.dtype:
+        raise Damaged(f"'{path.name}' holds {rows.dtype} {rows.shape}")
+    if zlib.crc32(content) != record.checksums[k] or len(content) != 4 * -(-len(rows) // BLOCK):
+        raise Damaged(f"the checksums of '{path.name}' are damaged")
+    return Shard(path.name, rows, np.frombuffer(content, "<u4"))
+
+
+def read_labels(path: Path, record: Record) -> np.ndarray | tuple[int, ...]:
+    """Return the labels of an entry in several files, int32 (N,), mapped; none where there are none.
+
+    Raises ``Damaged`` or ``OSError``.
+    """
+    if record.labels_sum is None:
+        return ()
+    labels = np.memmap(path, "<i4", "r")
+    if len(labels) != record.count or zlib.crc32(labels.data) != record.labels_sum:
+        raise Damaged("the labels are damaged")
+    return labels
 
 
 @contextmanager
@@ -121,32 +182,74 @@ def drop_entry(root: Path, key: str) -> None:
 
 
 class ArrayWriter:
-    """Writes uint8 pictures (H, W, C) one by one as a .npy file whose count is known only at the end."""
+    """Writes rows, usually uint8 pictures (H, W, C), one by one as a .npy file whose count is known only at the end.
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
-        self._file: BinaryIO = open(folder / ARRAY, "wb")  # noqa: SIM115 - closed by close()
-        self._shape = shape
-        self.count = 0
+    What does not fit into ``SHARD_BYTES`` becomes several files, ``images-00000.npy`` and on; ``first`` is the number
+    of the first where another process writes those before.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        shape: tuple[int, ...],
+        descr: str = "|u1",
+        first: int | None = None,
+        shard_bytes: int | None = None,
+    ) -> None:
+        self._folder, self._shape, self._descr = folder, shape, descr
+        self._row_bytes = math.prod(shape) * np.dtype(descr).itemsize
+        self._rows, self._first = rows_a_shard(self._row_bytes, shard_bytes), first
+        self._files: list[tuple[Path, int]] = []
+        self.count = self._here = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        number = len(self._files) + (self._first or 0)
+        alone = self._first is None and not number
+        path = self._folder / (ARRAY if alone else shard_name(number))
+        self._file: BinaryIO = open(path, "wb")  # noqa: SIM115 - closed by close()
+        self._path, self._here = path, 0
         self._header()
         self._start = self._file.tell()
 
     def _header(self) -> None:
         # numpy pads its header so that the first dimension can be rewritten in place.
-        described = {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)}
+        described = {"descr": self._descr, "fortran_order": False, "shape": (self._here, *self._shape)}
         np.lib.format.write_array_header_1_0(self._file, described)
 
     def write(self, picture: np.ndarray) -> None:
-        """Append one picture."""
-        self._file.write(np.ascontiguousarray(picture, dtype=np.uint8).data)
-        self.count += 1
+        """Append one row."""
+        self.write_rows(picture[None])
+
+    def write_rows(self, rows: np.ndarray) -> None:
+        """Append rows (n, …)."""
+        rows = np.ascontiguousarray(rows, self._descr)
+        while len(rows):
+            if self._here == self._rows:
+                self._end()
+                self._begin()
+            some = rows[: self._rows - self._here]
+            self._file.write(some.data)
+            self._here += len(some)
+            self.count += len(some)
+            rows = rows[len(some) :]
 
     def replace(self, index: int, picture: np.ndarray) -> None:
-        """Put another picture in the place of one that was written; after it none is appended."""
-        self._file.seek(self._start + index * picture.size)
-        self._file.write(np.ascontiguousarray(picture, dtype=np.uint8).data)
+        """Put another row in the place of one that was written; after it none is appended."""
+        number, row = divmod(index, self._rows)
+        here, file = number == len(self._files), self._file
+        with nullcontext(file) if here else open(self._files[number][0], "r+b") as file:
+            file.seek(self._start + row * self._row_bytes)
+            file.write(np.ascontiguousarray(picture, self._descr).data)
 
     def close(self) -> None:
-        """Write the final count and close."""
+        """Write the final counts and close."""
+        self._end()
+        alone = self._folder / ARRAY
+        if len(self._files) > 1 and self._first is None:
+            os.replace(alone, self._folder / shard_name(0))
+
+    def _end(self) -> None:
         self._file.seek(0)
         self._header()
         if self._file.tell() != self._start:
@@ -154,6 +257,7 @@ class ArrayWriter:
         self._file.flush()
         os.fsync(self._file.fileno())  # else a power cut after the rename leaves pictures that are black
         self._file.close()
+        self._files.append((self._path, self._here))
 
     def abandon(self) -> None:
         """Close a file that will not be used."""
@@ -161,8 +265,41 @@ class ArrayWriter:
             self._file.close()
 
 
-def write_record(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write the record of an entry whose array is whole: its count, shape and checksums are added to ``about``."""
-    array = np.load(folder / ARRAY, mmap_mode="r")
-    record = Record(count=len(array), shape=array.shape[1:], checksums=checksums(array), **names_as_text(dict(about)))
+def rows_a_shard(row_bytes: int, shard_bytes: int | None = None) -> int:
+    """Return how many rows a shard holds at most: whole blocks, one at least."""
+    return max(1, (shard_bytes or SHARD_BYTES) // max(1, row_bytes * BLOCK)) * BLOCK
+
+
+def shard_name(number: int) -> str:
+    """Return the name of a shard's file."""
+    return f"images-{number:05d}.npy"
+
+
+def seal(path: Path) -> tuple[int, int]:
+    """Write the checksums of a shard that is whole beside it; return its rows and the CRC-32 of these checksums."""
+    array = np.load(path, mmap_mode="r")
+    content = sums_of(array).tobytes()
+    write_atomic(path.with_suffix(SUMS), content)
+    return len(array), zlib.crc32(content)
+
+
+def write_record(folder: Path, about: Mapping[str, Any], sealed: Sequence[tuple[int, int]] | None = None) -> None:
+    """Write the record of an entry whose array is whole: its count, shape and checksums are added to ``about``.
+
+    ``sealed`` says of shards, in order, that others made, what ``seal`` returned.
+    """
+    named = names_as_text(dict(about))
+    if (folder / ARRAY).exists():
+        array = np.load(folder / ARRAY, mmap_mode="r")
+        record = Record(count=len(array), shape=array.shape[1:], checksums=checksums(array), **named)
+    else:
+        paths = sorted(folder.glob("images-*.npy"))
+        counts, sums = zip(*(sealed or [seal(path) for path in paths]))
+        labels = named.pop("labels", ())
+        if len(labels):
+            content = np.asarray(labels, "<i4").tobytes()
+            write_atomic(folder / LABELS, content)
+            named["labels_sum"] = zlib.crc32(content)
+        shape = np.load(paths[0], mmap_mode="r").shape[1:]
+        record = Record(count=sum(counts), shape=shape, checksums=sums, shards=counts, **named)
     write_atomic(folder / ABOUT, record.model_dump_json().encode())

@@ -70,8 +70,11 @@ class Files(Protocol):
         """Let go of what is open."""
 
 
-def find_files(path: Path) -> Files:
-    """List the files of a folder or zip by name. Raises ``GANForgeError`` when it is neither."""
+def find_files(path: Path, listed: bool = True) -> Files:
+    """List the files of a folder or zip by name. Raises ``GANForgeError`` when it is neither.
+
+    Without ``listed`` a folder is not gone through: its files can be read by those who know them.
+    """
     try:
         status = path.stat()
     except PermissionError:
@@ -79,7 +82,7 @@ def find_files(path: Path) -> Files:
     except (OSError, ValueError):
         raise GANForgeError(_missing(path)) from None
     if stat.S_ISDIR(status.st_mode):
-        return _Folder(path)
+        return _Folder(path, listed)
     try:
         if stat.S_ISREG(status.st_mode) and zipfile.is_zipfile(path):
             return _Zip(path)
@@ -133,13 +136,14 @@ def _identity(folder: Path, status: os.stat_result) -> _Identity:
 @dataclass
 class _Folder:
     root: Path
+    listed: bool = True
     files: list[File] = field(default_factory=list)
     denied: list[tuple[str, str]] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         try:
-            self.files = sorted(self._walk(), key=lambda file: file.name)
+            self.files = sorted(self._walk(), key=lambda file: file.name) if self.listed else []
         except PermissionError:
             raise GANForgeError(f"{DENIED} '{self.root}'") from None
 

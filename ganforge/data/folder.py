@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from ganforge.data.cache import building, cache_root, drop_entry, new_entry, ope
 from ganforge.data.decode import FITS, Reading
 from ganforge.data.files import File, Files
 from ganforge.data.hints import readers
-from ganforge.data.layout import LABELS, Layout, arrange, draw, everything
-from ganforge.data.reading import NotEnough, Work, fill, refuse
+from ganforge.data.layout import Layout, arrange, draw, everything
+from ganforge.data.processes import apt, read_by_processes
+from ganforge.data.reading import Digest, Gathered, NotEnough, Work, fill, read_here, refuse
 from ganforge.data.record import VERSION, Record, notes, warnings
 from ganforge.data.settings import Range, parse_background, parse_range
+from ganforge.data.several import Several, labels_beside, named
 from ganforge.data.tars import find_pictures
 from ganforge.data.workers import aside
 from ganforge.errors import GANForgeError, UsageError
@@ -47,6 +49,7 @@ def load_folder(
     progress: Callable[[int, int], None] | None = None,
     files: Files | None = None,
     layout: Layout | None = None,
+    paths: Sequence[str] = (),
 ) -> Images:
     """Read a folder (nested or flat), a zip or a tar of images: uint8 (N, H, W, channels).
 
@@ -58,7 +61,8 @@ def load_folder(
     many pictures, chosen by ``seed`` before anything is decoded, of every class. ``progress(done, total)`` is called
     in this thread while decoding, never when the cache has them. First-level subfolders, or the numbers in a
     dataset.json of the StyleGAN tools, become ``labels`` (``ganforge.data.layout``). ``files`` are encoded pictures
-    that lie in no folder, of the classes that ``layout`` says; ``path`` is then only what messages call them.
+    that lie in no folder, of the classes that ``layout`` says; ``path`` is then only what messages call them, and
+    ``paths`` are where another process finds them, if it can.
 
     Raises ``GANForgeError`` when the path cannot be read, holds no image or fewer than two readable ones, or,
     with ``strict``, at the first unreadable file, or when files are gone since they were listed; ``UsageError`` for
@@ -68,6 +72,7 @@ def load_folder(
     _check(reading, limit)
     value_range = None if value_range is None else parse_range(value_range)
     root = at_home(path)
+    paths = paths if files else [str(root)]
     source = files or aside(find_pictures, root)
     try:
         listed = source.files
@@ -76,7 +81,7 @@ def load_folder(
             raise GANForgeError(f"'{root}' holds no image files{why}")
         if strict and source.denied:
             refuse(root, *source.denied[0])
-        labels = _labels(source)
+        labels = labels_beside(source)
         layout = layout or arrange([file.name for file in listed], source.folders, labels)
         limited = limit is not None and (limit < len(layout.kept) or frames == "all")
         settings: list[Any] = [VERSION, written_size(image_size), channels, fit, reading.colour, frames]
@@ -91,7 +96,18 @@ def load_folder(
             count = limit if limited else None
             ways = [layout, *([everything(len(listed))] if layout.strays and not layout.train else [])]
             works = [
-                Work(root, source, w, reading, _chosen(listed, w, count, seed), count, value_range, strict, progress)
+                Work(
+                    root,
+                    source,
+                    w,
+                    reading,
+                    _chosen(listed, w, count, seed),
+                    count,
+                    value_range,
+                    strict,
+                    progress,
+                    [*paths],
+                )
                 for w in ways
             ]
             entry = _made(where, own, works)
@@ -114,14 +130,10 @@ def load_folder(
     )
 
 
-def _labels(source: Files) -> bytes | None:
-    """Return the content of a dataset.json at the top, or in the one folder that holds everything."""
-    first = source.files[0].name.split("/")[:-1]
-    tops = [
-        "",
-        *(f"{first[0]}/" for _ in first[:1] if all(file.name.startswith(f"{first[0]}/") for file in source.files)),
-    ]
-    return next((content for top in tops if (content := source.beside(top + LABELS)) is not None), None)
+def load_several(paths: list[str], **how: Any) -> Images:
+    """Read several folders, zips and tars as one set, ``how`` as ``load_folder`` says (``ganforge.data.several``)."""
+    source = aside(Several, paths)
+    return load_folder(" and ".join(named(paths)), files=source, layout=source.layout, paths=paths, **how)
 
 
 def _found(where: Path, key: str, value_range: Range | None) -> Entry | None:
@@ -146,12 +158,18 @@ def _filled(folder: Path, works: list[Work]) -> dict[str, Any]:
     """Read what is there; where folders prove to hold no pictures, no file beside them is a stray."""
     first, *others = works
     if not others:
-        return fill(folder, first)
+        return fill(folder, first, _way(first))
     with suppress(NotEnough):
-        about = fill(folder, first)
+        about = fill(folder, first, _way(first))
         if about["classes"]:
             return about
-    return fill(folder, others[0])
+    for path in folder.iterdir():
+        path.unlink()
+    return fill(folder, others[0], _way(others[0]))
+
+
+def _way(work: Work) -> Callable[[Path, Work, Digest], Gathered]:
+    return read_by_processes if apt(work) else read_here
 
 
 def _made(where: Path, key: str, works: list[Work]) -> Entry:
@@ -160,7 +178,8 @@ def _made(where: Path, key: str, works: list[Work]) -> Entry:
         entry = open_entry(where, key)
         if entry is None:
             with new_entry(where, key) as folder:
-                write_record(folder, _filled(folder, works))
+                about = _filled(folder, works)
+                write_record(folder, about, about.pop("sealed"))
             entry = open_entry(where, key)
     if entry is None:
         raise GANForgeError(f"the picture cache in '{where}' was removed while it was being written")

@@ -53,7 +53,7 @@ def arrange(names: Sequence[str], folders: Iterable[str] = (), labels: bytes | N
             return Layout(**{**vars(found), "problem": named})
         return _numbered(names, named)
     parts = [name.split("/")[:-1] for name in names]
-    depth = _shared(parts)
+    depth = shared(parts)
     firsts = [part[depth] if len(part) > depth else "" for part in parts]
     split = _split(parts, firsts, depth)
     left: dict[str, int] = {}
@@ -64,7 +64,7 @@ def arrange(names: Sequence[str], folders: Iterable[str] = (), labels: bytes | N
         strays = [name for name, first in zip(names, firsts) if not first]
         indices = [i for i in indices if firsts[i] == split]
         parts = [parts[i] for i in indices]
-        depth = _shared(parts)
+        depth = shared(parts)
         firsts = [part[depth] if len(part) > depth else "" for part in parts]
     counts = Counter(firsts)
     loose = counts.pop("", 0)
@@ -88,7 +88,7 @@ def everything(count: int, problem: str = "") -> Layout:
     return Layout([*range(count)], [""] * count, problem=problem)
 
 
-def _shared(parts: Sequence[list[str]]) -> int:
+def shared(parts: Sequence[list[str]]) -> int:
     """Return how many folders all files have in common: the lowest and highest share what all share."""
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(min(parts), max(parts))))
 
@@ -128,7 +128,7 @@ def _numbered(names: Sequence[str], labels: dict[str, int] | None) -> Layout:
     """Lay out files by the numbers of a dataset.json, whose paths begin at its own folder."""
     if labels is None:  # its folders hold a thousand pictures each, and are no classes
         return everything(len(names))
-    depth = _shared([name.split("/")[:-1] for name in names])
+    depth = shared([name.split("/")[:-1] for name in names])
     tails = ([name.split("/", k)[-1] for k in range(depth + 1)] for name in names)
     numbers = [next((labels[tail] for tail in some if tail in labels), None) for some in tails]
     without = [name for name, number in zip(names, numbers) if number is None]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ganforge.data.paths import is_packed_folder, is_path, is_url, parts_of
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.files import at_home
 from ganforge.plugin.calling import call_by_name
@@ -18,34 +18,26 @@ if TYPE_CHECKING:
     from ganforge.plugin.registry import Choice, Registry
 
 
-def is_path(text: str) -> bool:
-    """Tell whether a ``--data`` text is a path rather than a source's ``NAME:key=value``.
-
-    A path has a separator, starts with ``.`` or ``~``, ends in ``.zip``, or exists.
-    """
-    separators = {"/", os.sep, os.altsep or "/"}
-    # The options of a name may hold a separator, or name a zip; what stands before its colon may not.
-    name, colon, rest = text.partition(":")
-    written = name if colon and "=" in rest else text
-    if text.startswith((".", "~")) or written.lower().endswith(".zip"):
-        return True
-    if any(mark in written for mark in separators):
-        return True
-    try:
-        return os.path.exists(text)
-    except ValueError:  # a null character
-        return False
-
-
 def resolve_source(data: str, registry: Registry) -> Choice | None:
-    """Return the data source that a ``--data`` text names, or None for a folder, zip or tar.
+    """Return the data source that a ``--data`` text names, or None for a folder, zip or tar, or several of these.
 
     Raises:
         UsageError: there is no such source, or it has no such option.
-        GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors.
+        GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors; or a store
+            does not answer.
     """
     from ganforge.data.adapters import file_source
 
+    if is_url(data):
+        from ganforge.data.addresses import source_at
+
+        return source_at(data)
+    if parts_of(data):
+        return None
+    if is_packed_folder(data):
+        from ganforge.data.packed import packed_choice
+
+        return packed_choice(at_home(data))
     if (source := file_source(data)) is not None:
         return source
     if is_path(data):
@@ -90,7 +82,7 @@ def load_images(
     Or what a source has that gives vectors: float32 (N, D), finite.
 
     Args:
-        data: the folder, zip or tar, where ``source`` is None.
+        data: the folder, zip or tar, or several with commas between them, where ``source`` is None.
         image_size: a side, or (height, width); None, as ``channels``, for vectors.
         fit: how other shapes get this one, ``crop``, ``stretch`` or ``pad``; a source that a plugin registered does
             that in its own way, as it does what the next three say.
@@ -106,7 +98,7 @@ def load_images(
         GANForgeError: they cannot be read, or a source gave neither the pictures that were asked for nor vectors.
     """
     from ganforge.data.adapters.source import FoundSource
-    from ganforge.data.folder import load_folder
+    from ganforge.data.folder import load_folder, load_several
 
     how: dict[str, Any] = {"image_size": image_size, "channels": channels, "limit": limit, "seed": seed}
     how["progress"] = progress
@@ -114,6 +106,8 @@ def load_images(
         how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range, "strict": strict}
     if source is None:
         assert image_size is not None  # only a source may do without
+        if paths := parts_of(data):
+            return load_several(paths, **how)
         return load_folder(at_home(data), **how)
     if image_size is not None:
         source.value.require_shape(image_size)

@@ -9,22 +9,21 @@ import math
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
 
 from ganforge.data.cache import ArrayWriter
 from ganforge.data.decode import LARGE, Decoded, Picture, Reading, Unreadable, decode
-from ganforge.data.deep import Finish
 from ganforge.data.files import File, Files, TemporarilyUnreadable
 from ganforge.data.layout import Layout, labelled
-from ganforge.data.ranges import Values, choose_range, to_bytes
 from ganforge.data.settings import Range
+from ganforge.data.unscaled import Deep
 from ganforge.data.workers import Workers, patiently
 from ganforge.errors import GANForgeError
 from ganforge.plugin.sizes import written_size
@@ -39,7 +38,10 @@ Result = tuple[Decoded, bytes] | Unreadable
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be read: files in order, each with its class, until ``limit`` pictures are there."""
+    """What is to be read: files in order, each with its class, until ``limit`` pictures are there.
+
+    ``paths`` are where another process finds the source again, none where it cannot.
+    """
 
     root: Path
     source: Files
@@ -50,6 +52,7 @@ class Work:
     value_range: Range | None
     strict: bool
     progress: Callable[[int, int], None] | None
+    paths: Sequence[str] = ()
 
     @property
     def every_frame(self) -> bool:
@@ -89,37 +92,59 @@ def refuse(root: Path, name: str, reason: str) -> None:
 
 
 @dataclass
-class _Kept:
-    """What is gathered of the pictures beside their pixels."""
+class Kept:
+    """What is gathered of the pictures beside their pixels; ``first`` is the first file that could be read."""
 
-    files: list[str] = field(default_factory=list)
+    first: str = ""
     classes: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     retry: bool = False
     formats: Counter[str] = field(default_factory=Counter)
     colours: Counter[str] = field(default_factory=Counter)
     one_colour: int = 0
-    framed: list[int] = field(default_factory=lambda: [0, 0, 0])
+    framed: tuple[int, ...] = (0, 0, 0)
+
+    def add(self, other: Kept) -> None:
+        """Add what was gathered of the files that follow."""
+        self.first = self.first or other.first
+        self.classes += other.classes
+        self.skipped += other.skipped
+        self.retry = self.retry or other.retry
+        self.formats.update(other.formats)
+        self.colours.update(other.colours)
+        self.one_colour += other.one_colour
+        self.framed = tuple(a + b for a, b in zip(self.framed, other.framed))
 
 
-def fill(folder: Path, work: Work) -> dict[str, Any]:
-    """Decode the files into ``folder`` until as many as are wanted are there; return what the record says of them."""
-    reading, kept = work.reading, _Kept()
-    # Over the files' own bytes: the same pictures are known again in another place, or under another Pillow.
-    settings = [FINGERPRINT_VERSION, written_size(reading.image_size), reading.channels, reading.fit]
-    digest = hashlib.sha256(json.dumps(settings).encode())
+class Digest(Protocol):
+    """What the fingerprint is made with."""
+
+    def update(self, content: bytes, /) -> None:
+        """Take what follows."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What was read: ``count`` pictures; ``sealed`` says of shards that are whole what ``cache.seal`` does."""
+
+    kept: Kept
+    count: int
+    depths: Counter[str]
+    value_range: Range | None
+    sealed: list[tuple[int, int]] | None = None
+
+
+def read_here(folder: Path, work: Work, digest: Digest) -> Gathered:
+    """Decode the files into ``folder`` in threads of this process."""
+    reading, kept = work.reading, Kept()
     writer = ArrayWriter(folder, reading.shape)
     workers = Workers(min(32, os.cpu_count() or 1), "ganforge-decode")
     patience: float | None = 0
     try:
         with open(folder / "deep.tmp", "w+b") as file:
-            deep = _Deep(file, reading)
-            # Set around all threads and not in them, where it would race.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-                logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
-                _read_all(work, workers, writer, deep, kept, digest)
+            deep = Deep(file, reading)
+            with quiet():  # around all threads and not in them, where it would race
+                read_all(work, workers, writer, deep, kept, digest)
             value_range = deep.finish(writer, work.value_range)
         patience = None
     except Exception:
@@ -131,9 +156,34 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
             writer.abandon()
     writer.close()
     (folder / "deep.tmp").unlink()
-    _require_enough(work.root, kept, writer.count)
+    kept.one_colour += deep.one_colour
+    return Gathered(kept, writer.count, deep.depths, value_range)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Pillow would say of single pictures to itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it logs what it raises as well
+        yield
+
+
+def fill(folder: Path, work: Work, read: Callable[[Path, Work, Digest], Gathered] = read_here) -> dict[str, Any]:
+    """Decode the files into ``folder`` until as many as are wanted are there; return what the record says of them.
+
+    ``read`` does that, and ``sealed`` is what its ``Gathered`` says.
+    """
+    reading = work.reading
+    # Over the files' own bytes: the same pictures are known again in another place, or under another Pillow.
+    settings = [FINGERPRINT_VERSION, written_size(reading.image_size), reading.channels, reading.fit]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    gathered = read(folder, work, digest)
+    kept = gathered.kept
+    _require_enough(work.root, kept, gathered.count)
     classes, labels = labelled(kept.classes, work.layout.numbered)
-    for more in _beyond_the_defaults(reading, value_range, labels if work.layout.numbered else []):
+    for more in _beyond_the_defaults(reading, gathered.value_range, labels if work.layout.numbered else []):
         digest.update(f"\n\0{more}".encode())
     skipped = {name for name, _ in kept.skipped}
     unread = {of for file, of in work.files if file.name in skipped} - {
@@ -146,12 +196,12 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
         "classes": classes,
         "labels": labels,
         "formats": dict(kept.formats),
-        "depths": dict(deep.depths),
-        "range": value_range,
-        "frames": tuple(kept.framed),
+        "depths": dict(gathered.depths),
+        "range": gathered.value_range,
+        "frames": kept.framed,
         "fit": reading.fit,
         "background": reading.background,
-        "one_colour": kept.one_colour + deep.one_colour,
+        "one_colour": kept.one_colour,
         "colours": dict(kept.colours),
         "train": work.layout.train,
         "left": work.layout.left,
@@ -159,10 +209,12 @@ def fill(folder: Path, work: Work) -> dict[str, Any]:
         "loose": work.layout.loose,
         "empty": sorted({*work.layout.empty, *unread} - {""}),
         "problem": work.layout.problem,
+        "sealed": gathered.sealed,
     }
 
 
-def _read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: _Deep, kept: _Kept, digest: Any) -> None:
+def read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: Deep, kept: Kept, digest: Digest) -> None:
+    """Decode the files in order into ``writer``, or into ``deep`` where they wait for the range of the whole set."""
     shown, total = 0, work.wanted
     results = _in_order(work, workers, lambda: total - (0 if work.limit is None else writer.count))
     for done, ((file, of), result) in enumerate(results, 1):
@@ -184,10 +236,10 @@ def _read_all(work: Work, workers: Workers, writer: ArrayWriter, deep: _Deep, ke
             if work.every_frame and used < decoded.frames:
                 mark += f" {used} frames"
             digest.update(f"\n{file.name}\0".encode("utf-8", "surrogateescape") + content + mark.encode())
-            kept.files.append(file.name)
+            kept.first = kept.first or file.name
             kept.formats[decoded.format] += used
             if decoded.frames > 1:
-                kept.framed = [a + b for a, b in zip(kept.framed, (1, decoded.frames, used))]
+                kept.framed = tuple(a + b for a, b in zip(kept.framed, (1, decoded.frames, used)))
         shown = done if work.every_frame and work.limit is None else writer.count + len(kept.skipped)
         if work.progress and (shown % 32 == 0 or shown >= total):
             work.progress(min(shown, total), total)
@@ -223,7 +275,7 @@ def _pictures(work: Work, file: File, result: tuple[Decoded, bytes]) -> Iterator
         read += len(more[0].pictures)
 
 
-def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> None:
+def _keep(picture: Picture, writer: ArrayWriter, deep: Deep, kept: Kept) -> None:
     if picture.depth:
         deep.add(writer.count, picture)
         writer.write(np.zeros(deep.shape, np.uint8))
@@ -232,51 +284,6 @@ def _keep(picture: Picture, writer: ArrayWriter, deep: _Deep, kept: _Kept) -> No
     kept.one_colour += picture.one_colour
     if picture.colour:
         kept.colours[picture.colour] += 1
-
-
-class _Deep:
-    """Pictures deeper than 8 bits wait here until all are read: what is black in one is black in every other."""
-
-    def __init__(self, file: BinaryIO, reading: Reading) -> None:
-        self._file, self._reading = file, reading
-        self._waiting: list[tuple[int, bool, Finish | None]] = []
-        self._values = Values()
-        self.shape = reading.shape
-        self.depths: Counter[str] = Counter()
-        self.one_colour = 0
-
-    def add(self, index: int, picture: Picture) -> None:
-        assert picture.values is not None
-        self._file.write(np.ascontiguousarray(picture.pixels, np.float32).data)
-        self._waiting.append((index, picture.inverted, picture.finish))
-        self._values.merge(picture.values)
-        self.depths[picture.depth] += 1
-
-    def finish(self, writer: ArrayWriter, value_range: Range | None) -> Range | None:
-        """Put each in its place as uint8; return the range that was used, None where there is nothing deep."""
-        if not self._waiting:
-            return None
-        value_range = value_range or choose_range(self._values)
-        self._file.seek(0)
-        for index, inverted, finish in self._waiting:
-            if finish is None:
-                values = self._read(self.shape)
-                pixels = to_bytes(values, value_range, inverted, self._reading.levels)
-                if self.shape[2] == 4:  # what is padded alone is transparent
-                    pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
-            elif self.shape[2] == 4:
-                pixels = finish.transparent(self._read(self.shape), value_range, self._reading.colour)
-            else:
-                colours = self._read((*self.shape[:2], 4))
-                pixels, one_colour = finish.pixels(colours, value_range, self._reading.colour)
-                self.one_colour += one_colour
-                if self.shape[2] == 1:
-                    pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-            writer.replace(index, pixels)
-        return value_range
-
-    def _read(self, shape: tuple[int, ...]) -> np.ndarray:
-        return np.frombuffer(self._file.read(4 * math.prod(shape)), np.float32).reshape(shape)
 
 
 def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: list[int]) -> Iterator[str]:
@@ -291,9 +298,9 @@ def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: li
         yield "labels " + hashlib.sha256(np.asarray(labels, "<i4").tobytes()).hexdigest()
 
 
-def _require_enough(root: Path, kept: _Kept, count: int) -> None:
+def _require_enough(root: Path, kept: Kept, count: int) -> None:
     if not count:
         (name, reason), files = kept.skipped[0], len(kept.skipped)
         raise NotEnough(f"none of the {files:,} files in '{root}' is a readable image; '{name}': {reason}")
     if count == 1:
-        raise NotEnough(f"'{root}' holds only one readable image ('{kept.files[0]}'); training needs at least 2")
+        raise NotEnough(f"'{root}' holds only one readable image ('{kept.first}'); training needs at least 2")

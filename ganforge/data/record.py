@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
-import zlib
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -12,19 +13,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ganforge.data.decode import Reading
 from ganforge.data.ranges import spoken
+from ganforge.data.shards import BLOCK, block_sum, sums_of
 from ganforge.errors import on_one_line
 
 VERSION: Literal[1] = 1
-# Pictures a checksum is of.
-_BLOCK = 16
 _MARK_IN_JSON = "\\u0000"
 
 
 class Record(BaseModel):
     """The record of a cache entry; one of another version, or without a field, is that of an entry to make again.
 
-    ``checksums`` are CRC-32 of blocks of 16 items. ``range`` is what is black and white in the ``depths`` that are
-    deeper than 8 bits. ``frames``: files that hold several, the frames
+    ``checksums`` are CRC-32 of blocks of 16 items; of an array in several files, whose rows ``shards`` counts, they
+    are CRC-32 of each file's own checksums, and ``labels_sum`` is that of the file of labels. ``range`` is what is
+    black and white in the ``depths`` that are deeper than 8 bits. ``frames``: files that hold several, the frames
     they hold, and how many were used. ``colours`` counts what was brought to sRGB, by profile or gamma.
     """
 
@@ -35,6 +36,8 @@ class Record(BaseModel):
     shape: tuple[int, ...]
     dtype: str = "uint8"
     checksums: tuple[int, ...]
+    shards: tuple[int, ...] = ()
+    labels_sum: int | None = None
     fingerprint: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
     retry: bool = False
@@ -55,14 +58,29 @@ class Record(BaseModel):
     empty: tuple[str, ...] = ()
     problem: str = ""
 
-    def fits(self, array: np.ndarray) -> bool:
-        """Tell whether an array is the one this is of, by its first and last block: all of it would take too long."""
-        blocks = -(-self.count // _BLOCK)
+    def fits(self, array: np.ndarray, most: int) -> bool:
+        """Tell whether an array is the one this is of; of one beyond ``most`` bytes, by its first and last block."""
+        blocks = -(-self.count // BLOCK)
         if array.shape != (self.count, *self.shape) or array.dtype.name != self.dtype or self.count < 1:
             return False
         if len(self.checksums) != blocks:
             return False
-        return all(self.checksums[k] == _sum(array, k) for k in {0, blocks - 1})
+        looked_at = range(blocks) if array.nbytes <= most else (0, blocks - 1)
+        return all(self.checksums[k] == block_sum(array, k) for k in looked_at)
+
+    def fits_shards(self, size: Callable[[int], int]) -> bool:
+        """Tell whether files are as long as those this is of; ``size(k)`` is the k-th one's, in bytes."""
+        if self.count != sum(self.shards) or len(self.checksums) != len(self.shards) or min(self.shards) < 1:
+            return False
+        if (self.labels_sum is None) != (len(self.classes) < 2):
+            return False
+        header, row = io.BytesIO(), np.dtype(self.dtype).itemsize * math.prod(self.shape)
+        described = {"descr": np.dtype(self.dtype).str, "fortran_order": False, "shape": (0, *self.shape)}
+        np.lib.format.write_array_header_1_0(header, described)
+        try:
+            return all(size(k) == header.tell() + n * row for k, n in enumerate(self.shards))
+        except (OSError, ValueError):
+            return False
 
 
 def record_of(text: str) -> Record | None:
@@ -102,11 +120,7 @@ def _map(value: Any, change: Callable[[str], str]) -> Any:
 
 def checksums(array: np.ndarray) -> tuple[int, ...]:
     """Return the CRC-32 of each block of 16 items."""
-    return tuple(_sum(array, k) for k in range(-(-len(array) // _BLOCK)))
-
-
-def _sum(array: np.ndarray, block: int) -> int:
-    return zlib.crc32(np.ascontiguousarray(array[block * _BLOCK : (block + 1) * _BLOCK]).data)
+    return tuple(sums_of(array).tolist())
 
 
 def notes(record: Record) -> list[str]:

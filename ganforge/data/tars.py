@@ -18,9 +18,12 @@ _MARK, _AT = b"ustar", 257
 _CLASS, _MOST_CLASS, _MOST_BESIDE = ".cls", 16, 256 * 1024 * 1024
 
 
-def find_pictures(path: Path) -> Files:
-    """List the files of a folder, zip or tar by name. Raises ``GANForgeError`` when it is none of these."""
-    return Tar(path) if _is_tar(path) else find_files(path)
+def find_pictures(path: Path, listed: bool = True) -> Files:
+    """List the files of a folder, zip or tar by name; without ``listed`` a folder's are not (``find_files``).
+
+    Raises ``GANForgeError`` when it is none of these.
+    """
+    return Tar(path) if _is_tar(path) else find_files(path, listed)
 
 
 def _is_tar(path: Path) -> bool:

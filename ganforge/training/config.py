@@ -28,6 +28,7 @@ LISTS = ("balance", "log", "plugins")
 class TrainConfig(BaseModel):
     """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
 
+    ``data`` may name several folders, zips and tars, with commas between them (``ganforge.data.several``).
     ``steps`` is for data of Python that do not end: so many are trained, each on pictures that no other sees.
     ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
     ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, a square's side or
@@ -94,6 +95,8 @@ class TrainConfig(BaseModel):
             if isinstance(values.get(name), str):
                 values[name] = (values[name],)
         values = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        if isinstance(values.get("data"), (list, tuple)) and all(isinstance(one, str) for one in values["data"]):
+            values["data"] = ",".join(values["data"])
         if (every := values.get("checkpoint_every")) is not None:
             parse_every(every)
         if (every := values.get("snapshot_every")) is not None:

@@ -152,5 +152,8 @@ def real_pictures(setup: Setup) -> np.ndarray:
     """Return ``SAMPLES`` of the training pictures, or all where there are fewer; by the seed."""
     import numpy as np
 
-    chosen = np.random.default_rng([setup.settings.seed, 4]).permutation(len(setup.images))[:SAMPLES]
-    return np.asarray(setup.images.array[np.sort(chosen)])
+    from ganforge.data.order import some
+
+    return np.asarray(
+        setup.images.array[some(np.random.default_rng([setup.settings.seed, 4]), len(setup.images), SAMPLES)]
+    )

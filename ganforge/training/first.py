@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ganforge.backend import Choice as Backend
 from ganforge.backend import require_backend
+from ganforge.data.adapters import is_there
 from ganforge.errors import GANForgeError
-from ganforge.files import at_home
 from ganforge.plugin.trust import PluginFile
 from ganforge.training.config import TrainConfig
 from ganforge.training.earlier import Earlier, require_from
@@ -37,5 +37,5 @@ def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
         choices = resolve(earlier.settings(asked, NO_OBJECTS), earlier.plugins(asked, plugins))
         choices = earlier.with_networks(choices, asked)
     data = choices.config.data
-    if choices.source is None and not at_home(data).exists():
+    if choices.source is None and not is_there(data):
         raise GANForgeError(f"--data {data}: there is no such folder or zip")

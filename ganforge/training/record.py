@@ -11,6 +11,7 @@ import numpy as np
 
 from ganforge import __version__
 from ganforge.data.load import whole_path
+from ganforge.data.order import some
 from ganforge.engine.randomness import DRAWS
 from ganforge.metrics.diversity import diversity
 from ganforge.plugin.options import Options
@@ -58,6 +59,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
             "range": images.range,
             "notes": [*images.notes, *images.warnings],
             "spread": _diversity(images.array),
+            "order": "kept" if setup.batches.kept_order else "by place",
         },
         "image_shape": list(setup.image_shape),
         "steps_per_epoch": setup.steps_per_epoch,
@@ -145,8 +147,7 @@ def _way(setup: Setup, scale: float) -> Stage:
 
 def _diversity(pictures: np.ndarray) -> dict[str, float]:
     """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
-    order = np.random.default_rng(0).permutation(len(pictures))[:100]
-    return diversity(np.asarray(pictures[np.sort(order)]))
+    return diversity(np.asarray(pictures[some(np.random.default_rng(0), len(pictures), 100)]))
 
 
 def _objects(setup: Setup) -> dict[str, Any]:

@@ -86,7 +86,8 @@ def resume(
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
-        setup = replace(Setup.build(choices, images, steps_per_epoch), origin=manifest.get("from"))
+        kept_order = manifest.get("data", {}).get("order", "kept") == "kept"
+        setup = replace(Setup.build(choices, images, steps_per_epoch, kept_order), origin=manifest.get("from"))
         stages = tuple(manifest.get("stages", ()))
         scale_learning_rate(setup, stages)
         recorder = Recorder(setup, run, lock)

@@ -84,12 +84,16 @@ class Setup:
         return replace(setup, origin=earlier.give(setup.engine, setup.settings))
 
     @classmethod
-    def build(cls, choices: Choices, images: Images, steps_per_epoch: int | None = None) -> Setup:
-        """Build what will be trained on ``images``; an epoch is once through them unless its steps are given."""
+    def build(
+        cls, choices: Choices, images: Images, steps_per_epoch: int | None = None, kept_order: bool | None = None
+    ) -> Setup:
+        """Build what will be trained on ``images``; an epoch is once through them unless its steps are given.
+
+        ``kept_order`` is of ``Batches``.
+        """
         labels = _labels(choices, images)
-        batches = Batches(
-            images.array, choices.batch_size, choices.config.seed, steps_per_epoch=steps_per_epoch, labels=labels
-        )
+        array, size, seed = images.array, choices.batch_size, choices.config.seed
+        batches = Batches(array, size, seed, steps_per_epoch=steps_per_epoch, labels=labels, kept_order=kept_order)
         settings = fill_in(choices, batches.steps_per_epoch)
         run = configure(settings, choices, image_shape(images))
         owner = f"loss '{choices.loss.name}'"

@@ -8,6 +8,7 @@ BATCHES, CACHE, CRITTERS = "ganforge/data/batches.py", "ganforge/data/cache.py",
 DECODE, FILES, FOLDER = "ganforge/data/decode.py", "ganforge/data/files.py", "ganforge/data/folder.py"
 DRAWING, SOURCES = "ganforge/data/drawing.py", "ganforge/data/sources.py"
 RANGES, READING = "ganforge/data/ranges.py", "ganforge/data/reading.py"
+UNSCALED = "ganforge/data/unscaled.py"
 LAYOUT, COLOUR = "ganforge/data/layout.py", "ganforge/data/colour.py"
 S = "tests/test_shapes.py::"
 T, C, P = "tests/test_data.py::", "tests/test_critters.py::", "tests/test_pictures.py::"
@@ -122,9 +123,9 @@ FAULTS = [
     Fault(
         "a-range-for-each-picture",
         "order",
-        READING,
-        "self._values.merge(picture.values)",
-        "self._values = picture.values",
+        UNSCALED,
+        "self.values.merge(picture.values)",
+        "self.values = picture.values",
         (P + "test_one_range_for_the_whole_set",),
     ),
     Fault(
@@ -170,7 +171,7 @@ FAULTS = [
     Fault(
         "deep-greys-as-opacity",
         "forgotten",
-        READING,
+        UNSCALED,
         "np.where(np.isnan(values[..., 3]), 0, 255)",
         "pixels[..., 3]",
         (S + "test_what_has_no_transparency_is_opaque_whatever_its_depth",),

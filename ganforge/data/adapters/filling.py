@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,12 +16,13 @@ import PIL
 from ganforge.data.adapters.labels import Labels, classes_of
 from ganforge.data.adapters.source import FoundSource, asked, found, own_channels, own_size
 from ganforge.data.adapters.table import Form, Rows, Table, blocks, plain
-from ganforge.data.cache import ARRAY, building, cache_root, new_entry, open_entry, write_record
+from ganforge.data.cache import ArrayWriter, building, cache_root, new_entry, open_entry, write_record
 from ganforge.data.decode import Reading, fitted
 from ganforge.data.layout import draw
 from ganforge.data.ranges import Values, choose_range, to_bytes
 from ganforge.data.record import VERSION, notes, warnings
 from ganforge.data.settings import Range, parse_range
+from ganforge.data.shards import let_go
 from ganforge.errors import GANForgeError
 from ganforge.plugin.dataset import Images, describe
 from ganforge.plugin.options import Options
@@ -184,24 +184,25 @@ class _Filling:
         digest.update(f"\n{dtype.newbyteorder('<').str} {self._form.shape}\n".encode())
         one_colour = 0
         _require_room(folder, self._table.name, self._count * math.prod(shape) * (4 if reading is None else 1))
-        with open(folder / ARRAY, "wb") as file:
-            described = {"descr": "<f4" if reading is None else "|u1", "fortran_order": False}
-            np.lib.format.write_array_header_1_0(file, {**described, "shape": (self._count, *shape)})
+        writer = ArrayWriter(folder, shape, "<f4" if reading is None else "|u1")
+        try:
             for block in self._blocks():
                 digest.update(plain(block).data)
                 if reading is None:
-                    file.write(self._vectors(block).data)
+                    writer.write_rows(self._vectors(block))
                     continue
                 pixels = _levels(block, value_range)
                 if pixels.shape[1:] == shape:
-                    file.write(np.ascontiguousarray(pixels).data)
+                    writer.write_rows(pixels)
                     continue
                 for one in pixels:
                     picture = fitted(one, reading)
                     one_colour += picture.one_colour
-                    file.write(np.ascontiguousarray(picture.pixels, np.uint8).data)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut after the rename leaves pictures that are black
+                    writer.write(picture.pixels)
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.close()
         if self._labels.names:
             digest.update(f"\nlabels {json.dumps(self._labels.names)} {_digest(self._labels.index)}".encode())
         if value_range is not None:
@@ -236,6 +237,7 @@ class _Filling:
                 )
             yield self._form.arranged(block)
             done += len(block)
+            let_go(self._rows)
             if self._progress:
                 self._progress((self._passed * self._count + done) // self._passes, self._count)
         if done != self._count:

@@ -13,6 +13,7 @@ from ganforge.data.adapters import csv, hdf5, idx, npy, npz, parquet, single
 from ganforge.data.adapters.filling import table_choice
 from ganforge.data.adapters.options import FileOptions
 from ganforge.data.adapters.table import Table
+from ganforge.data.paths import is_url, parts_of
 from ganforge.errors import GANForgeError, UsageError, closest, reason
 from ganforge.files import at_home
 from ganforge.plugin.options import make_options, parse_spec
@@ -65,11 +66,15 @@ def file_source(text: str) -> Choice | None:
 
 def is_there(text: str) -> bool:
     """Tell whether there is the folder or file that a ``--data`` text names."""
-    return _exists(at_home(split_options(text)[0]))
+    return is_url(text) or all(_exists(at_home(split_options(one)[0])) for one in parts_of(text) or [text])
 
 
 def place_of(text: str) -> str:
     """Return a ``--data`` text that is a path with the whole path, and its options, as another folder finds it."""
+    if is_url(text):
+        return text
+    if paths := parts_of(text):
+        return ",".join(map(place_of, paths))
     path, options = split_options(text)
     return str(at_home(path).resolve()) + (f":{options}" if options else "")
 

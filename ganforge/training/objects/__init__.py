@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ganforge.errors import GANForgeError, UsageError, shown
+from ganforge.files import at_home
 from ganforge.plugin.architecture import Architecture
 from ganforge.plugin.loss import Loss
 from ganforge.plugin.optimizer import Optimizer
@@ -95,6 +96,8 @@ def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
     from ganforge.data.adapters import source_of
 
     labels, data = values.pop("labels", None), values.get("data")
+    if folders := _folders(data):
+        values["data"] = data = ",".join(folders)
     if data is None or isinstance(data, (str, PathLike)):
         if labels is not None:
             raise UsageError("labels go with an array or a list of paths; a folder has a subfolder for each class")
@@ -108,6 +111,15 @@ def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
             f"data to {_spoken(size)}, or build the networks for {_spoken(own)}"
         )
     return source
+
+
+def _folders(data: Any) -> list[str]:
+    """Return the paths in a list that names folders, zips or tars and no pictures; else none."""
+    if not isinstance(data, (list, tuple)) or not data or not all(isinstance(one, (str, PathLike)) for one in data):
+        return []
+    paths = [fspath(one) for one in data]
+    whole = all(at_home(path).is_dir() or path.lower().endswith((".zip", ".tar")) for path in paths)
+    return paths if whole else []
 
 
 def _spoken(size: Any) -> str:

@@ -1,0 +1,59 @@
+"""``ganforge pack``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ganforge.cli.console import console, say_path
+from ganforge.cli.options import together
+from ganforge.showing.terminal import reading
+
+EPILOG = """\b
+Examples:
+  ganforge pack PHOTOS set-64 --image-size 64
+  ganforge pack --data FIRST --data SECOND.zip s3://bucket/set-64 --image-size 64
+  ganforge train --data s3://bucket/set-64
+
+A packed set has its size for good; --data opens it anywhere, and takes copies of the shards in use from a store.
+"""
+
+
+@click.command("pack", epilog=EPILOG)
+@click.argument("words", metavar="[DATA] TARGET", nargs=-1, required=True)
+@click.option(
+    "--data", multiple=True, callback=together, metavar="FOLDER|FILE|NAME", help="As of train, in place of DATA."
+)
+@click.option("--image-size", metavar="PIXELS|WIDTHxHEIGHT", help="Side of square pictures, or both. [default: 64]")
+@click.option("--channels", type=int, metavar="1|3|4", help="Grey, colour, or with transparency. [default: 3]")
+@click.option("--fit", metavar="crop|stretch|pad", help="How pictures of other shapes get this one. [default: crop]")
+@click.option("--background", metavar="white|black|#rrggbb", help="What lies under transparency. [default: white]")
+@click.option("--range", metavar="LOW,HIGH", help="Black and white of deep pictures. [default: found from the set]")
+@click.option("--frames", metavar="first|all", help="Of files that hold several. [default: first]")
+@click.option("--limit", type=int, metavar="N", help="Take N pictures, chosen at random by the seed.")
+@click.option("--seed", type=int, metavar="N", help="Chooses those. [default: 0]")
+@click.option("--strict/--no-strict", default=None, help="Stop at the first unreadable picture.")
+@click.option("--shard-mib", type=click.IntRange(1), default=64, show_default=True, metavar="N", help="Of one file.")
+@click.pass_context
+def command(ctx: click.Context, /, words: tuple[str, ...], shard_mib: int, **flags: Any) -> None:
+    """Decode pictures once, into a set of shards that any machine opens with --data.
+
+    TARGET is a new folder, or an address in a store that fsspec knows.
+    """
+    from ganforge.errors import UsageError
+    from ganforge.training.packing import packed
+
+    given = {n: v for n, v in flags.items() if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT}
+    data = given.pop("data", None)
+    if len(words) != (1 if data else 2):
+        raise UsageError("expected DATA and TARGET, or --data DATA and TARGET")
+    with reading(False) as progress:
+        found = packed(data or words[0], words[-1], shard_mib, progress, **given)
+    if found["skipped"]:
+        console().print(f"{len(found['skipped']):,} unreadable files were left out", markup=False)
+    place = found["path"] if "://" in found["path"] else say_path(Path(found["path"]))
+    console().print(f"{found['description']}: {found['shards']:,} shards, {found['bytes']:,} bytes", markup=False)
+    console().print(f"Next: [bold]ganforge train --data {place}[/]")

@@ -1,0 +1,61 @@
+"""Pictures deeper than 8 bits, from when they are decoded until the range of the whole set is known."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ganforge.data.cache import ArrayWriter
+from ganforge.data.decode import Picture, Reading
+from ganforge.data.deep import Finish
+from ganforge.data.ranges import Values, choose_range, to_bytes
+from ganforge.data.settings import Range
+
+
+class Deep:
+    """Pictures deeper than 8 bits wait here until all are read: what is black in one is black in every other."""
+
+    def __init__(self, file: BinaryIO, reading: Reading) -> None:
+        self._file, self._reading = file, reading
+        self._waiting: list[tuple[int, bool, Finish | None]] = []
+        self.values = Values()
+        self.shape = reading.shape
+        self.depths: Counter[str] = Counter()
+        self.one_colour = 0
+
+    def add(self, index: int, picture: Picture) -> None:
+        assert picture.values is not None
+        self._file.write(np.ascontiguousarray(picture.pixels, np.float32).data)
+        self._waiting.append((index, picture.inverted, picture.finish))
+        self.values.merge(picture.values)
+        self.depths[picture.depth] += 1
+
+    def finish(self, writer: ArrayWriter, value_range: Range | None) -> Range | None:
+        """Put each in its place as uint8; return the range that was used, None where there is nothing deep."""
+        if not self._waiting:
+            return None
+        value_range = value_range or choose_range(self.values)
+        self._file.seek(0)
+        for index, inverted, finish in self._waiting:
+            if finish is None:
+                values = self._read(self.shape)
+                pixels = to_bytes(values, value_range, inverted, self._reading.levels)
+                if self.shape[2] == 4:  # what is padded alone is transparent
+                    pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
+            elif self.shape[2] == 4:
+                pixels = finish.transparent(self._read(self.shape), value_range, self._reading.colour)
+            else:
+                colours = self._read((*self.shape[:2], 4))
+                pixels, one_colour = finish.pixels(colours, value_range, self._reading.colour)
+                self.one_colour += one_colour
+                if self.shape[2] == 1:
+                    pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+            writer.replace(index, pixels)
+        return value_range
+
+    def _read(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.frombuffer(self._file.read(4 * math.prod(shape)), np.float32).reshape(shape)
