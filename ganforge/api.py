@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.looking import RunOnDisk
+from ganforge.taking import RunToTake
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -106,7 +106,7 @@ def train(
         return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
-class Run(RunOnDisk):
+class Run(RunToTake):
     """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
 
     Args:
