@@ -40,10 +40,8 @@ class RunToTake(RunOnDisk):
             GANForgeError: the run has no generator, an extra or the npm package is missing, or it cannot be written.
         """
         from ganforge.export import export
-        from ganforge.training.config import in_python
 
-        with in_python():
-            return File(export(cast("Run", self), format, output, onnxruntime_web)[0])
+        return File(export(cast("Run", self), format, output, onnxruntime_web)[0])
 
     def card(self, output: str | Path | None = None) -> File:
         """Write a model card, ``README.md`` in the run directory: Markdown with Hugging Face's metadata.

@@ -49,7 +49,7 @@ MAY: dict[str, tuple[str, ...]] = {
         *(FACE, "backend", "errors", "files", "plugin", "report.render", "runs", "showing.words", "study.in_words"),
         "training.saved_generator",
     ),
-    "taking": (FACE, "export", "files", "looking", "showing.tables", "training.config"),
+    "taking": (FACE, "export", "files", "looking", "showing.tables"),
     "api": (
         *("backend", "engine.backends", "engine.randomness", "errors", "files", "media", "plugin", "runs"),
         *("showing", "study", "taking", "training"),

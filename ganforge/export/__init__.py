@@ -31,13 +31,13 @@ def export(
         GANForgeError: the generator cannot be opened or written so, or an extra or the npm package is missing.
     """
     if form not in FORMATS:
-        raise UsageError(f"invalid --format {form}: expected {', '.join(FORMATS)}.{closest(form, FORMATS)}")
+        raise UsageError(f"invalid format '{form}': expected {', '.join(FORMATS)}.{closest(form, FORMATS)}")
     if onnxruntime_web is not None and form != "page":
-        raise UsageError("--onnxruntime-web is for --format page alone; leave it out")
+        raise UsageError("onnxruntime-web is for the format page alone; leave it out")
     path = Path(output) if output is not None else run.path / FORMATS[form]
     suffix = Path(FORMATS[form]).suffix
     if path.suffix.lower() != suffix:
-        raise UsageError(f"invalid --output {path}: expected a name that ends in {suffix}")
+        raise UsageError(f"invalid output {path}: expected a name that ends in {suffix}")
     require_file(path)
     return path, _writer(form, onnxruntime_web)(run, path)
 

@@ -53,7 +53,7 @@ def write_card(run: Run, output: str | Path | None = None) -> Path:
     """
     path = Path(output) if output is not None else own(run.path, NAME)
     if path.suffix.lower() != ".md":
-        raise UsageError(f"invalid --output {path}: expected a name that ends in .md")
+        raise UsageError(f"invalid output {path}: expected a name that ends in .md")
     require_file(path)
     write(path, card_of(run, path.parent, written_by_hand(path)).encode("utf-8", "backslashreplace"))
     return path

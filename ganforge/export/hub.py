@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganforge import __version__
-from ganforge.errors import GANForgeError, UsageError, on_one_line, reason
+from ganforge.errors import GANForgeError, UsageError, reason
 from ganforge.export.about import require_extra
 from ganforge.export.card import NAME as CARD
 from ganforge.export.card import write_card
@@ -130,8 +131,12 @@ def _json(value: Any) -> bytes:
 @contextmanager
 def _said(repo: str) -> Iterator[None]:
     """Say in one line what the hub answers when it does not do what it was asked."""
-    from huggingface_hub import errors
+    from huggingface_hub import errors, utils
 
+    # Bars are for a terminal; in a file they are noise.
+    quiet, before = not sys.stderr.isatty(), utils.are_progress_bars_disabled()
+    if quiet:
+        utils.disable_progress_bars()
     try:
         yield
     except GANForgeError:
@@ -147,4 +152,7 @@ def _said(repo: str) -> Iterator[None]:
         way_out = ": hf auth login, or set HF_TOKEN" if status in (401, 403) else ""
         raise GANForgeError(f"the hub refuses {repo}{way_out}: {reason(error, kind=False)[:300]}") from None
     except Exception as error:
-        raise GANForgeError(f"the hub cannot be reached: {on_one_line(reason(error))[:300]}") from None
+        raise GANForgeError(f"{repo} was not sent or fetched whole: {reason(error)[:300]}") from None
+    finally:
+        if quiet and not before:
+            utils.enable_progress_bars()

@@ -34,7 +34,7 @@ def write_page(run: Run, path: Path, onnxruntime_web: str | Path | None) -> list
     """
     about = About.of(run)
     if len(about.image_shape) != 3 or about.image_shape[-1] not in (1, 3, 4):
-        raise GANForgeError(f"{run.id} makes no pictures but {about.image_shape}; --format page is for pictures")
+        raise GANForgeError(f"{run.id} makes no pictures but {about.image_shape}; a page is for pictures")
     web = find_web(onnxruntime_web)
     content, difference = onnx_of(run)
     write(path, page_of(content, about, said_of(run), web).encode())

@@ -42,7 +42,7 @@ def onnx_of(run: Run) -> tuple[bytes, float]:
     Raises:
         GANForgeError: the extra is missing, the generator cannot be opened, or torch cannot write it so.
     """
-    require_extra(("onnx", "onnxruntime"), "onnx", "--format onnx")
+    require_extra(("onnx", "onnxruntime"), "onnx", "ONNX")
     if choose_backend() != "torch":
         return under_torch(run)
     return from_keras(run.generator(), About.of(run))

@@ -23,7 +23,7 @@ from ganforge.files import MIB, at_home, parse_json, read_file, user_folder, wri
 SCRIPT, BINARY, PACKAGE = "dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm", "package.json"
 FILES = {SCRIPT: 4 * MIB, BINARY: 64 * MIB, PACKAGE: MIB}
 NAME = "onnxruntime-web"
-WAY_OUT = f"`npm pack {NAME}` makes a .tgz; name it with --{NAME} FILE.tgz, once"
+WAY_OUT = f"`npm pack {NAME}` makes a .tgz; name it, once: --{NAME} FILE.tgz, in Python onnxruntime_web="
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ def find_web(given: str | Path | None) -> Web:
     kept = _kept()
     if given is None:
         if kept is None or not (kept / PACKAGE).is_file():
-            raise GANForgeError(f"--format page needs the npm package {NAME}: {WAY_OUT}")
+            raise GANForgeError(f"a page needs the npm package {NAME}: {WAY_OUT}")
         return _whole(_in_folder(kept), kept)
     path = at_home(given)
     if not path.exists():
-        raise UsageError(f"--{NAME} {path}: there is nothing there; {WAY_OUT}")
+        raise UsageError(f"invalid {NAME} {path}: there is nothing there; {WAY_OUT}")
     files = _in_folder(path) if path.is_dir() else _in_archive(path)
     web = _whole(files, path)
     if kept is not None:
@@ -90,7 +90,7 @@ def _in_archive(path: Path) -> dict[str, bytes]:
                 if name in FILES and member.isreg() and member.size <= FILES[name]:
                     found[name] = _content(archive.extractfile(member))
     except (OSError, EOFError, tarfile.TarError, gzip.BadGzipFile) as error:
-        raise GANForgeError(f"--{NAME} {path} cannot be read: {reason(error, kind=False)}") from None
+        raise GANForgeError(f"{path} cannot be read: {reason(error, kind=False)}") from None
     return found
 
 
@@ -104,7 +104,7 @@ def _whole(files: Mapping[str, bytes], path: Path) -> Web:
     about = None if missing else _parsed(files[PACKAGE])
     if not isinstance(about, dict) or about.get("name") != NAME:
         why = f"it has no {missing[0]}" if missing else f"its {PACKAGE} is of another package"
-        raise UsageError(f"--{NAME} {path}: {why}; expected the npm package {NAME}: {WAY_OUT}")
+        raise UsageError(f"invalid {NAME} {path}: {why}; expected the npm package {NAME}: {WAY_OUT}")
     version, licence = str(about.get("version", "?"))[:40], str(about.get("license", "?"))[:40]
     return Web(files[SCRIPT], files[BINARY], version, licence)
 
