@@ -124,8 +124,11 @@ def test_a_card_beside_the_run_leads_to_its_pictures(run, tmp_path):
 @pytest.mark.slow
 def test_what_a_card_tells_a_stranger_to_do_works_without_ganforge(run, tmp_path):
     code = re.search("```python\n(.*?)```", run.card().read_text(), re.S)[1]
-    block = f"import sys\nsys.modules['ganforge'] = None\n{code}\nnp.savez('made.npz', latents=latents, pictures=pictures)"
-    (run.path / "use.py").write_text(block)
+    before, after = (
+        "import sys\nsys.modules['ganforge'] = None\n",
+        "np.savez('made.npz', latents=latents, pictures=pictures)",
+    )
+    (run.path / "use.py").write_text(before + code + after)
     python("use.py", cwd=run.path)
     made = np.load(run.path / "made.npz")
     bytes_ = np.clip(np.rint((made["pictures"] + 1) * 127.5), 0, 255)
