@@ -131,8 +131,10 @@ def _json(value: Any) -> bytes:
 @contextmanager
 def _said(repo: str) -> Iterator[None]:
     """Say in one line what the hub answers when it does not do what it was asked."""
-    from huggingface_hub import errors, utils
+    import huggingface_hub.utils
+    from huggingface_hub import errors
 
+    utils: Any = huggingface_hub.utils
     # Bars are for a terminal; in a file they are noise.
     quiet, before = not sys.stderr.isatty(), utils.are_progress_bars_disabled()
     if quiet:
