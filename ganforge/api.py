@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ganforge.errors import GANForgeError, UsageError
-from ganforge.looking import RunOnDisk
+from ganforge.taking import RunToTake
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -133,7 +133,7 @@ def pack(data: Any, target: str | Path, **settings: Any) -> dict[str, Any]:
         return packed(data, str(target), **settings)
 
 
-class Run(RunOnDisk):
+class Run(RunToTake):
     """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
 
     Args:

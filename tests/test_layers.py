@@ -46,9 +46,14 @@ MAY: dict[str, tuple[str, ...]] = {
     # what people look at, and ask for
     "showing": (FACE, "diagnosis", "errors", "media", "runs", "training"),
     "looking": ("diagnosis", "files", "media", "report", "runs", "showing", "study", "training.config"),
+    "export": (
+        *(FACE, "backend", "errors", "files", "plugin", "report.render", "runs", "showing.words", "study.in_words"),
+        "training.saved_generator",
+    ),
+    "taking": (FACE, "export", "files", "looking", "showing.tables"),
     "api": (
-        *("backend", "engine.backends", "engine.randomness", "errors", "files", "looking", "media", "plugin", "runs"),
-        *("showing", "study", "training"),
+        *("backend", "engine.backends", "engine.randomness", "errors", "files", "media", "plugin", "runs"),
+        *("showing", "study", "taking", "training"),
     ),
     "commands": ("api", "backend", "errors", "files", "plugin", "runs", "showing", "study"),
     # what uses it
@@ -61,7 +66,20 @@ MAY: dict[str, tuple[str, ...]] = {
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
-        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "hints", "media", "metrics", "plugin"),
+        *(
+            FACE,
+            "api",
+            "backend",
+            "data",
+            "diagnosis",
+            "errors",
+            "export",
+            "files",
+            "hints",
+            "media",
+            "metrics",
+            "plugin",
+        ),
         *("report", "runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),

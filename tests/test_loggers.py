@@ -6,13 +6,15 @@ import csv
 import importlib.util
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import ganforge.loggers
 from ganforge.errors import GANForgeError
 from ganforge.plugin.calling import call_by_name
 from ganforge.plugin.options import Options, make_options
-from ganforge.plugin.types import Progress, RunInfo, StepInfo
+from ganforge.plugin.types import Progress, RunInfo, SnapshotInfo, StepInfo
 
 
 def made(name):
@@ -106,9 +108,101 @@ def test_a_table_that_cannot_be_replaced_stays_whole(tmp_path, monkeypatch):
     assert (tmp_path / "metrics.csv").read_bytes() == before
 
 
-def test_tensorboard_without_its_extra_is_one_line(monkeypatch):
+@pytest.mark.parametrize("name", ["tensorboard", "wandb", "mlflow"])
+def test_a_logger_without_its_extra_is_one_line(monkeypatch, name):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name))
-    with pytest.raises(GANForgeError, match=r"pip install 'ganforge\[tensorboard\]'$") as refusal:
-        make_options("logger 'tensorboard'", made("tensorboard").options, {})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == name else find(asked))
+    with pytest.raises(GANForgeError, match=rf"pip install 'ganforge\[{name}\]'$") as refusal:
+        make_options(f"logger '{name}'", made(name).options, {})
     assert "\n" not in str(refusal.value)
+
+
+# ------------------------------------------------------------------ with the real libraries, and no server
+
+
+def logged_twice(folder, name, **options):
+    """Log four steps and a grid to a run directory, then two more as a run that is resumed at step 3 does."""
+    grid = folder / "epoch_0001.png"
+    Image.fromarray(np.full((8, 8, 3), 7, np.uint8)).save(grid)
+    for start, outcome in ((0, "failed"), (3, "finished")):
+        info = RunInfo(folder, {"arch": "fcgan:hidden=8", "seed": 3}, 100, 10, start_step=start)
+        observer = call_by_name(made(name).make)(run=info, options=made(name).options(**options))
+        observer.run_started(run=info)
+        for step in range(start, start + 4 if start == 0 else 5):
+            line = {"step": step + 1, "d_loss": (step + 1) / 10 + start, "noise/sigma": 0.5, "g_loss": None}
+            observer.step_ended(step=StepInfo(Progress(step, 100, 0, 10), {}, line if step != 1 else {}))
+        observer.snapshot_taken(snapshot=SnapshotInfo(1, grid, None, step + 1))
+        observer.run_ended(outcome=outcome)
+
+
+EXPECTED = [(1, 0.1), (3, 0.3), (4, 0.4), (4, 3.4), (5, 3.5)]
+
+
+@pytest.mark.slow
+def test_mlflow_has_every_line_and_a_resumed_run_is_the_same_run(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "run_1"
+    folder.mkdir(parents=True)
+    logged_twice(folder, "mlflow", experiment="cats")
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("cats")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_name == "run_1"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"arch": "fcgan:hidden=8", "seed": "3"}
+    history = client.get_metric_history(run.info.run_id, "d_loss")
+    assert [(one.step, pytest.approx(one.value)) for one in history] == EXPECTED
+    assert set(run.data.metrics) == {"d_loss", "noise/sigma"}
+    assert [one.path for one in client.list_artifacts(run.info.run_id, "grids")] == ["grids/epoch_0001.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # nothing beside the run
+
+
+def records(path):
+    """Yield what wandb wrote offline: protobuf records in blocks of 32 KiB, as LevelDB's logs have them."""
+    content, at, parts = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        size, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        parts += content[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last part of one
+            yield parts
+            parts = b""
+
+
+@pytest.mark.slow
+def test_wandb_offline_has_every_line_and_a_resumed_run_is_the_same_run(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "run_1"
+    folder.mkdir(parents=True)
+    logged_twice(folder, "wandb", mode="offline", project="cats")
+    lines, ids, ends = [], set(), []
+    for file in sorted((folder / "wandb").glob("offline-run-*/*.wandb")):
+        for content in records(file):
+            record = Record()
+            record.ParseFromString(content)
+            kind = record.WhichOneof("record_type")
+            if kind == "run":
+                ids.add((record.run.run_id, record.run.project, record.run.display_name))
+            if kind == "exit":
+                ends.append(record.exit.exit_code)
+            if kind == "history":
+                lines.append(
+                    {(i.key or "/".join(i.nested_key)): json.loads(i.value_json) for i in record.history.item}
+                )
+    assert len(ids) == 1
+    assert next(iter(ids))[1:] == ("cats", "run_1")
+    assert [(one["step"], pytest.approx(one["d_loss"])) for one in lines if "d_loss" in one] == EXPECTED
+    assert all(one["noise/sigma"] == 0.5 and "g_loss" not in one for one in lines if "d_loss" in one)
+    assert [one["step"] for one in lines if any(name.startswith("grid") for name in one)] == [4, 5]
+    assert sorted(ends) == [0, 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
