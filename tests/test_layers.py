@@ -24,6 +24,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "errors": (),
     "files": ("errors",),
     "memory": (),
+    "processes": (),
     "backend": ("errors",),
     # the contract with plugins, and those that come in the box
     "plugin": ("errors", "files"),
@@ -32,18 +33,30 @@ MAY: dict[str, tuple[str, ...]] = {
     "optimizers": (FACE,),
     "loggers": (FACE, "files", "media"),
     # the parts of a run, which know nothing of one another
-    "engine": ("backend", "errors", "plugin"),
+    "engine": ("backend", "errors", "plugin", "processes"),
     "data": ("errors", "files", "plugin"),
     "media": ("errors", "files", "memory", "metrics.columns"),
     "runs": ("errors", "files", "media.animation", "memory", "metrics.columns"),
     "metrics": ("data.critters", "data.greys", "data.kept", "data.stacked", "errors", "files", "plugin.sizes"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics", "plugin", "runs"),
+        *(
+            "backend",
+            "data",
+            "engine",
+            "errors",
+            "files",
+            "media",
+            "memory",
+            "metrics",
+            "plugin",
+            "processes",
+            "runs",
+        ),
         VERSION,
     ),
     # what people look at, and ask for
-    "showing": (FACE, "diagnosis", "errors", "media", "runs", "training"),
+    "showing": (FACE, "diagnosis", "errors", "media", "processes", "runs", "training"),
     "looking": ("diagnosis", "files", "media", "report", "runs", "showing", "study", "training.config"),
     "api": (
         *("backend", "engine.backends", "engine.randomness", "errors", "files", "looking", "media", "plugin", "runs"),
@@ -60,8 +73,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
-        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "report"),
-        *("runs", "scaffold", "showing", "study", "testing", "training"),
+        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "processes"),
+        *("report", "runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),
 }

@@ -52,11 +52,18 @@ class Batches:
         self._map: mmap.mmap | None = getattr(array, "_mmap", None)
         self._resident = 0
         self._labels = labels
+        self._rows = slice(None)
         self._prefetch = prefetch
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self.batch_size = batch_size
         self.seed = seed
         self.steps_per_epoch = steps_per_epoch or count // batch_size
+
+    def part(self, number: int, count: int) -> Batches:
+        """Have every batch be one part of it alone, of ``count`` that are of the same size."""
+        rows = self.batch_size // count
+        self._rows = slice(number * rows, (number + 1) * rows)
+        return self
 
     def indices(self, step: int) -> np.ndarray:
         """Return the images of ``step`` (from 0), int64 (batch_size,)."""
@@ -82,6 +89,7 @@ class Batches:
         return self._take(chosen)
 
     def _take(self, indices: np.ndarray) -> Batch:
+        indices = indices[self._rows]
         images = np.take(self._array, indices, axis=0)
         self._resident += images.nbytes + len(images) * _AROUND_BYTES
         if self._map is not None and self._resident > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):

@@ -7,55 +7,58 @@ batch means, a strategy that mixes pictures: all of them show here, whoever wrot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 import keras
 import numpy as np
 
 from ganforge.engine.randomness import step_key
+from ganforge.engine.step import AdversarialStep
 from ganforge.engine.traits import perturbed
 from ganforge.errors import UsageError
 from ganforge.plugin.types import Batch
-
-if TYPE_CHECKING:
-    from ganforge.engine.engine import Engine
-    from ganforge.engine.plan import Plan
 
 ROWS = 4  # of each process; few, so that one holds those of all
 # How far apart both may be, as a part of what is compared: rounding, which in bfloat16 is coarse.
 CLOSE, CLOSE_IN_BFLOAT16 = 1e-3, 3e-2
 
 
-def require_agreement(engine: Engine, plan: Plan) -> None:
+def require_agreement(
+    step: AdversarialStep, variables: Sequence[Any], vector: Any, due: frozenset[str], image_shape: tuple[int, ...]
+) -> None:
     """Compare both losses on a made-up batch, made by each process alone and by all together; change nothing.
 
-    Weights are perturbed as in ``ganforge.engine.traits``: what begins at 0 hides nothing.
+    Weights are perturbed as in ``ganforge.engine.traits``: what begins at 0 hides nothing. ``variables`` are all that
+    an update changes, ``vector`` a plan's scalars, ``due`` the strategies whose penalties are lazy.
 
     Raises:
         UsageError: they differ; it says by what.
     """
-    held = [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for _, variable in engine.variables()]
-    random = np.random.default_rng(0)
-    for model in (engine.generator, engine.discriminator):
-        for variable in model.trainable_variables:
-            variable.assign(perturbed(variable, random))
+    held = [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for variable in variables]
+    random, models = np.random.default_rng(0), (step.generator.model, step.discriminator.model)
+    for variable in [v for model in models for v in model.trainable_variables]:
+        variable.assign(perturbed(variable, random))
     try:
-        alone, together = _measured(engine, plan)
+        alone, together = _measured(step, vector, due, image_shape)
         if not all(np.isfinite(list(alone.values()))):  # too much of a change for these weights
-            for variable, value in held:
-                variable.assign(value)
-            alone, together = _measured(engine, plan)
+            _put_back(held)
+            alone, together = _measured(step, vector, due, image_shape)
     finally:
-        for variable, value in held:
-            variable.assign(value)
-    precise = all(layer.compute_dtype == "float32" for layer in (*engine.generator.layers, *engine.discriminator.layers))
+        _put_back(held)
+    precise = all(layer.compute_dtype == "float32" for model in models for layer in model.layers)
     if culprit := differing(alone, together, CLOSE if precise else CLOSE_IN_BFLOAT16):
         raise UsageError(
-            f"--devices {engine.adapter.team.count} does not apply on torch: {culprit} at all the pictures of a batch "
-            "at once, which each device has only a part of (batch normalization alone may); expected --backend jax, "
-            "or one device"
+            f"--devices {step.adapter.team.count} does not apply on torch: {culprit} at all the pictures of a batch "
+            "at once, of which each device has a part (batch normalization alone may); expected --backend jax, or "
+            "one device"
         )
+
+
+def _put_back(held: Sequence[tuple[Any, np.ndarray]]) -> None:
+    for variable, value in held:
+        variable.assign(value)
 
 
 def differing(alone: Mapping[str, float], together: Mapping[str, float], close: float) -> str:
@@ -73,36 +76,35 @@ def differing(alone: Mapping[str, float], together: Mapping[str, float], close: 
     return ""
 
 
-def _measured(engine: Engine, plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
+def _measured(
+    step: AdversarialStep, vector: Any, due: frozenset[str], image_shape: tuple[int, ...]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Return what each process makes of a whole batch by itself, and what all make of it together."""
-    step, team = engine.step, engine.adapter.team
-    vector, key = engine.planner.vector(plan), step_key(0, 0, 0)
-    own, results = step.batch_size, []
-    update = engine.adapter.compile(lambda *given: _losses(engine, *given), "a trial")
-    for rows, first, last in ((0, 0, ROWS * team.count), (ROWS, ROWS * team.rank, ROWS * (team.rank + 1))):
-        step.batch_size = last - first
+    adapter, team = step.adapter, step.adapter.team
+
+    def losses(batch: Batch, vector: Any, key: Any) -> dict[str, Any]:
+        metrics = step.losses(batch, vector, key, due=due)
+        return dict(zip(metrics, adapter.averaged([keras.ops.cast(m, "float32") for m in metrics.values()])))
+
+    update, results = adapter.compile(losses, "a trial"), []
+    whole, own = _batch(image_shape, step.frequencies, ROWS * team.count), step.batch_size
+    for rows, part in ((0, slice(None)), (ROWS, slice(ROWS * team.rank, ROWS * (team.rank + 1)))):
+        batch = whole.map(itemgetter(part))
+        step.batch_size = len(batch.images)
         try:
             with team.trial(rows):
-                measured = update(_batch(engine, ROWS * team.count, first, last), vector, key)
+                measured = update(batch, vector, step_key(0, 0, 0))
         finally:
             step.batch_size = own
         results.append({name: float(value) for name, value in measured.items()})
     return results[0], results[1]
 
 
-def _losses(engine: Engine, batch: Batch, vector: Any, key: Any) -> dict[str, Any]:
-    metrics = engine.step.losses(batch, vector, key, due=frozenset(engine.every))
-    return dict(zip(metrics, engine.adapter.averaged([keras.ops.cast(m, "float32") for m in metrics.values()])))
-
-
-def _batch(engine: Engine, count: int, first: int, last: int) -> Batch:
-    """Return rows of a made-up batch, as different from each other as pictures may be."""
+def _batch(image_shape: tuple[int, ...], frequencies: np.ndarray | None, count: int) -> Batch:
+    """Return made-up pictures, of which some have more contrast than others."""
     random = np.random.default_rng(1)
-    shape = engine.image_shape
-    images = (random.uniform(-1, 1, (count, *shape)) * random.uniform(0.2, 1, (count, *(1 for _ in shape)))).astype(
-        "float32"
-    )
-    labels = None
-    if engine.step.frequencies is not None:
-        labels = random.choice(len(engine.step.frequencies), count, p=engine.step.frequencies).astype("int32")
-    return Batch(images, labels).map(lambda rows: rows[first:last])
+    contrast = random.uniform(0.2, 1, (count, *(1 for _ in image_shape)))
+    images = (contrast * random.uniform(-1, 1, (count, *image_shape))).astype("float32")
+    if frequencies is None:
+        return Batch(images)
+    return Batch(images, random.choice(len(frequencies), count, p=frequencies).astype("int32"))

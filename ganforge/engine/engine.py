@@ -228,7 +228,8 @@ class Engine:
             UsageError: something looks at the whole batch.
         """
         if self.adapter.team.count > 1:
-            require_agreement(self, plan)
+            variables, due = [v for _, v in self.variables()], frozenset(self.every)
+            require_agreement(self.step, variables, self.planner.vector(plan), due, self.image_shape)
 
     def share(self) -> None:
         """Give all processes the first one's state."""

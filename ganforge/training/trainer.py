@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganforge.errors import PeerLost
 from ganforge.plugin.validation import check_observers
 from ganforge.runs import list_snapshots
 from ganforge.training import record
 from ganforge.training.audience import Audience
+from ganforge.training.devices import begin_alike
 from ganforge.training.early import EarlyEnd
 from ganforge.training.interruption import StoppedAtOnce, explained, stop_on_signals
 from ganforge.training.loop import Loop
@@ -75,6 +78,7 @@ class Trainer:
         stopwatch = Stopwatch(start.seconds)
         stages = record.with_changes(setup, start.stages, start.step)
         recorder = start.recorder or Recorder.create(setup, stages)
+        begin_alike(setup, start.step)
         early = EarlyEnd.of(setup, start.early_end, start.step)
         loop = Loop(setup, recorder, audience, stopping, stopwatch, start.step, stages, early)
         try:
@@ -85,6 +89,8 @@ class Trainer:
                 recorder.write_trained()
                 loop.end(state)
                 animation = recorder.draw_products()
+                with suppress(PeerLost):  # the first one is waited for: torchrun ends all once one has failed
+                    setup.engine.adapter.team.any(False)
         except KeyboardInterrupt as error:
             loop.give_up("stopped")
             raise StoppedAtOnce(recorder.directory) from error

@@ -161,6 +161,11 @@ class Adapter(AsKeras):
         self.state = [self._shards.copied(v.value) if self._shards else jnp.copy(v.value) for v in self.variables]
 
 
+# Typed by nothing where they come from.
+_spec: Any = jax.sharding.PartitionSpec
+_constrained: Any = jax.lax.with_sharding_constraint
+
+
 class Shards:
     """Several devices of one process: each has its rows of a batch, and all of the state.
 
@@ -177,9 +182,7 @@ class Shards:
             )
         mesh = jax.sharding.Mesh(np.array(found[:devices]), ("rows",))
         self.first, self.batch_size = found[0], batch_size
-        self._rows, self._all = (
-            jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes)) for axes in (("rows",), ())
-        )
+        self._rows, self._all = (jax.sharding.NamedSharding(mesh, _spec(*axes)) for axes in (("rows",), ()))
 
     def placed(self, array: Any) -> Any:
         """Return what an update is given: of a batch its rows on each device, anything else on all."""
@@ -191,11 +194,11 @@ class Shards:
         """Have what is drawn for a batch be drawn where its rows are."""
         if not numbers.shape or numbers.shape[0] != self.batch_size:
             return numbers
-        return jax.lax.with_sharding_constraint(numbers, self._rows)
+        return _constrained(numbers, self._rows)
 
     def everywhere(self, values: list[Any]) -> Any:
         """Have the state be whole on every device."""
-        return jax.lax.with_sharding_constraint(values, self._all)
+        return _constrained(values, self._all)
 
     def copied(self, value: Any) -> Any:
         """Return a copy on every device."""

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from keras import layers
+from torch.distributed.rendezvous import rendezvous
 
 from ganforge.engine.backends.torch_forms import FORMS, Fast, Shape, identity
 from ganforge.engine.keras_internals import all_layers, replace_moments
@@ -50,7 +51,7 @@ def join(where: Place) -> None:
             )
         torch.cuda.set_device(where.local)
     with _together():
-        _store, rank, count = next(dist.rendezvous("env://"))
+        _store, rank, count = next(rendezvous("env://"))
         # Decisions are taken on the hosts, which need not wait for their devices.
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", store=_store, rank=rank, world_size=count)
     atexit.register(_leave)
@@ -98,8 +99,13 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-        total: torch.Tensor = _Sum.apply(gradients[0])
-        return total
+        return _summed(gradients[0])
+
+
+def _summed(x: torch.Tensor) -> torch.Tensor:
+    apply: Any = _Sum.apply
+    total: torch.Tensor = apply(x)
+    return total
 
 
 class Ranks(Team):
@@ -145,7 +151,7 @@ class Ranks(Team):
         parts = torch.split(flat / self.count, [tensor.numel() for tensor in tensors])
         return [part.view(tensor.shape) for part, tensor in zip(parts, tensors)]
 
-    def drawn(self, draw: Callable[[Shape], torch.Tensor], shape: Sequence[int]) -> torch.Tensor:
+    def drawn(self, draw: Callable[[tuple[int, ...]], torch.Tensor], shape: Sequence[int]) -> torch.Tensor:
         """Return random numbers of a shape: of a batch's rows this process's own, of all else the same for all."""
         times = self._batches(shape)
         if not times:
@@ -157,15 +163,16 @@ class Ranks(Team):
         return {self.rows: 1, 2 * self.rows: 2}.get(int(shape[0]), 0) if self.on and len(shape) else 0
 
     def _own(self, whole: torch.Tensor, times: int) -> torch.Tensor:
-        rows = whole.unflatten(0, (times, self.count, self.rows))[:, self.rank]
-        return rows[0] if times == 1 else rows.flatten(0, 1)
+        rest = whole.shape[1:]
+        rows = whole.view(times, self.count, self.rows, *rest)[:, self.rank]
+        return rows[0] if times == 1 else rows.reshape(times * self.rows, *rest)
 
     def moments(self, x: torch.Tensor, axes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the mean and the variance of the whole batch over ``axes``, differentiable as often as need be."""
         variance, mean = torch.var_mean(x, tuple(axes), correction=0)
         own = torch.stack([mean, variance])
         nothing = torch.zeros_like(own)
-        every = _Sum.apply(torch.stack([own if rank == self.rank else nothing for rank in range(self.count)]))
+        every = _summed(torch.stack([own if rank == self.rank else nothing for rank in range(self.count)]))
         means, variances = every[:, 0], every[:, 1]
         mean = means.mean(0)
         # Of parts of one size: the mean of the variances, and the variance of the means.
@@ -273,7 +280,7 @@ def _dropout(ranks: Ranks, layer: Any, given: Shape, gives: Shape) -> Fast | Non
             return alone(x)
         x = x.to(dtype)
 
-        def kept(shape: Shape) -> torch.Tensor:
+        def kept(shape: tuple[int, ...]) -> torch.Tensor:
             # Laid out as one process's pictures would be, since numbers are drawn in the order of memory.
             ones = torch.empty_strided(shape, x.stride(), dtype=dtype, device=x.device).fill_(1.0)
             return torch.nn.functional.dropout(ones, rate, training=True)
