@@ -40,20 +40,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "metrics": ("data.critters", "data.greys", "data.kept", "data.stacked", "errors", "files", "plugin.sizes"),
     # a run
     "training": (
-        *(
-            "backend",
-            "data",
-            "engine",
-            "errors",
-            "files",
-            "media",
-            "memory",
-            "metrics",
-            "plugin",
-            "processes",
-            "runs",
-        ),
-        VERSION,
+        *("backend", "data", "engine", "errors", "files", "media", "memory", "metrics", "plugin", "processes"),
+        *("runs", VERSION),
     ),
     # what people look at, and ask for
     "showing": (FACE, "diagnosis", "errors", "media", "processes", "runs", "training"),

@@ -196,9 +196,8 @@ class AdversarialStep:
         fakes = ops.stop_gradient(self._generate(context)[0])
         of_both = self._discriminator_loss(as_images(batch.images), context)
         (d_total, (of_discriminator, verdicts)), *_ = self.adapter.value_and_gradients(of_both, [], fakes)
-        (g_total, of_generator), *_ = self.adapter.value_and_gradients(
-            self._generator_loss(context, batch), [], fakes
-        )
+        of_fakes = self._generator_loss(context, batch)
+        (g_total, of_generator), *_ = self.adapter.value_and_gradients(of_fakes, [], fakes)
         squares = [ops.mean(ops.square(verdict.logits)) for verdict in verdicts]
         return {
             "generator": ops.mean(ops.square(fakes)),

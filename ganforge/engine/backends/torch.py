@@ -80,10 +80,9 @@ class Adapter:
         written, run = {id(v) for v in whole.writes}, whole.run
         assigned = [v for v in traits.assigned if keras.backend.is_float_dtype(v.dtype) and id(v) not in written]
         self._assigned += [v for v in assigned if not any(v is other for other in self._assigned)]
-        # Compiled code would keep the copies that it was traced with, and does not gather losses.
-        compiles = (
-            self.compiles and not assigned and not traits.sums and not (self._ranks and traits.depends_on_batch)
-        )
+        # Compiled code would keep the copies that it was traced with, and neither gathers losses nor asks others.
+        asks = self._ranks is not None and self._ranks.asks(model)
+        compiles = self.compiles and not assigned and not traits.sums and not asks
         # The network alone, forward and backward: what is around it costs next to nothing, and a penalty's second
         # derivative, which compiled code cannot give, goes through the network as it is.
         return torch.compile(run, dynamic=False) if compiles else run, run

@@ -185,6 +185,10 @@ class Ranks(Team):
         own = {layers.BatchNormalization: partial(_batch_norm, self), layers.Dropout: partial(_dropout, self)}
         return {**FORMS, **own}
 
+    def asks(self, model: Any) -> bool:
+        """Say whether calling a model takes the other processes, or their random numbers."""
+        return any(isinstance(layer, (layers.BatchNormalization, layers.Dropout)) for layer in all_layers(model))
+
     def prepare(self, model: Any, known: Sequence[Any]) -> None:
         """Have all batch normalization of a model look at the whole batch.
 
