@@ -20,6 +20,7 @@ from ganforge.engine.traits import perturbed
 from ganforge.errors import UsageError
 from ganforge.plugin.types import Batch
 
+Values = Sequence[tuple[Any, np.ndarray]]
 ROWS = 4  # of each process; few, so that one holds those of all
 # How far apart both may be, as a part of what is compared: rounding, which in bfloat16 is coarse.
 CLOSE, CLOSE_IN_BFLOAT16 = 1e-3, 3e-2
@@ -38,15 +39,14 @@ def require_agreement(
     """
     held = [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for variable in variables]
     random, models = np.random.default_rng(0), (step.generator.model, step.discriminator.model)
-    for variable in [v for model in models for v in model.trainable_variables]:
-        variable.assign(perturbed(variable, random))
+    noisy = {id(v): perturbed(v, random) for model in models for v in model.trainable_variables}
+    begun = [(variable, noisy.get(id(variable), value)) for variable, value in held]
     try:
-        alone, together = _measured(step, vector, due, image_shape)
+        alone, together = _measured(step, begun, vector, due, image_shape)
         if not all(np.isfinite(list(alone.values()))):  # too much of a change for these weights
-            _put_back(held)
-            alone, together = _measured(step, vector, due, image_shape)
+            alone, together = _measured(step, held, vector, due, image_shape)
     finally:
-        _put_back(held)
+        _assign(held)
     precise = all(layer.compute_dtype == "float32" for model in models for layer in model.layers)
     if culprit := differing(alone, together, CLOSE if precise else CLOSE_IN_BFLOAT16):
         raise UsageError(
@@ -56,8 +56,8 @@ def require_agreement(
         )
 
 
-def _put_back(held: Sequence[tuple[Any, np.ndarray]]) -> None:
-    for variable, value in held:
+def _assign(values: Values) -> None:
+    for variable, value in values:
         variable.assign(value)
 
 
@@ -77,7 +77,7 @@ def differing(alone: Mapping[str, float], together: Mapping[str, float], close: 
 
 
 def _measured(
-    step: AdversarialStep, vector: Any, due: frozenset[str], image_shape: tuple[int, ...]
+    step: AdversarialStep, begun: Values, vector: Any, due: frozenset[str], image_shape: tuple[int, ...]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return what each process makes of a whole batch by itself, and what all make of it together."""
     adapter, team = step.adapter, step.adapter.team
@@ -90,6 +90,7 @@ def _measured(
     whole, own = _batch(image_shape, step.frequencies, ROWS * team.count), step.batch_size
     for rows, part in ((0, slice(None)), (ROWS, slice(ROWS * team.rank, ROWS * (team.rank + 1)))):
         batch = whole.map(itemgetter(part))
+        _assign(begun)  # a call may assign to them: batch statistics, singular vectors
         step.batch_size = len(batch.images)
         try:
             with team.trial(rows):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ganforge.errors import UsageError
 from ganforge.processes import place
 
 if TYPE_CHECKING:
-    from ganforge.training.resolve import Choices
-    from ganforge.training.setup import Setup
+    from ganforge.engine.engine import Engine
 
 _HOST_DEVICES = "--xla_force_host_platform_device_count"
 LEAST = 2  # rows of a batch for each process
@@ -29,14 +29,14 @@ def devices_of(backend: str, asked: int | None) -> int:
     return asked or (place().count if backend == "torch" else 1)
 
 
-def meet(choices: Choices) -> None:
+def meet(backend: str, devices: int, batch_size: int) -> None:
     """Refuse devices that are not there, or a batch that they cannot share; on torch, meet the other processes.
 
     Raises:
         UsageError: as said.
         PeerLost: the other processes did not come.
     """
-    backend, devices, count = choices.backend.backend, choices.devices, place().count
+    count = place().count
     if backend != "torch" and count > 1:
         raise UsageError(
             f"torchrun started {count} processes, and {backend} trains in one"
@@ -59,7 +59,7 @@ def meet(choices: Choices) -> None:
         raise UsageError(
             f"invalid --devices {devices}: torchrun started {count} processes; expected {count}, or none"
         )
-    require_shares(choices.batch_size, devices, LEAST if backend == "torch" else 1)
+    require_shares(batch_size, devices, LEAST if backend == "torch" else 1)
     if backend == "torch":
         from ganforge.engine.backends.torch_ranks import join
 
@@ -79,16 +79,13 @@ def require_shares(batch_size: int, devices: int, least: int = 1) -> None:
     )
 
 
-def begin_alike(setup: Setup, step: int) -> None:
-    """Have all processes that train a run begin with the first one's state, on the same pictures at the same step.
+def begin_alike(engine: Engine, begun: Mapping[str, str]) -> None:
+    """Have all processes that train a run begin with the first one's state, from the same of what is ``begun`` with.
 
     Raises:
         GANForgeError: another machine has other pictures, settings or checkpoints.
     """
-    team = setup.engine.adapter.team
-    if team.count == 1:
-        return
-    settings = setup.settings.model_dump_json(exclude={"data", "runs_dir"})
-    begun = {"the pictures": setup.images.fingerprint, "the settings": settings, "the step": str(step)}
-    team.require_equal({name: zlib.crc32(text.encode()) for name, text in begun.items()}, "begun apart")
-    setup.engine.share()
+    team = engine.adapter.team
+    if team.count > 1:
+        team.require_equal({name: zlib.crc32(text.encode()) for name, text in begun.items()}, "begun apart")
+        engine.share()

@@ -88,7 +88,7 @@ def resume(
         objects = given_back(run, manifest, objects, held, data is not None)
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = with_recorded_options(choices, run, manifest)
-        meet(choices)
+        meet(choices.backend.backend, choices.devices, choices.batch_size)
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")

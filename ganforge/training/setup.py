@@ -79,12 +79,12 @@ class Setup:
         require_from(config)
         if config.from_run is None:
             choices = resolve(config, plugins, objects=objects)
-            meet(choices)
+            meet(choices.backend.backend, choices.devices, choices.batch_size)
             return cls.build(choices, load(choices, progress))
         earlier, asked = Earlier.of(config.from_run, Path(config.runs_dir)), config
         plugins = earlier.plugins(asked, plugins)
         choices = resolve(earlier.settings(asked, objects), plugins, objects=objects)
-        meet(choices)
+        meet(choices.backend.backend, choices.devices, choices.batch_size)
         setup = cls.build(earlier.with_networks(choices, asked), load(choices, progress))
         return replace(setup, origin=earlier.give(setup.engine, setup.settings))
 

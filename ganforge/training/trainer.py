@@ -78,10 +78,12 @@ class Trainer:
         stopwatch = Stopwatch(start.seconds)
         stages = record.with_changes(setup, start.stages, start.step)
         recorder = start.recorder or Recorder.create(setup, stages)
-        begin_alike(setup, start.step)
         early = EarlyEnd.of(setup, start.early_end, start.step)
         loop = Loop(setup, recorder, audience, stopping, stopwatch, start.step, stages, early)
         try:
+            settings = setup.settings.model_dump_json(exclude={"data", "runs_dir"})  # where things are may differ
+            begun = {"the pictures": setup.images.fingerprint, "the settings": settings, "the step": str(start.step)}
+            begin_alike(setup.engine, begun)
             with stop_on_signals(stopping):
                 if start.recorder:
                     recorder.take_up(stages, start.step, start.seconds)
