@@ -196,10 +196,17 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], dict[str, Any]]] = {
     "ada-dropout": ("hinge", lambda: [strategy("ada", kimg=0.1)], {"dropout": True}, {}),
     "classes-norm": ("bce", lambda: [strategy("diffaugment"), Counts()], {"classes": True, "norm": True}, {}),
     "one-stage": ("bce", lambda: [strategy("input-noise"), strategy("mirror")], {}, {"step": "one-stage"}),
-    "memory": ("least-squares", lambda: [strategy("lecam"), strategy("lookahead", every=2)], {}, {}),
+    "memory": ("least-squares", lambda: [strategy("lecam"), strategy("lookahead", k=2)], {}, {}),
     "own-losses-norm": ("bce", lambda: [strategy("r1")], {"middle": Summed, "norm": True}, {}),
     "draws": ("bce", lambda: [Draws()], {"norm": True}, {}),
 }
+# Few combinations of updates: each is a program that JAX compiles for seconds.
+ON_JAX = {
+    "norm-r1": ("relativistic", lambda: [strategy("r1"), strategy("ada", kimg=0.1)], {"norm": True}, {"ema": 0.5}),
+    "looks-at-all": (RELATIVE, lambda: [Mixes()], {"middle": Alone, "classes": True}, {}),
+}
+if sys.argv[1] == "jax":
+    CASES = ON_JAX
 REFUSED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "a layer": ("bce", list, {"middle": Alone}),
     "a strategy": ("bce", lambda: [Mixes()], {}),
@@ -282,13 +289,13 @@ def drifted(made):
 
 chosen = sys.argv[3:] or list(CASES)
 report: dict[str, Any] = {name: compared(CASES[name]) for name in chosen}
-if len(sys.argv) == 3:
+if len(sys.argv) == 3 and sys.argv[1] == "torch":
     report["again"] = compared(CASES["norm-r1-r2-lazy"])["sum"]
-    if sys.argv[1] == "torch":
-        report["refused"] = {name: refusal(*case) for name, case in REFUSED.items()}
-        report["drifted"] = drifted(engine(DEVICES, "bce", list, {}))
-        team = engine(DEVICES, "bce", list, {}).adapter.team
-        report["any"] = [team.any(HERE.rank == 1, False), team.any(HERE.first, True)]
-        report["shared"] = team.shared({"rank": HERE.rank, "word": "große"})
+    report["refused"] = {name: refusal(*case) for name, case in REFUSED.items()}
+    made = engine(DEVICES, "bce", list, {})
+    team = made.adapter.team
+    report["any"] = [team.any(HERE.rank == 1, False), team.any(HERE.first, True)]
+    report["shared"] = team.shared({"rank": HERE.rank, "word": "große"})
+    report["drifted"] = drifted(made)
 if HERE.first:
     print(json.dumps(report), flush=True)

@@ -23,7 +23,7 @@ from ganforge.plugin.types import Batch
 Values = Sequence[tuple[Any, np.ndarray]]
 ROWS = 4  # of each process; few, so that one holds those of all
 # How far apart both may be, as a part of what is compared: rounding, which in bfloat16 is coarse.
-CLOSE, CLOSE_IN_BFLOAT16 = 1e-3, 3e-2
+CLOSE, CLOSE_IN_BFLOAT16 = 1e-4, 3e-2
 
 
 def require_agreement(
@@ -66,12 +66,14 @@ def differing(alone: Mapping[str, float], together: Mapping[str, float], close: 
     words = {
         "generator": "the generator looks",
         "discriminator": "the discriminator, or what it is shown, looks",
+        "d_logits": "the discriminator's loss looks",
+        "g_logits": "the generator's loss looks",
         "d_loss": "the discriminator's loss looks",
         "g_loss": "the generator's loss looks",
     }
     penalties = [name for name in alone if name.rpartition("/")[2] in ("penalty", "generator_penalty", "losses")]
     for name in (*words, *penalties, "d_total", "g_total"):
-        if name in alone and abs(alone[name] - together[name]) > close * (abs(alone[name]) + 1e-3):
+        if name in alone and abs(alone[name] - together[name]) > close * (abs(alone[name]) + 0.1):
             return words.get(name, f"'{name}' looks" if "/" in name else "a penalty looks")
     return ""
 
@@ -86,19 +88,22 @@ def _measured(
         metrics = step.losses(batch, vector, key, due=due)
         return dict(zip(metrics, adapter.averaged([keras.ops.cast(m, "float32") for m in metrics.values()])))
 
-    update, results = adapter.compile(losses, "a trial"), []
-    whole, own = _batch(image_shape, step.frequencies, ROWS * team.count), step.batch_size
-    for rows, part in ((0, slice(None)), (ROWS, slice(ROWS * team.rank, ROWS * (team.rank + 1)))):
-        batch = whole.map(itemgetter(part))
+    update, own = adapter.compile(losses, "a trial"), step.batch_size
+
+    def measured(batch: Batch, alone: bool) -> dict[str, float]:
         _assign(begun)  # a call may assign to them: batch statistics, singular vectors
         step.batch_size = len(batch.images)
         try:
-            with team.trial(rows):
-                measured = update(batch, vector, step_key(0, 0, 0))
+            with team.trial(step.batch_size, alone):
+                return {name: float(value) for name, value in update(batch, vector, step_key(0, 0, 0)).items()}
         finally:
             step.batch_size = own
-        results.append({name: float(value) for name, value in measured.items()})
-    return results[0], results[1]
+
+    # Of two sizes, so that it shows which random numbers are a batch's.
+    measured(_batch(image_shape, step.frequencies, (ROWS + 1) * team.count), alone=True)
+    whole = _batch(image_shape, step.frequencies, ROWS * team.count)
+    part = whole.map(itemgetter(slice(ROWS * team.rank, ROWS * (team.rank + 1))))
+    return measured(whole, alone=True), measured(part, alone=False)
 
 
 def _batch(image_shape: tuple[int, ...], frequencies: np.ndarray | None, count: int) -> Batch:

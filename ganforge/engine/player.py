@@ -42,7 +42,7 @@ class Player:
         self.side, self.adapter, self.model, self.optimizer = side, adapter, model, optimizer
         traits = observe(adapter, model, takes, batch_size, classes, companions)
         self.call, self.call_twice = adapter.forward(model, traits)
-        self.losses = OwnLosses(model, traits.sums, adapter.team.count)
+        self.losses = OwnLosses(model, traits.sums, adapter.team)
         self.depends_on_batch, self._assigned = traits.depends_on_batch, traits.assigned
         self._kept: tuple[keras.Variable, ...] = ()
 

@@ -190,7 +190,8 @@ class AdversarialStep:
         """Return what both networks would lower, and of what: means over a batch, if all is well on several devices.
 
         Besides the metrics of an update: ``generator``, the mean square of its pictures, ``discriminator``, that of
-        its logits, and both losses with all penalties, ``d_total`` and ``g_total``.
+        its logits, both losses with all penalties, ``d_total`` and ``g_total``, and ``d_logits`` and ``g_logits``, the
+        losses of logits that lie far apart.
         """
         context = self._context(vector, key, batch.labels, **parts)
         fakes = ops.stop_gradient(self._generate(context)[0])
@@ -199,6 +200,8 @@ class AdversarialStep:
         of_fakes = self._generator_loss(context, batch)
         (g_total, of_generator), *_ = self.adapter.value_and_gradients(of_fakes, [], fakes)
         squares = [ops.mean(ops.square(verdict.logits)) for verdict in verdicts]
+        random = context.random("logits")
+        real, fake = (v._replace(logits=3.0 * random.normal(ops.shape(v.logits))) for v in verdicts)
         return {
             "generator": ops.mean(ops.square(fakes)),
             "discriminator": sum(squares[1:], squares[0]),
@@ -206,6 +209,8 @@ class AdversarialStep:
             **of_generator,
             "d_total": ops.stop_gradient(d_total),
             "g_total": ops.stop_gradient(g_total),
+            "d_logits": self.objective.discriminator(real, fake, context),
+            "g_logits": self.objective.generator(fake, real),
         }
 
     def _verdict_on_real(self, batch: Batch | None, context: Context) -> Verdict | None:

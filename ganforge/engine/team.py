@@ -19,6 +19,11 @@ class Team:
 
     rank, count = 0, 1
 
+    @property
+    def parts(self) -> int:
+        """In how many parts the batch is that an update is given now."""
+        return 1
+
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Return for each flag whether it is set in any of the processes."""
         return flags
@@ -34,6 +39,6 @@ class Team:
         """Give all processes the first one's values of these variables."""
 
     @contextmanager
-    def trial(self, rows: int) -> Iterator[None]:
-        """Have each process expect for a while so many rows of a batch; 0: whole batches, each for itself."""
+    def trial(self, rows: int, alone: bool) -> Iterator[None]:
+        """Have updates be given so many rows for a while: parts of a batch, or ``alone`` whole ones."""
         yield

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from ganforge.engine.team import Team
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -91,12 +93,12 @@ class OwnLosses:
     """A network's own losses: weight regularizers, and what its layers add when called (Keras's ``model.losses``).
 
     They count once an update, as if all of the update's pictures had been one batch: of several calls, a loss that is
-    a mean over the batch counts by its mean, one that is a sum by its sum. Of ``parts`` of a batch that are averaged
-    afterwards, each counts a sum that many times.
+    a mean over the batch counts by its mean, one that is a sum by its sum. Where several processes share
+    a batch, and average what each has made of its rows, a sum counts once for each of them.
     """
 
-    def __init__(self, model: keras.Model, sums: Sequence[bool], parts: int = 1) -> None:
-        self.model, self.sums, self.parts = model, sums, parts
+    def __init__(self, model: keras.Model, sums: Sequence[bool], team: Team | None = None) -> None:
+        self.model, self.sums, self.team = model, sums, team or Team()
         self.regularized = [v for v in model.trainable_weights if v.regularizer is not None]
 
     def __bool__(self) -> bool:
@@ -113,7 +115,7 @@ class OwnLosses:
             total = total + ops.cast(variable.regularizer(variable.value), "float32")
         for is_sum, parts in zip(self.sums, zip(*calls)):
             whole = sum(ops.cast(part, "float32") for part in parts)
-            total = total + (whole * self.parts if is_sum else whole / len(calls))
+            total = total + (whole * self.team.parts if is_sum else whole / len(calls))
         return total
 
 

@@ -131,12 +131,12 @@ class Adapter:
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         if self._ranks:
-            return self._ranks.drawn(lambda whole: self._normal(key, stream, whole, dtype), tuple(shape))
+            return self._ranks.drawn(lambda whole: self._normal(key, stream, whole, dtype), tuple(shape), stream)
         return self._normal(key, stream, tuple(shape), dtype)
 
     def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
         if self._ranks:
-            return self._ranks.drawn(lambda whole: self._uniform(key, stream, whole, dtype), tuple(shape))
+            return self._ranks.drawn(lambda whole: self._uniform(key, stream, whole, dtype), tuple(shape), stream)
         return self._uniform(key, stream, tuple(shape), dtype)
 
     def _normal(self, key: Any, stream: int, shape: tuple[int, ...], dtype: str) -> torch.Tensor:

@@ -119,25 +119,31 @@ class Ranks(Team):
     """
 
     def __init__(self, where: Place, rows: int) -> None:
-        self.rank, self.count, self.rows, self.on, self._apart = where.rank, where.count, rows, False, False
+        self.rank, self.count, self.rows, self.on, self._alone = where.rank, where.count, rows, False, False
+        # Of each stream of random numbers, how many times the rows of a batch it had in whole batches of some sizes.
+        self._times: dict[int, set[float]] = {}
+
+    @property
+    def parts(self) -> int:
+        return self.count if self.on else 1
 
     @contextmanager
     def updating(self) -> Iterator[None]:
         """Have random numbers and batch statistics be those of the whole batch."""
-        self.on = not self._apart
+        self.on = not self._alone
         try:
             yield
         finally:
             self.on = False
 
     @contextmanager
-    def trial(self, rows: int) -> Iterator[None]:
-        before = self.rows, self._apart
-        self.rows, self._apart = rows, rows == 0
+    def trial(self, rows: int, alone: bool) -> Iterator[None]:
+        before = self.rows, self._alone
+        self.rows, self._alone = rows, alone
         try:
             yield
         finally:
-            self.rows, self._apart = before
+            self.rows, self._alone = before
 
     # ------------------------------------------------------------------ tensors
 
@@ -151,16 +157,28 @@ class Ranks(Team):
         parts = torch.split(flat / self.count, [tensor.numel() for tensor in tensors])
         return [part.view(tensor.shape) for part, tensor in zip(parts, tensors)]
 
-    def drawn(self, draw: Callable[[tuple[int, ...]], torch.Tensor], shape: Sequence[int]) -> torch.Tensor:
+    def drawn(
+        self, draw: Callable[[tuple[int, ...]], torch.Tensor], shape: Sequence[int], stream: int | None = None
+    ) -> torch.Tensor:
         """Return random numbers of a shape: of a batch's rows this process's own, of all else the same for all."""
-        times = self._batches(shape)
+        if self._alone and stream is not None:
+            self._times.setdefault(stream, set()).add(shape[0] / self.rows if len(shape) else 0.0)
+        times = self._batches(shape, stream) if self.on and len(shape) else 0
         if not times:
             return draw(tuple(shape))
         return self._own(draw((times * self.count * self.rows, *shape[1:])), times)
 
-    def _batches(self, shape: Sequence[int]) -> int:
-        """Return how many batches of rows one after the other (real ones, then fakes) a shape has, 0 for none."""
-        return {self.rows: 1, 2 * self.rows: 2}.get(int(shape[0]), 0) if self.on and len(shape) else 0
+    def _batches(self, shape: Sequence[int], stream: int | None) -> int:
+        """Return how many batches' rows a shape has one after the other, such as 2 for real and fake; 0 for none.
+
+        What a stream's shapes were in a trial tells, since any size may happen to be that of a batch.
+        """
+        seen = self._times.get(stream, set()) if stream is not None else set()
+        if len(seen) > 1:
+            return 0  # the same in batches of different sizes
+        times = int(shape[0]) / self.rows
+        expected = seen or {1.0, 2.0}
+        return int(times) if times in expected and times.is_integer() else 0
 
     def _own(self, whole: torch.Tensor, times: int) -> torch.Tensor:
         rest = whole.shape[1:]
