@@ -78,7 +78,7 @@ class Summed(layers.Layer):
         return x
 
 
-def networks(norm=False, dropout=False, classes=False, spectral=False, middle=None, noisy=False):
+def networks(norm=False, dropout=False, classes=False, spectral=False, middle=None, noisy=False, dense=False):
     def norms():
         return [layers.BatchNormalization(momentum=0.8)] if norm else []
 
@@ -86,13 +86,17 @@ def networks(norm=False, dropout=False, classes=False, spectral=False, middle=No
         latent, image = layers.Input((LATENT,)), layers.Input((SIZE, SIZE, 3))
         label, shown = layers.Input((), dtype="int32"), layers.Input((), dtype="int32")
         x = layers.Concatenate()([latent, layers.Embedding(CLASSES, 4)(label)]) if classes else latent
-        for layer in (
-            *(layers.Dense(4 * 4 * 8), layers.Reshape((4, 4, 8)), *norms(), layers.ReLU()),
-            layers.Conv2DTranspose(3, 4, 2, "same", activation="tanh"),
-        ):
+        draws = (layers.Conv2DTranspose(3, 4, 2, "same", activation="tanh"),)
+        if dense:
+            draws = (
+                layers.Flatten(),
+                layers.Dense(SIZE * SIZE * 3, activation="tanh"),
+                layers.Reshape((SIZE, SIZE, 3)),
+            )
+        for layer in (layers.Dense(4 * 4 * 8), layers.Reshape((4, 4, 8)), *norms(), layers.ReLU(), *draws):
             x = layer(x)
         generator = keras.Model([latent, label] if classes else latent, x)
-        conv = layers.Conv2D(8, 4, 2, "same")
+        conv = layers.Dense(4) if dense else layers.Conv2D(8, 4, 2, "same")
         y = layers.SpectralNormalization(conv)(image) if spectral else conv(image)
         for layer in (
             *(*norms(), layers.LeakyReLU(0.2), *([layers.Dropout(0.3)] if dropout else [])),
@@ -200,10 +204,15 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], dict[str, Any]]] = {
     "own-losses-norm": ("bce", lambda: [strategy("r1")], {"middle": Summed, "norm": True}, {}),
     "draws": ("bce", lambda: [Draws()], {"norm": True}, {}),
 }
-# Few combinations of updates: each is a program that JAX compiles for seconds.
+# Few combinations of updates, each a program that JAX compiles for seconds, and no convolutions.
 ON_JAX = {
-    "norm-r1": ("relativistic", lambda: [strategy("r1"), strategy("ada", kimg=0.1)], {"norm": True}, {"ema": 0.5}),
-    "looks-at-all": (RELATIVE, lambda: [Mixes()], {"middle": Alone, "classes": True}, {}),
+    "norm-r1": (
+        "bce",
+        lambda: [strategy("input-noise"), strategy("r1")],
+        {"norm": True, "dense": True},
+        {"ema": 0.5},
+    ),
+    "looks-at-all": (RELATIVE, lambda: [Mixes()], {"middle": Alone, "dense": True, "dropout": True}, {}),
 }
 if sys.argv[1] == "jax":
     CASES = ON_JAX

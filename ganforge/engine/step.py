@@ -190,8 +190,8 @@ class AdversarialStep:
         """Return what both networks would lower, and of what: means over a batch, if all is well on several devices.
 
         Besides the metrics of an update: ``generator``, the mean square of its pictures, ``discriminator``, that of
-        its logits, both losses with all penalties, ``d_total`` and ``g_total``, and ``d_logits`` and ``g_logits``, the
-        losses of logits that lie far apart.
+        its logits, ``d_total`` and ``g_total``, both losses with all penalties, and ``d_logits`` and ``g_logits``,
+        those of logits that lie far apart.
         """
         context = self._context(vector, key, batch.labels, **parts)
         fakes = ops.stop_gradient(self._generate(context)[0])
