@@ -88,11 +88,8 @@ def networks(norm=False, dropout=False, classes=False, spectral=False, middle=No
         x = layers.Concatenate()([latent, layers.Embedding(CLASSES, 4)(label)]) if classes else latent
         draws = (layers.Conv2DTranspose(3, 4, 2, "same", activation="tanh"),)
         if dense:
-            draws = (
-                layers.Flatten(),
-                layers.Dense(SIZE * SIZE * 3, activation="tanh"),
-                layers.Reshape((SIZE, SIZE, 3)),
-            )
+            drawn = layers.Dense(SIZE * SIZE * 3, activation="tanh")
+            draws = (layers.Flatten(), drawn, layers.Reshape((SIZE, SIZE, 3)))
         for layer in (layers.Dense(4 * 4 * 8), layers.Reshape((4, 4, 8)), *norms(), layers.ReLU(), *draws):
             x = layer(x)
         generator = keras.Model([latent, label] if classes else latent, x)
@@ -206,13 +203,8 @@ CASES: dict[str, tuple[str, Any, dict[str, Any], dict[str, Any]]] = {
 }
 # Few combinations of updates, each a program that JAX compiles for seconds, and no convolutions.
 ON_JAX = {
-    "norm-r1": (
-        "bce",
-        lambda: [strategy("input-noise"), strategy("r1")],
-        {"norm": True, "dense": True},
-        {"ema": 0.5},
-    ),
-    "looks-at-all": (RELATIVE, lambda: [Mixes()], {"middle": Alone, "dense": True, "dropout": True}, {}),
+    "norm-r1": ("bce", lambda: [strategy("input-noise"), strategy("r1")], {"norm": True, "dense": True}, {}),
+    "looks-at-all": (RELATIVE, lambda: [Mixes()], {"middle": Alone, "dense": True, "dropout": True}, {"devices": 2}),
 }
 if sys.argv[1] == "jax":
     CASES = ON_JAX
@@ -250,6 +242,9 @@ def engine(devices, loss, strategies, network, **settings):
 
 
 def trained(devices, loss, strategies, network, settings):
+    if devices > 1:
+        devices = settings.get("devices", devices)
+    settings = {name: value for name, value in settings.items() if name != "devices"}
     made = engine(devices, loss, strategies, network, **settings)
     begun, lines = made.get_state()[0], []
     begun = {name: array.copy() for name, array in begun.items()}

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from support import ARCH, ROOT, TESTS, one_line, run, timeless
 
-from ganforge import UsageError
+from ganforge import Run, UsageError, train
 from ganforge.data.batches import Batches
-from ganforge.training.devices import require_shares
+from ganforge.training.devices import meet, require_shares
 
 # Rounding, after six steps of float32; statistics of one's own rows alone are apart by 1e-3 and more.
 ROUNDING = 5e-6
@@ -59,10 +59,9 @@ def test_four_processes_train_as_one_does(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [2, 4])
 @pytest.mark.parametrize("case", ["norm-r1", "looks-at-all"])
-def test_devices_of_one_process_train_as_one_does(case, devices):
-    same(probed("jax", devices, *(("norm-r1",) if devices == 4 else ()))[case if devices == 2 else "norm-r1"])
+def test_four_and_two_devices_of_one_process_train_as_one_does(case):
+    same(probed("jax", 4)[case])
 
 
 @pytest.mark.slow
@@ -132,9 +131,11 @@ def test_the_parts_of_a_batch_are_the_batch():
 
 # ------------------------------------------------------------------ whole runs, as the command line makes them
 
+HOW = {"arch": ARCH, "data": "critters:count=64", "image_size": 16, "batch_size": 16, "log_every": 1}
+BALANCE = ("input-noise", "r1")
 RUN = (
-    *("--arch", ARCH, "--data", "critters:count=64", "--image-size", "16", "--batch-size", "16", "--log-every", "1"),
-    *("--balance", "input-noise", "--balance", "r1", "--checkpoint-every", "3steps", "--quiet"),
+    *(word for name, value in HOW.items() for word in ("--" + name.replace("_", "-"), value)),
+    *("--balance", BALANCE[0], "--balance", BALANCE[1], "--checkpoint-every", "3steps", "--quiet"),
 )
 
 
@@ -164,7 +165,7 @@ def straight(tmp_path_factory) -> Path:
 def test_a_run_on_two_devices_is_one_run_which_a_process_killed_at_any_time_leaves_whole(straight, tmp_path):
     assert [path.name for path in straight.parent.iterdir() if path.is_dir()] == ["run_1"]
     assert json.loads((straight / "run.json").read_text())["config"]["devices"] == 2
-    words = [sys.executable, "-m", "ganforge", "train", *RUN, "--epochs", "3", "--devices", "2"]
+    words = [sys.executable, "-m", "ganforge", "train", *map(str, RUN), "--epochs", "3", "--devices", "2"]
     environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     begun = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "runs" / "run_1" / "metrics.jsonl"
@@ -184,16 +185,13 @@ def test_a_run_on_two_devices_is_one_run_which_a_process_killed_at_any_time_leav
 
 @pytest.mark.slow
 def test_a_run_goes_on_on_another_number_of_devices_and_begins_on_any(straight, tmp_path):
-    ganforge("train", *RUN, "--epochs", 3, cwd=tmp_path)
-    near(lines(straight), lines(tmp_path / "runs" / "run_1"))
-    words = ("train", *RUN, "--epochs", 1)
-    run(sys.executable, *TORCHRUN, 2, "-m", "ganforge", *words, cwd=tmp_path, OMP_NUM_THREADS="1")
-    ganforge("resume", "run_2", "--epochs", 3, "--devices", 1, "--quiet", cwd=tmp_path)
-    near(lines(straight)[4:], lines(tmp_path / "runs" / "run_2")[4:])
-    assert [stage["devices"] for stage in json.loads((tmp_path / "runs/run_2/run.json").read_text())["stages"]] == [
-        2,
-        1,
-    ]
+    torchrun = (sys.executable, *TORCHRUN, 2, "-m", "ganforge")
+    run(*torchrun, "train", *RUN, "--epochs", 1, cwd=tmp_path, OMP_NUM_THREADS="1")
+    gone_on = Run("run_1", tmp_path / "runs").resume(epochs=3, devices=1, progress=False)
+    assert [stage["devices"] for stage in gone_on.manifest["stages"]] == [2, 1]
+    alone = train(**HOW, balance=BALANCE, epochs=3, runs_dir=tmp_path / "runs", progress=False)
+    for one in (gone_on, alone):
+        near(lines(straight), lines(one.path))
 
 
 def _second(parent: int) -> int:
@@ -210,15 +208,34 @@ def _second(parent: int) -> int:
     raise AssertionError("no second process")
 
 
-@pytest.mark.slow
-def test_devices_that_cannot_be_are_refused_in_one_line(tmp_path):
-    tiny = ("train", "--arch", ARCH, "--data", "critters:count=32", "--image-size", "16", "--quiet", "--epochs", "1")
-    for words, code, said in (
-        (("--devices", "2", "--batch-size", "15"), 2, "expected 14 or 16"),
-        (("--devices", "2", "--backend", "tensorflow"), 2, "does not apply to TensorFlow"),
-        (("--devices", "0"), 2, "invalid --devices 0"),
+@pytest.mark.parametrize(
+    ("backend", "devices", "processes", "said"),
+    [
+        ("tensorflow", 2, 1, "does not apply to TensorFlow; expected --backend torch or jax"),
+        ("torch", 2, 1, "torchrun --nproc-per-node 2"),
+        ("torch", 4, 2, "invalid --devices 4: torchrun started 2 processes; expected 2"),
+        ("torch", 1, 2, "invalid --devices 1: torchrun started 2 processes; expected 2"),
+        ("jax", 2, 2, "jax trains in one, on all of its devices; expected ganforge train --devices 2"),
+        ("jax", 2, 1, "--batch-size 15 gives 2 devices unequal parts"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(monkeypatch, backend, devices, processes, said):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    with pytest.raises(UsageError) as error:
+        meet(backend, devices, 15)
+    assert said in str(error.value)
+
+
+def test_a_command_refuses_devices_before_it_starts_any(tmp_path, capsys):
+    from ganforge.cli import main
+
+    for words, said in (
+        (("--devices", "2", "--batch-size", "15"), "expected 14 or 16"),
+        (("--devices", "0"), "invalid --devices 0"),
     ):
-        done = run(sys.executable, "-m", "ganforge", *tiny, *words, cwd=tmp_path, check=False, backend=None)
-        assert done.returncode == code, done.stderr
-        assert said in one_line(done.stderr)
-    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").glob("run_*"))
+        with pytest.raises(SystemExit) as ended:
+            main(["train", "--runs-dir", str(tmp_path / "runs"), *words])
+        assert ended.value.code == 2
+        assert said in one_line(capsys.readouterr().err)
+    assert not (tmp_path / "runs").exists()

@@ -19,13 +19,15 @@ PATIENCE = 20.0  # seconds that the first process has to say what happened, once
 LOOK = 0.1
 
 
-def shared_out(devices: int | None, backend: str | None, words: Sequence[str]) -> int | None:
+def shared_out(
+    devices: int | None, backend: str | None, words: Sequence[str], batch_size: int | None = None
+) -> int | None:
     """Train on several devices in processes of their own and return the exit code; None where this process trains.
 
     ``words`` are the command line's.
 
     Raises:
-        UsageError: there is no such backend.
+        UsageError: there is no such backend, or a batch cannot be shared.
     """
     from ganforge.backend import choose_backend
 
@@ -36,6 +38,10 @@ def shared_out(devices: int | None, backend: str | None, words: Sequence[str]) -
         return None
     if (devices or 1) == 1 or choose_backend(backend) != "torch":
         return None
+    if batch_size is not None:
+        from ganforge.training.devices import LEAST, require_shares
+
+        require_shares(batch_size, devices or 1, LEAST)
     return _started([sys.executable, "-m", "ganforge", *words], devices or 1)
 
 

@@ -181,7 +181,7 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     settings = {**filed, **given}
     settings.setdefault("runs_dir", flags["runs_dir"])
     config = TrainConfig.of(settings)
-    if (code := shared_out(config.devices, config.backend, ctx.obj)) is not None:
+    if (code := shared_out(config.devices, config.backend, ctx.obj, config.batch_size)) is not None:
         return code
     out = console()
     own = read_given(given.get("plugins", ()))
