@@ -17,6 +17,7 @@ from tests.mutants import (
     balance,
     core,
     data,
+    devices,
     engine,
     losses,
     media,
@@ -31,6 +32,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core),
+    *(unlucky, core, devices),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

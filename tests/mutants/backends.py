@@ -90,7 +90,7 @@ FAULTS = [
         "measured-at-weights-of-zero",
         "tensor",
         TRAITS,
-        "weights = [_perturbed(v, random) for v in model.variables]",
+        "weights = [perturbed(v, random) for v in model.variables]",
         "weights = [ops.convert_to_numpy(v.value) for v in model.variables]",
         BESIDE,
     ),
