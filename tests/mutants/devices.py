@@ -5,10 +5,6 @@ from __future__ import annotations
 from tests.mutants.fault import Fault
 
 RANKS, STEP, PLAYER = (f"ganforge/engine/{name}.py" for name in ("backends/torch_ranks", "step", "player"))
-    "ganforge/engine/backends/torch_ranks.py",
-    "ganforge/engine/step.py",
-    "ganforge/engine/player.py",
-)
 D = "tests/test_devices.py::"
 TOGETHER = (D + "test_two_processes_train_as_one_does",)
 
