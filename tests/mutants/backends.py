@@ -103,7 +103,9 @@ FAULTS = [
         BESIDE,
     ),
     Fault("sums-for-means", "sign", TRAITS, "abs(b) > 1.5 * abs(a)", "abs(b) < 1.5 * abs(a)", OWN),
-    Fault("means-added-up", "factor", TRAITS, "whole * self.team.parts if is_sum else whole / len(calls)", "whole", OWN),
+    Fault(
+        "means-added-up", "factor", TRAITS, "whole * self.team.parts if is_sum else whole / len(calls)", "whole", OWN
+    ),
     Fault("sums-of-one-call", "tensor", TRAITS, "for part in parts)", "for part in parts[:1])", OWN),
     Fault(
         "one-regularizer-forgotten",
