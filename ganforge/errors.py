@@ -41,6 +41,10 @@ class UsageError(GANForgeError):
     exit_code = 2
 
 
+class PeerLost(GANForgeError):
+    """Another of the processes that train a run together has ended, or cannot be reached."""
+
+
 def out_of_memory(error: BaseException | None) -> bool:
     """Say whether there was not enough memory: Python's own word for it, a backend's, or that of a library loaded.
 

@@ -25,6 +25,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "files": ("errors",),
     "hints": (),
     "memory": (),
+    "processes": (),
     "backend": ("errors",),
     # the contract with plugins, and those that come in the box
     "plugin": ("errors", "files"),
@@ -33,18 +34,18 @@ MAY: dict[str, tuple[str, ...]] = {
     "optimizers": (FACE,),
     "loggers": (FACE, "files", "media"),
     # the parts of a run, which know nothing of one another
-    "engine": ("backend", "errors", "plugin"),
+    "engine": ("backend", "errors", "plugin", "processes"),
     "data": ("errors", "files", "plugin"),
     "media": ("errors", "files", "memory", "metrics.columns"),
     "runs": ("errors", "files", "media.animation", "memory", "metrics.columns"),
     "metrics": ("data.critters", "data.greys", "data.kept", "data.stacked", "errors", "files", "plugin.sizes"),
     # a run
     "training": (
-        *("backend", "data", "engine", "errors", "files", "hints", "media", "memory", "metrics", "plugin", "runs"),
-        VERSION,
+        *("backend", "data", "engine", "errors", "files", "hints", "media", "memory", "metrics", "plugin"),
+        *("processes", "runs", VERSION),
     ),
     # what people look at, and ask for
-    "showing": (FACE, "diagnosis", "errors", "media", "runs", "training"),
+    "showing": (FACE, "diagnosis", "errors", "media", "processes", "runs", "training"),
     "looking": ("diagnosis", "files", "media", "report", "runs", "showing", "study", "training.config"),
     "export": (
         *(FACE, "backend", "errors", "files", "plugin", "report.render", "runs", "showing.words", "study.in_words"),
@@ -66,20 +67,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
-        *(
-            FACE,
-            "api",
-            "backend",
-            "data",
-            "diagnosis",
-            "errors",
-            "export",
-            "files",
-            "hints",
-            "media",
-            "metrics",
-            "plugin",
-        ),
+        *(FACE, "api", "backend", "data", "diagnosis", "errors", "export", "files", "hints", "media", "metrics"),
+        *("plugin", "processes"),
         *("report", "runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),

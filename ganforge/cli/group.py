@@ -16,7 +16,8 @@ import click
 from ganforge import __version__
 from ganforge.cli.grouped import mistaken
 from ganforge.cli.streams import prepare, refused
-from ganforge.errors import OUT_OF_MEMORY, GANForgeError, on_one_line, out_of_memory, reason
+from ganforge.errors import OUT_OF_MEMORY, GANForgeError, PeerLost, on_one_line, out_of_memory, reason
+from ganforge.processes import ended
 
 COMMANDS = {
     "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
@@ -117,7 +118,8 @@ def main(args: list[str] | None = None) -> None:
     # A run or a picture from anywhere makes NumPy and Pillow speak of it: of what overflows, of a large picture.
     warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"(ganforge|numpy|PIL)\.")
     try:
-        code = cli.main([a for a in args if a != "--debug"], prog_name="ganforge", standalone_mode=False)
+        given = [a for a in args if a != "--debug"]
+        code = cli.main(given, prog_name="ganforge", standalone_mode=False, obj=tuple(args))
     except click.ClickException as error:
         if debug:
             raise
@@ -129,7 +131,7 @@ def main(args: list[str] | None = None) -> None:
     except GANForgeError as error:
         if debug:
             raise
-        _say(str(error))
+        _say(str(error), tell=not isinstance(error, PeerLost))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
@@ -145,7 +147,9 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _say(message: str) -> None:
+def _say(message: str, tell: bool = True) -> None:
+    if tell:
+        ended(on_one_line(message))
     with suppress(OSError, ValueError):  # nobody hears it; the exit code tells
         click.echo(f"ganforge: {on_one_line(message)}", err=True)
 
@@ -160,4 +164,4 @@ def _hear() -> None:
 
 class _Speaker(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        _say(record.getMessage())
+        _say(record.getMessage(), tell=False)

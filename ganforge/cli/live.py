@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ganforge.cli.console import console, duration, pairs, run_name, say_path, warn
+from ganforge.processes import place
 from ganforge.showing.terminal import Display
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def follow(trainer: Trainer, quiet: bool) -> int:
     finally:
         if display:
             display.close()
+    if not place().first:
+        return 0  # what happened to the run, the first one's exit code says
     conclude(out, trainer.setup, outcome, quiet)
     return 130 if outcome.state == "stopped" else 0
 

@@ -10,6 +10,7 @@ import click
 from ganforge.cli.console import console, run_name, warn
 from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option, together
+from ganforge.cli.sharing import shared_out
 from ganforge.showing.terminal import reading
 
 EPILOG = """\b
@@ -27,6 +28,7 @@ Examples:
     "--balance", multiple=True, metavar="NAME[:OPTIONS]", help="Go on with these strategies instead, or with none."
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
+@click.option("--devices", type=click.IntRange(1), metavar="N", help="Go on on N devices of this machine.")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
 @click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
 @click.option(
@@ -41,15 +43,21 @@ Examples:
 @no_plugin_option
 @runs_dir_option
 @click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
-def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
+@click.pass_context
+def command(ctx: click.Context, /, run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
     """Carry a run on exactly where it stopped, or train it further with --epochs.
 
     RUN is a name such as run_12, a path, or `latest`.
     """
     from ganforge.runs import find_run
+    from ganforge.training.config import read_config
     from ganforge.training.resume import resume
 
     path = find_run(run, Path(runs_dir))
+    config = read_config(path)
+    backend, devices = changes["backend"] or config.backend, changes["devices"] or config.devices
+    if (code := shared_out(devices, backend, ctx.obj)) is not None:
+        return code
     changes["balance"] = changes["balance"] or None
     with reading(quiet) as progress:
         trainer = resume(path, progress=progress, **changes)

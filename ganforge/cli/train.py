@@ -12,6 +12,7 @@ from ganforge.cli.console import console, pairs, warn, with_options
 from ganforge.cli.grouped import GroupedCommand
 from ganforge.cli.live import follow
 from ganforge.cli.options import no_plugin_option, plugin_option, runs_dir_option, spec_completion, together
+from ganforge.cli.sharing import shared_out
 from ganforge.cli.words import average_rows, learning_rates, optimizer_rows
 from ganforge.plugin.averaging import ALONE
 from ganforge.showing.terminal import reading
@@ -160,6 +161,9 @@ class _Train(GroupedCommand):
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, torch, what is installed]")
 @click.option(
+    "--devices", type=int, metavar="N", help="Share each batch among N devices of this machine. [default: 1]"
+)
+@click.option(
     "--snapshot-every",
     metavar="EPOCHS|Nsteps",
     help="How often to save a grid. [default: 6 epochs; 20 to 100 grids a run]",
@@ -207,6 +211,8 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     settings = {**filed, **given}
     settings.setdefault("runs_dir", flags["runs_dir"])
     config = TrainConfig.of(settings)
+    if (code := shared_out(config.devices, config.backend, ctx.obj, config.batch_size)) is not None:
+        return code
     out = console()
     own = read_given(given.get("plugins", ()))
     # A settings file may come from elsewhere too: what it names is not given by a person.
@@ -282,11 +288,17 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
             f"{settings.epochs} epochs × {setup.steps_per_epoch} steps of {settings.batch_size} pictures, "
             f"{learning_rates(config, optimizers)}, seed {settings.seed}",
         ),
-        ("runs on", f"{choices.backend.said(asked)}, {settings.precision}"),
+        ("runs on", f"{choices.backend.said(asked)}, {settings.precision}{_share(setup)}"),
     ]
     out.print(
         Panel(pairs([(n, escape(v)) for n, v in rows]), title="GANForge", title_align="left", border_style="dim")
     )
+
+
+def _share(setup: Setup) -> str:
+    """Return what each of several devices has of a batch."""
+    devices, batch = setup.settings.devices, setup.settings.batch_size
+    return f", {devices} devices, {batch // devices} pictures of a step each" if devices > 1 else ""
 
 
 def _classes(images: Images) -> str:

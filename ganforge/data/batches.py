@@ -52,12 +52,19 @@ class Batches:
         self._mapped = array
         self._resident = 0
         self._labels = labels
+        self._rows = slice(None)
         self._prefetch = prefetch
         self.kept_order = count <= LARGE if kept_order is None else kept_order
         self._order: tuple[int, np.ndarray | Shuffled] = (-1, np.empty(0, np.int64))
         self.batch_size = batch_size
         self.seed = seed
         self.steps_per_epoch = steps_per_epoch or count // batch_size
+
+    def part(self, number: int, count: int) -> Batches:
+        """Have every batch be one part of it alone, of ``count`` that are of the same size."""
+        rows = self.batch_size // count
+        self._rows = slice(number * rows, (number + 1) * rows)
+        return self
 
     def indices(self, step: int) -> np.ndarray:
         """Return the images of ``step`` (from 0), int64 (batch_size,)."""
@@ -85,6 +92,7 @@ class Batches:
         return self._take(chosen)
 
     def _take(self, indices: np.ndarray) -> Batch:
+        indices = indices[self._rows]
         labels = None if self._labels is None else self._labels[indices].astype(np.int32)
         if isinstance(self._array, Shards):
             return Batch(self._array.take(indices), labels)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from ganforge.engine.team import Team
 from ganforge.engine.traits import Traits
 
 _T = TypeVar("_T")
@@ -23,6 +24,11 @@ class Adapter(Protocol):
     """
 
     traces: Counter[str]
+    # The processes that share a batch; every function of an update is given this one's rows alone.
+    team: Team
+
+    def averaged(self, tensors: Sequence[Any]) -> Sequence[Any]:
+        """Return the means of tensors over the team, of which each process has its own."""
 
     def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         """Return ``model(x, training=True)`` in the form that runs fastest, and in one with second derivatives.

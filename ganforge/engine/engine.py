@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from ganforge.engine.after import After
+from ganforge.engine.agreement import require_agreement
 from ganforge.engine.backends import make_adapter
 from ganforge.engine.door import Door
 from ganforge.engine.ema import EMA
@@ -66,10 +67,12 @@ class Engine:
         batch_statistics: the discriminator's logit for one picture depends on those beside it, so that real and fake
             must be judged apart. This is measured too, so that it is needed only where a measurement cannot see it.
         freeze_discriminator: how many of its first layers with weights stay as they are.
+        devices: how many share each batch. On torch each is a process of its own (see ``ganforge.processes``), which
+            is given its rows alone; on JAX this one has them all.
 
     Raises:
         UsageError: ``one-stage`` does not apply to these networks, this loss or these strategies; or something asks
-            for features that the discriminator does not return.
+            for features that the discriminator does not return; or the devices do not.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Engine:
         ema: float | None = None,
         batch_statistics: bool = False,
         freeze_discriminator: int = 0,
+        devices: int = 1,
     ) -> None:
         self.generator, self.discriminator = generator, discriminator
         # Before any is frozen: what an optimizer's state in another run is of.
@@ -110,7 +114,7 @@ class Engine:
         self.kept: dict[str, Any] = {}
         self.ema = _ema(generator, ema, _some_inputs(latent_dim, frequencies), batch_size)
         count, labels = (0, []) if frequencies is None else (len(frequencies), [()])
-        image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
+        self.image_shape = image_shape = output_shape(generator, (latent_dim,), *labels)[1:]
         self.state = DeviceState(
             strategies,
             lambda: {
@@ -120,10 +124,11 @@ class Engine:
                 "discriminator_weights": _arrays(discriminator),
             },
         )
-        self.adapter = make_adapter([v for _, v in self.variables()], compile)
+        self.adapter = make_adapter([v for _, v in self.variables()], compile, devices, batch_size)
+        own = batch_size // self.adapter.team.count  # rows of this process
 
         def player(side: str, model: Any, optimizer: Any, first: tuple[int, ...], companions: bool) -> Player:
-            return Player(side, self.adapter, model, optimizer, [first, *labels], batch_size, count, companions)
+            return Player(side, self.adapter, model, optimizer, [first, *labels], own, count, companions)
 
         made = player("generator", generator, self.optimizers[0], (latent_dim,), companions=False)
         judged = player("discriminator", discriminator, self.optimizers[1], image_shape, companions=True)
@@ -148,7 +153,7 @@ class Engine:
             objective,
             Penalties(door, made, loss, options, self.every),
             After(hooks, self.state, made, judged),
-            batch_size,
+            own,
             latent_dim,
             self.ema,
             frequencies,
@@ -213,6 +218,23 @@ class Engine:
             called = "+".join([name, *sorted(due), *(f"{side} at rest" for side in sorted(resting))])
             self._compiled[parts] = self.adapter.compile(partial(updates[name], due=due, resting=resting), called)
         return self._compiled[parts]
+
+    # ------------------------------------------------------------------ several processes
+
+    def require_agreement(self, plan: Plan) -> None:
+        """Refuse to share batches where that would not be training on one device; ``plan`` is that of some step.
+
+        Raises:
+            UsageError: something looks at the whole batch.
+        """
+        if self.adapter.team.count > 1:
+            variables, due = [v for _, v in self.variables()], frozenset(self.every)
+            require_agreement(self.step, variables, self.planner.vector(plan), due, self.image_shape)
+
+    def share(self) -> None:
+        """Give all processes the first one's state."""
+        if self.adapter.team.count > 1:
+            self.adapter.team.give(variable for _, variable in self.variables())
 
     # ------------------------------------------------------------------ state
 

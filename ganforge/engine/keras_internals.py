@@ -90,6 +90,20 @@ def adds_losses(layer: Any) -> bool:
     return bool(layer._get_own_losses()) or any(v.regularizer is not None for v in layer._trainable_variables)
 
 
+def replace_moments(layer: Any, moments: Callable[[Any, Sequence[int]], tuple[Any, Any] | None]) -> None:
+    """Have a batch normalization take its batch's mean and variance from ``moments(x, axes)``, where it gives some.
+
+    What is masked stays as it is: its rows do not count alike.
+    """
+    own = type(layer)._moments.__get__(layer)
+
+    def taken(x: Any, mask: Any) -> tuple[Any, Any]:
+        found = moments(x, layer._reduction_axes) if mask is None else None
+        return own(x, mask) if found is None else found
+
+    layer._moments = taken
+
+
 def run_through(graph: Any, inputs: Any, how: Callable[[Any], Callable[..., Any]]) -> Any:
     """Return what a graph makes of ``inputs``; ``how`` returns, for an operation in it, what is called instead."""
     return graph._run_through_graph(inputs, operation_fn=how)

@@ -42,7 +42,7 @@ class Player:
         self.side, self.adapter, self.model, self.optimizer = side, adapter, model, optimizer
         traits = observe(adapter, model, takes, batch_size, classes, companions)
         self.call, self.call_twice = adapter.forward(model, traits)
-        self.losses = OwnLosses(model, traits.sums)
+        self.losses = OwnLosses(model, traits.sums, adapter.team)
         self.depends_on_batch, self._assigned = traits.depends_on_batch, traits.assigned
         self._kept: tuple[keras.Variable, ...] = ()
 
@@ -80,12 +80,13 @@ class Player:
     def learn(self, gradients: Sequence[Any], context: Context) -> None:
         """Move the weights against their gradients.
 
-        All that an optimizer ever changes comes by here: on several devices the gradients are averaged over them
-        first.
+        All that an optimizer ever changes comes by here: where several processes share a batch, each has the gradient
+        of the mean over its own rows, and the mean of these is what one process would have.
         """
         betas = {
             name.removeprefix(f"{self.side}_"): value
             for name, value in context.shared().items()
             if name.startswith(f"{self.side}_beta")
         }
-        self.adapter.apply(self.optimizer, gradients, self.weights, context.rate(self.side), **betas)
+        whole = self.adapter.averaged(gradients)
+        self.adapter.apply(self.optimizer, whole, self.weights, context.rate(self.side), **betas)

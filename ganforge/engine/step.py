@@ -166,18 +166,52 @@ class AdversarialStep:
 
         A penalty on the generator may call it anew; then there are gradients at its weights too.
         """
-        real = self._verdict_on_real(batch, context)
         weights = self.generator.weights if self.penalties.acts_on_generator(context) else []
+        loss = self._generator_loss(context, batch)
+        (_, metrics), direct, (at_fakes,) = self.adapter.value_and_gradients(loss, weights, fakes)
+        return {**metrics, **self._move_generator(backward, at_fakes, context, direct)}
+
+    def _generator_loss(self, context: Context, batch: Batch | None) -> Callable[[Any], tuple[Any, Metrics]]:
+        """Return ``fakes -> (loss with penalties, metrics)``."""
+        real, acts = self._verdict_on_real(batch, context), self.penalties.acts_on_generator(context)
 
         def function(images: Any) -> tuple[Any, Metrics]:
             measured: Metrics = {}
             fake = self.door.discriminate(images, False, context, "generator", measured)
             loss = self.objective.generator(fake, real)
-            added = self.penalties.of_generator(images, self._latents(context), context, measured) if weights else {}
+            added = self.penalties.of_generator(images, self._latents(context), context, measured) if acts else {}
             return sum(added.values(), loss), {"g_loss": ops.stop_gradient(loss), **measured}
 
-        (_, metrics), direct, (at_fakes,) = self.adapter.value_and_gradients(function, weights, fakes)
-        return {**metrics, **self._move_generator(backward, at_fakes, context, direct)}
+        return function
+
+    # ------------------------------------------------------------------ both losses, and nobody learns
+
+    def losses(self, batch: Batch, vector: Any, key: Any, **parts: frozenset[str]) -> Metrics:
+        """Return what both networks would lower, and of what: means over a batch, if all is well on several devices.
+
+        Besides the metrics of an update: ``generator``, the mean square of its pictures, ``discriminator``, that of
+        its logits, ``d_total`` and ``g_total``, both losses with all penalties, and ``d_logits`` and ``g_logits``,
+        those of logits that lie far apart.
+        """
+        context = self._context(vector, key, batch.labels, **parts)
+        fakes = ops.stop_gradient(self._generate(context)[0])
+        of_both = self._discriminator_loss(as_images(batch.images), context)
+        (d_total, (of_discriminator, verdicts)), *_ = self.adapter.value_and_gradients(of_both, [], fakes)
+        of_fakes = self._generator_loss(context, batch)
+        (g_total, of_generator), *_ = self.adapter.value_and_gradients(of_fakes, [], fakes)
+        squares = [ops.mean(ops.square(verdict.logits)) for verdict in verdicts]
+        random = context.random("logits")
+        real, fake = (v._replace(logits=3.0 * random.normal(ops.shape(v.logits))) for v in verdicts)
+        return {
+            "generator": ops.mean(ops.square(fakes)),
+            "discriminator": sum(squares[1:], squares[0]),
+            **of_discriminator,
+            **of_generator,
+            "d_total": ops.stop_gradient(d_total),
+            "g_total": ops.stop_gradient(g_total),
+            "d_logits": self.objective.discriminator(real, fake, context),
+            "g_logits": self.objective.generator(fake, real),
+        }
 
     def _verdict_on_real(self, batch: Batch | None, context: Context) -> Verdict | None:
         if batch is None or not self.objective.looks_at_real:
@@ -224,10 +258,16 @@ class AdversarialStep:
 
     def _end(self, metrics: Metrics, context: Context, moved_generator: bool = True) -> Metrics:
         """End a step's main update: device state, what strategies make of the weights, and their running mean."""
-        metrics = self.after.run(metrics, context)
+        metrics = self.after.run(self._averaged(metrics), context)
         if moved_generator:
             self._follow(context)
         return metrics
+
+    def _averaged(self, metrics: Metrics) -> Metrics:
+        """Return metrics of the whole batch, where several processes share it: what strategies steer by."""
+        if self.adapter.team.count == 1:
+            return metrics
+        return dict(zip(metrics, self.adapter.averaged([ops.cast(one, "float32") for one in metrics.values()])))
 
     def _follow(self, context: Context) -> None:
         if self.ema is not None:

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from ganforge.engine.team import Team
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -46,7 +48,7 @@ def observe(
         companions: whether to measure what depends on them; else it counts as independent.
     """
     random, call = np.random.default_rng(0), adapter.try_out(model)
-    weights = [_perturbed(v, random) for v in model.variables]
+    weights = [perturbed(v, random) for v in model.variables]
     one, other = ([_input(shape, count, classes, random) for shape in shapes] for _ in range(2))
     output, added, assigned = call(weights, one)
     if not np.isfinite(output).all():  # too much of a change for these weights: as they are, then
@@ -91,11 +93,12 @@ class OwnLosses:
     """A network's own losses: weight regularizers, and what its layers add when called (Keras's ``model.losses``).
 
     They count once an update, as if all of the update's pictures had been one batch: of several calls, a loss that is
-    a mean over the batch counts by its mean, one that is a sum by its sum.
+    a mean over the batch counts by its mean, one that is a sum by its sum. Where several processes share
+    a batch, and average what each has made of its rows, a sum counts once for each of them.
     """
 
-    def __init__(self, model: keras.Model, sums: Sequence[bool]) -> None:
-        self.model, self.sums = model, sums
+    def __init__(self, model: keras.Model, sums: Sequence[bool], team: Team | None = None) -> None:
+        self.model, self.sums, self.team = model, sums, team or Team()
         self.regularized = [v for v in model.trainable_weights if v.regularizer is not None]
 
     def __bool__(self) -> bool:
@@ -112,11 +115,12 @@ class OwnLosses:
             total = total + ops.cast(variable.regularizer(variable.value), "float32")
         for is_sum, parts in zip(self.sums, zip(*calls)):
             whole = sum(ops.cast(part, "float32") for part in parts)
-            total = total + (whole if is_sum else whole / len(calls))
+            total = total + (whole * self.team.parts if is_sum else whole / len(calls))
         return total
 
 
-def _perturbed(variable: keras.Variable, random: np.random.Generator) -> np.ndarray:
+def perturbed(variable: keras.Variable, random: np.random.Generator) -> np.ndarray:
+    """Return a weight's value with some noise on it; any other variable's value as it is."""
     value = np.array(ops.convert_to_numpy(variable.value))
     if variable.trainable and keras.backend.is_float_dtype(variable.dtype):
         noise = (0.2 * value.astype("float64").std() + 0.02) * random.standard_normal(value.shape)

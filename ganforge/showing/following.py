@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ganforge.errors import log, on_one_line
+from ganforge.processes import place
 from ganforge.showing.notebook import NotebookDisplay, Output
 from ganforge.showing.pictures import in_notebook
 from ganforge.showing.terminal import Display, reading
@@ -30,7 +31,7 @@ def follow(trainer: Trainer, observers: Sequence[object] = (), progress: bool | 
 
     hear(trainer.setup)
     display: Display | NotebookDisplay | None = None
-    if progress is not False:
+    if progress is not False and place().first:
         shown_here = in_notebook()
         display = NotebookDisplay() if shown_here else _on_stderr(trainer)
     said = "failed"

@@ -52,6 +52,7 @@ class TrainSettings(TypedDict, total=False):
     compile: bool | None
     ema: bool | float | str | None
     backend: Backend | None
+    devices: int | None
     snapshot_every: int | str | None
     checkpoint_every: int | str | None
     keep: int
@@ -73,6 +74,7 @@ class ResumeSettings(TypedDict, total=False):
 
     balance: str | Sequence[Any] | None
     backend: Backend | None
+    devices: int | None
     data: Any
     labels: Any
     data_changed: Literal["ok"] | None

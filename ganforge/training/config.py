@@ -34,7 +34,8 @@ class TrainConfig(BaseModel):
     ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, a square's side or
     ``WIDTHxHEIGHT``, which may be given as a pair (width, height) too; vectors have none. ``range`` is what is black
     and white in pictures deeper than 8 bits, found from the set where it is None. ``step`` is how the two networks
-    learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the backend does by default. ``ema`` is
+    learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the backend does by default. ``devices``
+    share each batch, whose ``batch_size`` is that of all together. ``ema`` is
     of the mean of the generator's weights that pictures are drawn from: its decay, or its half-life in pictures, such
     as ``500kimg``; 0 or ``none`` for none. ``from_run`` is a run whose weights this one begins with, and the three
     after it say how (``ganforge.training.earlier``).
@@ -68,6 +69,7 @@ class TrainConfig(BaseModel):
     compile: bool | None = None
     ema: float | str | None = None
     backend: Literal["torch", "jax", "tensorflow"] | None = None
+    devices: int | None = Field(None, ge=1)
     snapshot_every: int | str | None = None
     checkpoint_every: int | str | None = None
     keep: int = Field(2, ge=1)
@@ -140,6 +142,7 @@ class Settings(TrainConfig):
     learning_rate: float
     beta_1: float
     backend: Literal["torch", "jax", "tensorflow"]
+    devices: int
     snapshot_every: int | str
     checkpoint_every: int | str
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganforge.errors import GANForgeError, out_of_memory
+from ganforge.errors import GANForgeError, PeerLost, out_of_memory
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -66,6 +66,8 @@ def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError
             f"trained up to step {saved_step:,} is in it: ganforge resume PATH"
         )
     saved = f"what was trained up to step {saved_step:,} is saved"
+    if isinstance(error, PeerLost):
+        return PeerLost(f"{error}; {saved}: go on with ganforge resume {run.name}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return GANForgeError(f"no space left for {run}; {saved}: make room, then ganforge resume {run.name}")
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):

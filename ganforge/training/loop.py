@@ -18,6 +18,7 @@ from ganforge.training.recovery import (
     NotFinite,
     lost,
     may_roll_back,
+    require_equal,
     require_finite_metrics,
     require_finite_weights,
     return_to_checkpoint,
@@ -49,6 +50,7 @@ class Loop:
         early: EarlyEnd | None = None,
     ) -> None:
         self.setup, self.engine, self.settings = setup, setup.engine, setup.settings
+        self.team = setup.engine.adapter.team
         self.recorder, self.audience = recorder, audience
         self.stopping, self.stopwatch = stopping, stopwatch
         self.start_step = self.step = self.saved_step = step
@@ -100,9 +102,13 @@ class Loop:
             self.early.hear(self.recorder.lines())
         self.audience.start(self._info(), self.stopping)
         kind = self._shows()
-        if kind and not snapshot_path(self.recorder.directory, self._number(kind), kind).is_file():
+        here = self.recorder.directory
+        missing = kind is not None and not snapshot_path(here, self._number(kind), kind).is_file()
+        unsaved = self.step == 0 and not has_checkpoints(here)
+        missing, unsaved = self.team.shared([missing, unsaved])
+        if kind and missing:
             self._snapshot(kind)
-        if self.step == 0 and not has_checkpoints(self.recorder.directory):
+        if unsaved:
             self._checkpoint()
 
     def _train(self) -> str:
@@ -116,9 +122,11 @@ class Loop:
                 metrics = self._log(step, throughput) if logged else {}
                 self._tell("step_ended", step=StepInfo(step.progress, step.plan.flat(), metrics))
                 ends_epoch, stopped = self.step % setup.steps_per_epoch == 0, False
-                if ends_epoch or self._stops() or self._shows() or self.schedule.due(self.step):
+                # Whether to stop, and what is due by the clock, all devices decide alike.
+                stops, due = self.team.any(self.stopping.is_set(), self.schedule.due(self.step))
+                if ends_epoch or stops or self._shows() or due:
                     with throughput.paused():
-                        stopped = self._save(step, ends_epoch)
+                        stopped = self._save(step, ends_epoch, due)
                 if self.met:
                     return "finished"
                 if stopped:
@@ -146,7 +154,7 @@ class Loop:
         self.metrics = {**measured, "images_per_second": self.images_per_second}
         return line
 
-    def _save(self, step: Step, ends_epoch: bool) -> bool:
+    def _save(self, step: Step, ends_epoch: bool, due: bool) -> bool:
         """Save what is due after a step: the grid, then the checkpoint that vouches for it.
 
         Returns whether the run stops here: observers may ask for it when an epoch ends or a grid is taken.
@@ -155,14 +163,16 @@ class Loop:
         if ends_epoch:
             self._tell("epoch_ended", epoch=EpochInfo(epoch, self.settings.epochs, dict(self.metrics)))
         grid = self._shows()
-        checkpoint = final or self._stops() or self.schedule.due(self.step)
+        checkpoint = final or self._stops() or due
         if grid or checkpoint:
             # Saving waits for the device anyway, so looking at this step's losses costs nothing.
             require_finite_metrics(step.read())
         if grid:
             self._snapshot(grid)
             if self.early:  # what was seen is in run.json before a checkpoint stands for it
-                checkpoint = bool(self.early.look(self.step)) or checkpoint
+                self.early.look(self.step)
+                self.early.met = self.team.shared(self.early.met)
+                checkpoint = bool(self.met) or checkpoint
                 self.recorder.note({"early_end": self.early.record})
         stops = self._stops()
         if checkpoint or stops:
@@ -170,7 +180,7 @@ class Loop:
         return stops
 
     def _stops(self) -> bool:
-        return self.stopping.is_set() and self.step < self.setup.steps
+        return self.team.any(self.stopping.is_set())[0] and self.step < self.setup.steps
 
     def _shows(self) -> Kind | None:
         return shows(self.step, self.setup.steps, self.setup.steps_per_epoch, self.grids_every)
@@ -184,6 +194,7 @@ class Loop:
 
     def _checkpoint(self) -> None:
         arrays, state = self.engine.get_state()
+        require_equal(self.team, arrays, state)
         require_finite_weights(arrays)
         self.recorder.checkpoint(self.step, arrays, {**state, "seconds": self.stopwatch.seconds()})
         self.saved_step = self.step
@@ -194,6 +205,7 @@ class Loop:
         """Return to the last checkpoint; train on with half the learning rate, or leave the run as it was there."""
         at, run = self.step, self.recorder.directory
         self.step = self.saved_step = return_to_checkpoint(self.engine, run)
+        self.team.any(False)  # all have read it before the first one clears away
         if self.early:
             self.early.rewind(self.step)
         if not may_roll_back(self.settings.on_nan, self.stages, self.step):

@@ -109,7 +109,8 @@ def changes(setup: Setup, stages: Stages) -> str:
     """Say what differs from the last stage, such as ``epochs 250``; empty when nothing does."""
     if not stages:
         return "start"
-    before, now = stages[-1], _way(setup, learning_rate_scale(stages))
+    # Before there could be several devices, there was one.
+    before, now = {"devices": 1, **stages[-1]}, _way(setup, learning_rate_scale(stages))
     words = {
         "balance": f"balance {' + '.join(now['balance']) or 'none'}",
         "data": "other pictures",
@@ -141,6 +142,7 @@ def _way(setup: Setup, scale: float) -> Stage:
         "backend": setup.settings.backend,
         "data": setup.images.fingerprint,
         "stop_when": setup.settings.stop_when,
+        "devices": setup.settings.devices,
         "learning_rate_scale": scale,
     }
 

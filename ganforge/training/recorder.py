@@ -42,10 +42,10 @@ class Recorder:
     """Writes ``run.json``, metrics, snapshots, checkpoints and what people open, while it holds the run's lock.
 
     Its public methods are all that training asks of it, and no step depends on what they return: where several
-    devices train one run, the first has a recorder, and the others one that has the same methods and writes nothing.
+    processes train one run, the first has a recorder, and the others a ``Silent`` one.
     """
 
-    def __init__(self, setup: Setup, directory: Path, lock: BaseFileLock) -> None:
+    def __init__(self, setup: Setup, directory: Path, lock: BaseFileLock | None) -> None:
         self.setup, self.directory, self._lock = setup, directory, lock
         self._backdrop: Backdrop | None = None
         count = POINTS if len(setup.image_shape) == 1 else GRID * GRID
@@ -53,7 +53,16 @@ class Recorder:
 
     @classmethod
     def create(cls, setup: Setup, stages: Stages) -> Recorder:
-        """Make the directory of a new run and take its lock."""
+        """Make the directory of a new run and take its lock; of several processes the first alone does."""
+        team = setup.engine.adapter.team
+        if team.rank:
+            return Silent(setup, Path(team.shared("")))
+        recorder = cls._new(setup, stages)
+        team.shared(str(recorder.directory))
+        return recorder
+
+    @classmethod
+    def _new(cls, setup: Setup, stages: Stages) -> Recorder:
         directory = create_run(Path(setup.settings.runs_dir), manifest(setup, stages))
         return cls(setup, directory, lock_run(directory))
 
@@ -94,11 +103,15 @@ class Recorder:
         """Save what the run's fixed latents have become after ``step`` steps."""
         from ganforge.media.grids import make_grid, save_png
 
-        pictures = draw(self.setup.engine, self._latents, len(self.setup.classes))
-        if pictures.ndim == 2:
-            self._scatter(pictures, path)
+        taken = self._taken(path, step)
+        if taken.images.ndim == 2:
+            self._scatter(taken.images, path)
         else:
-            save_png(make_grid(pictures, GRID), path)
+            save_png(make_grid(taken.images, GRID), path)
+        return taken
+
+    def _taken(self, path: Path, step: int) -> SnapshotInfo:
+        pictures = draw(self.setup.engine, self._latents, len(self.setup.classes))
         return SnapshotInfo(step // self.setup.steps_per_epoch, path, pictures, step)
 
     def _scatter(self, points: np.ndarray, path: Path) -> None:
@@ -123,7 +136,35 @@ class Recorder:
 
     def release(self) -> None:
         """Let others train the run."""
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
+
+
+class Silent(Recorder):
+    """Of a process that is not the first of those that train a run: it writes nothing, and holds no lock."""
+
+    def __init__(self, setup: Setup, directory: Path) -> None:
+        super().__init__(setup, directory, None)
+
+    def take_up(self, stages: Stages, step: int, seconds: float) -> None: ...
+
+    def rewind(self, step: int) -> None: ...
+
+    def describe(self) -> None: ...
+
+    def note(self, changes: Mapping[str, Any]) -> None: ...
+
+    def log(self, line: Mapping[str, Any]) -> None: ...
+
+    def checkpoint(self, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None: ...
+
+    def write_trained(self) -> None: ...
+
+    def draw_products(self) -> Path | None:
+        return None
+
+    def snapshot(self, path: Path, step: int) -> SnapshotInfo:
+        return self._taken(path, step)  # a strategy may look at it
 
 
 def draw(engine: Engine, latents: np.ndarray, classes: int) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from ganforge.training.record import Stage, learning_rate_scale
 
 if TYPE_CHECKING:
     from ganforge.engine.engine import Engine
+    from ganforge.engine.team import Team
     from ganforge.training.setup import Setup
 
 MOST_ROLLBACKS = 5
@@ -40,6 +43,15 @@ def require_finite_weights(arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind not in "iub" and not np.isfinite(array).all():
             raise NotFinite(f"the weights '{name}' are no longer finite")
+
+
+def require_equal(team: Team, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+    """Raise ``GANForgeError`` where the processes that train a run no longer hold the same: none of it is saved."""
+    if team.count == 1:
+        return
+    sums = {name: zlib.crc32(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
+    sums["what strategies remember"] = zlib.crc32(json.dumps(state, sort_keys=True, default=str).encode())
+    team.require_equal(sums, "come apart")
 
 
 def return_to_checkpoint(engine: Engine, run: Path) -> int:

@@ -20,6 +20,7 @@ from ganforge.plugin.strategy import Strategy
 from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.validation import check_strategy
 from ganforge.training.config import Settings, TrainConfig
+from ganforge.training.devices import devices_of, prepare
 from ganforge.training.objects import NO_OBJECTS, Objects
 
 TYPICAL_STEPS = 2500
@@ -85,6 +86,11 @@ class Choices:
         """How many real pictures a step takes."""
         return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
 
+    @property
+    def devices(self) -> int:
+        """How many devices share each batch."""
+        return devices_of(self.backend.backend, self.config.devices)
+
 
 def resolve(
     config: TrainConfig,
@@ -103,6 +109,7 @@ def resolve(
         GANForgeError: a plugin file fails, or the backend or an extra is not there.
     """
     backend = decide_backend(config.backend)  # before plugins, which may import Keras
+    prepare(backend.backend, config.devices)
     config = config.model_copy(update={"plugins": tuple(one.file for one in plugins)})
     registry = load_plugins(plugins)
     source = objects.source or resolve_source(config.data, registry)
@@ -220,6 +227,7 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
         "loss": choices.loss.name,
         "balance": (),
         "batch_size": choices.batch_size,
+        "devices": choices.devices,
         "image_size": None if choices.image_size is None else written_size(choices.image_size),
         "channels": choices.channels,
         "epochs": epochs,

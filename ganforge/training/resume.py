@@ -13,13 +13,15 @@ from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
+from ganforge.processes import place
 from ganforge.runs import Checkpoint, ended_early, has_checkpoints, load_checkpoint, lock_run, read_manifest
 from ganforge.training.config import TrainConfig, range_of_run, read_config
+from ganforge.training.devices import meet
 from ganforge.training.earlier import Earlier, place_of_data, with_recorded_options
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
-from ganforge.training.recorder import Recorder
+from ganforge.training.recorder import Recorder, Silent
 from ganforge.training.recovery import scale_learning_rate
 from ganforge.training.resolve import WINNING, resolve
 from ganforge.training.setup import Decoded, Setup, load
@@ -32,6 +34,7 @@ def resume(
     epochs: int | None = None,
     balance: Sequence[str] | None = None,
     backend: str | None = None,
+    devices: int | None = None,
     data: str | None = None,
     data_changed: str | None = None,
     on_nan: str | None = None,
@@ -47,6 +50,7 @@ def resume(
         balance: strategies instead of the run's.
         data: where the pictures are now.
         backend: go on with another one, where this process has not begun with one yet.
+        devices: go on on so many; on torch these are the processes that torchrun started.
         data_changed: ``ok`` accepts other pictures.
         on_nan: ``stop`` or ``rollback``.
         stop_when: a rule instead of the run's, or ``none``.
@@ -62,11 +66,12 @@ def resume(
         raise UsageError(f"invalid --data-changed {data_changed}: expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
     _require_kinds(run)  # and before anything of it is changed
-    lock = lock_run(run)
+    lock = lock_run(run) if place().first else None  # the others write nothing
     try:
         manifest, saved = read_manifest(run), read_config(run)
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
         changes["stop_when"] = stop_when
+        changes["devices"] = devices or (place().count if place().count > 1 else None)
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes.get("balance") == saved.balance and objects.strategies:
             del changes["balance"]  # given back, and nothing new
@@ -83,6 +88,7 @@ def resume(
         objects = given_back(run, manifest, objects, held, data is not None)
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = with_recorded_options(choices, run, manifest)
+        meet(choices.backend.backend, choices.devices, choices.batch_size)
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
@@ -90,7 +96,7 @@ def resume(
         setup = replace(Setup.build(choices, images, steps_per_epoch, kept_order), origin=manifest.get("from"))
         stages = tuple(manifest.get("stages", ()))
         scale_learning_rate(setup, stages)
-        recorder = Recorder(setup, run, lock)
+        recorder = Recorder(setup, run, lock) if lock else Silent(setup, run)
         if checkpoint is None:
             if choices.config.from_run is not None:
                 Earlier.again(run.name, manifest).give(setup.engine, choices.config)
@@ -101,7 +107,8 @@ def resume(
         start = Start(checkpoint.step, _seconds(checkpoint), stages, recorder, manifest.get("early_end"))
         return Trainer(setup, start)
     except BaseException:
-        lock.release()
+        if lock:
+            lock.release()
         raise
 
 

@@ -22,8 +22,10 @@ from ganforge.plugin.options import make_options
 from ganforge.plugin.registry import Choice
 from ganforge.plugin.trust import PluginFile
 from ganforge.plugin.types import Progress, RunConfig
+from ganforge.processes import place
 from ganforge.training.config import Settings, TrainConfig
 from ganforge.training.configure import configure
+from ganforge.training.devices import meet
 from ganforge.training.earlier import Earlier, require_from
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.optimizers import NetworkOptimizer, make_optimizers
@@ -32,6 +34,7 @@ from ganforge.training.stopping import StopRule, check_rule, measures, signals
 
 if TYPE_CHECKING:
     from ganforge.engine.engine import Engine
+    from ganforge.engine.plan import Plan
 
 Decoded = Callable[[int, int], None]  # told (done, total) while pictures are decoded
 
@@ -76,10 +79,12 @@ class Setup:
         require_from(config)
         if config.from_run is None:
             choices = resolve(config, plugins, objects=objects)
+            meet(choices.backend.backend, choices.devices, choices.batch_size)
             return cls.build(choices, load(choices, progress))
         earlier, asked = Earlier.of(config.from_run, Path(config.runs_dir)), config
         plugins = earlier.plugins(asked, plugins)
         choices = resolve(earlier.settings(asked, objects), plugins, objects=objects)
+        meet(choices.backend.backend, choices.devices, choices.batch_size)
         setup = cls.build(earlier.with_networks(choices, asked), load(choices, progress))
         return replace(setup, origin=earlier.give(setup.engine, setup.settings))
 
@@ -92,8 +97,10 @@ class Setup:
         ``kept_order`` is of ``Batches``.
         """
         labels = _labels(choices, images)
-        array, size, seed = images.array, choices.batch_size, choices.config.seed
-        batches = Batches(array, size, seed, steps_per_epoch=steps_per_epoch, labels=labels, kept_order=kept_order)
+        array, size, seed, here = images.array, choices.batch_size, choices.config.seed, place()
+        batches = Batches(
+            array, size, seed, steps_per_epoch=steps_per_epoch, labels=labels, kept_order=kept_order
+        ).part(here.rank, here.count)
         settings = fill_in(choices, batches.steps_per_epoch)
         run = configure(settings, choices, image_shape(images))
         owner = f"loss '{choices.loss.name}'"
@@ -108,7 +115,9 @@ class Setup:
             optimizers=optimizers,
             loss=loss,
         )
-        plan = setup.first_plan()  # two strategies in conflict are refused here, not later
+        first = setup.first()  # two strategies in conflict are refused here, not later
+        setup.engine.require_agreement(first)
+        plan = first.flat()
         if settings.stop_when is not None:
             source, compares = choices.source, setup.engine.step.objective.compares
             measured = measures(len(setup.image_shape) == 1, source.options if source else None)
@@ -159,10 +168,14 @@ class Setup:
         return Progress(step, self.steps, step // self.steps_per_epoch, self.settings.epochs)
 
     def first_plan(self) -> dict[str, float]:
-        """Return the first step's scalars by their names in ``metrics.jsonl``; strategies remember nothing of it."""
+        """Return the first step's scalars by their names in ``metrics.jsonl``."""
+        return self.first().flat()
+
+    def first(self) -> Plan:
+        """Return the first step's plan; strategies remember nothing of it."""
         before = [(strategy, deepcopy(strategy.get_state())) for strategy in self.choices.strategies]
         try:
-            return self.engine.planner.plan(self.progress(0), {}).flat()
+            return self.engine.planner.plan(self.progress(0), {})
         finally:
             for strategy, state in before:
                 strategy.set_state(state)
@@ -277,4 +290,5 @@ def _engine(
         ema=None if settings.ema is None else parse_ema(settings.ema),
         batch_statistics=architecture.batch_statistics,
         freeze_discriminator=settings.freeze_discriminator,
+        devices=settings.devices,
     )

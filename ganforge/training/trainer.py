@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ganforge.errors import PeerLost
 from ganforge.plugin.validation import check_observers
 from ganforge.runs import list_snapshots
 from ganforge.training import record
 from ganforge.training.audience import Audience
+from ganforge.training.devices import begin_alike
 from ganforge.training.early import EarlyEnd
 from ganforge.training.interruption import StoppedAtOnce, explained, stop_on_signals
 from ganforge.training.loop import Loop
@@ -78,6 +81,9 @@ class Trainer:
         early = EarlyEnd.of(setup, start.early_end, start.step)
         loop = Loop(setup, recorder, audience, stopping, stopwatch, start.step, stages, early)
         try:
+            settings = setup.settings.model_dump_json(exclude={"data", "runs_dir"})  # where things are may differ
+            begun = {"the pictures": setup.images.fingerprint, "the settings": settings, "the step": str(start.step)}
+            begin_alike(setup.engine, begun)
             with stop_on_signals(stopping):
                 if start.recorder:
                     recorder.take_up(stages, start.step, start.seconds)
@@ -85,6 +91,8 @@ class Trainer:
                 recorder.write_trained()
                 loop.end(state)
                 animation = recorder.draw_products()
+                with suppress(PeerLost):  # the first one is waited for: torchrun ends all once one has failed
+                    setup.engine.adapter.team.any(False)
         except KeyboardInterrupt as error:
             loop.give_up("stopped")
             raise StoppedAtOnce(recorder.directory) from error

@@ -18,6 +18,7 @@ from tests.mutants import (
     cluster,
     core,
     data,
+    devices,
     engine,
     losses,
     media,
@@ -32,6 +33,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core, cluster),
+    *(unlucky, core, cluster, devices),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

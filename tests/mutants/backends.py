@@ -90,7 +90,7 @@ FAULTS = [
         "measured-at-weights-of-zero",
         "tensor",
         TRAITS,
-        "weights = [_perturbed(v, random) for v in model.variables]",
+        "weights = [perturbed(v, random) for v in model.variables]",
         "weights = [ops.convert_to_numpy(v.value) for v in model.variables]",
         BESIDE,
     ),
@@ -103,7 +103,9 @@ FAULTS = [
         BESIDE,
     ),
     Fault("sums-for-means", "sign", TRAITS, "abs(b) > 1.5 * abs(a)", "abs(b) < 1.5 * abs(a)", OWN),
-    Fault("means-added-up", "factor", TRAITS, "whole if is_sum else whole / len(calls)", "whole", OWN),
+    Fault(
+        "means-added-up", "factor", TRAITS, "whole * self.team.parts if is_sum else whole / len(calls)", "whole", OWN
+    ),
     Fault("sums-of-one-call", "tensor", TRAITS, "for part in parts)", "for part in parts[:1])", OWN),
     Fault(
         "one-regularizer-forgotten",

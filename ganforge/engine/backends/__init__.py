@@ -16,11 +16,16 @@ if TYPE_CHECKING:  # that the three are such adapters is seen by mypy
     ADAPTERS: tuple[type[Adapter], ...] = (torch.Adapter, jax.Adapter, tensorflow.Adapter)
 
 
-def make_adapter(variables: Sequence[Any], compile: bool | None = None) -> Adapter:
+def make_adapter(
+    variables: Sequence[Any], compile: bool | None = None, devices: int = 1, batch_size: int = 1
+) -> Adapter:
     """Return the adapter of the running backend, holding ``variables``: all that an update may change.
 
-    ``compile`` is whether steps are compiled, None the backend's own choice.
+    ``compile`` is whether steps are compiled, None the backend's own choice. Several ``devices`` share each batch.
+
+    Raises:
+        UsageError: there are not so many devices, or the backend trains on one alone.
     """
     module = importlib.import_module(f"ganforge.engine.backends.{keras.backend.backend()}")
-    adapter: Adapter = module.Adapter(list(variables), compile)
+    adapter: Adapter = module.Adapter(list(variables), compile, devices, batch_size)
     return adapter

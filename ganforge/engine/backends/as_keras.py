@@ -7,11 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ganforge.engine.optimizing import apply
+from ganforge.engine.team import Team
 from ganforge.engine.traits import Traits
 
 
 class AsKeras:
     """The part of an adapter that JAX and TensorFlow share; see ``ganforge.engine.adapter``."""
+
+    team = Team()
+
+    def averaged(self, tensors: Sequence[Any]) -> Sequence[Any]:
+        return tensors
 
     def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         def call(x: Any) -> Any:

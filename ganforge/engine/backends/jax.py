@@ -18,13 +18,18 @@ import numpy as np
 
 from ganforge.engine.backends.as_keras import AsKeras
 from ganforge.engine.traits import call_once
+from ganforge.errors import UsageError
+from ganforge.plugin.types import Batch
 
 
 class Adapter(AsKeras):
     """See ``ganforge.engine.adapter``."""
 
-    def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
+    def __init__(
+        self, variables: Sequence[Any], compile: bool | None = None, devices: int = 1, batch_size: int = 1
+    ) -> None:
         self.compiles = compile is not False
+        self._shards = Shards(devices, batch_size) if devices > 1 else None
         self.traces: Counter[str] = Counter()
         self.variables = list(variables)
         self._scope: Any = None
@@ -97,20 +102,26 @@ class Adapter(AsKeras):
         return gradient
 
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        return jax.random.normal(_at(key, stream), tuple(shape), dtype)
+        return self._shared(jax.random.normal(_at(key, stream), tuple(shape), dtype))
 
     def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        return jax.random.uniform(_at(key, stream), tuple(shape), dtype)
+        return self._shared(jax.random.uniform(_at(key, stream), tuple(shape), dtype))
+
+    def _shared(self, numbers: Any) -> Any:
+        return self._shards.rows_of(numbers) if self._shards else numbers
 
     def compile(self, update: Callable[..., Any], name: str) -> Callable[..., Any]:
         def pure(state: Sequence[Any], *arrays: Any) -> tuple[Any, ...]:
             self.traces[name] += 1
             output, scope = self._within(_Scope(list(zip(self.variables, state)), {}), update, *arrays)
-            return output, [scope.get_current_value(v) for v in self.variables]
+            after = [scope.get_current_value(v) for v in self.variables]
+            return output, self._shards.everywhere(after) if self._shards else after
 
         compiled = jax.jit(pure, donate_argnums=0) if self.compiles else pure
 
         def run(*arrays: Any) -> Any:
+            if self._shards:
+                arrays = tuple(self._shards.placed(array) for array in arrays)
             output, self.state = compiled(self.state, *arrays)
             return output
 
@@ -144,10 +155,61 @@ class Adapter(AsKeras):
     def sync_to_keras(self) -> None:
         # Copies, because the next step's donation deletes the buffers themselves.
         for variable, value in zip(self.variables, self.state):
-            variable.assign(jnp.copy(value))
+            variable.assign(self._shards.gathered(value) if self._shards else jnp.copy(value))
 
     def sync_from_keras(self) -> None:
-        self.state = [jnp.copy(v.value) for v in self.variables]
+        self.state = [self._shards.copied(v.value) if self._shards else jnp.copy(v.value) for v in self.variables]
+
+
+# Typed by nothing where they come from.
+_spec: Any = jax.sharding.PartitionSpec
+_constrained: Any = jax.lax.with_sharding_constraint
+
+
+class Shards:
+    """Several devices of one process: each has its rows of a batch, and all of the state.
+
+    What a compiled update means does not change by that: JAX divides the work and joins what must be joined, batch
+    statistics and whatever else looks at the whole batch.
+    """
+
+    def __init__(self, devices: int, batch_size: int) -> None:
+        found = jax.local_devices()
+        if len(found) < devices:
+            raise UsageError(
+                f"invalid --devices {devices}: JAX sees {len(found)} here ({found[0].platform}); expected at most "
+                f"that{_WAY_OUT if found[0].platform == 'cpu' else ''}"
+            )
+        mesh = jax.sharding.Mesh(np.array(found[:devices]), ("rows",))
+        self.first, self.batch_size = found[0], batch_size
+        self._rows, self._all = (jax.sharding.NamedSharding(mesh, _spec(*axes)) for axes in (("rows",), ()))
+
+    def placed(self, array: Any) -> Any:
+        """Return what an update is given: of a batch its rows on each device, anything else on all."""
+        if isinstance(array, Batch):
+            return array.map(lambda rows: jax.device_put(rows, self._rows))
+        return jax.device_put(array, self._all)
+
+    def rows_of(self, numbers: Any) -> Any:
+        """Have what is drawn for a batch be drawn where its rows are."""
+        if not numbers.shape or numbers.shape[0] != self.batch_size:
+            return numbers
+        return _constrained(numbers, self._rows)
+
+    def everywhere(self, values: list[Any]) -> Any:
+        """Have the state be whole on every device."""
+        return _constrained(values, self._all)
+
+    def copied(self, value: Any) -> Any:
+        """Return a copy on every device."""
+        return jax.device_put(jnp.copy(value), self._all, may_alias=False)
+
+    def gathered(self, value: Any) -> Any:
+        """Return a copy on the first device alone."""
+        return jax.device_put(np.asarray(value), self.first)
+
+
+_WAY_OUT = ", or XLA_FLAGS=--xla_force_host_platform_device_count=N for N of one processor"
 
 
 class _Scope(keras.StatelessScope):

@@ -15,7 +15,7 @@ from tensorflow.python.framework.ops import gradient_registry
 from ganforge.backend import quietly
 from ganforge.engine.backends.as_keras import AsKeras
 from ganforge.engine.traits import call_once
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.types import Batch
 
 
@@ -60,7 +60,13 @@ _make_resizing_differentiable_twice()
 class Adapter(AsKeras):
     """See ``ganforge.engine.adapter``."""
 
-    def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
+    def __init__(
+        self, variables: Sequence[Any], compile: bool | None = None, devices: int = 1, batch_size: int = 1
+    ) -> None:
+        if devices > 1:
+            raise UsageError(
+                f"--devices {devices} does not apply to TensorFlow; expected --backend torch or jax, or one device"
+            )
         self.compiles = compile is not False
         self.traces: Counter[str] = Counter()
 

@@ -6,9 +6,9 @@ import ctypes
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import keras
@@ -16,11 +16,18 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ganforge.engine.backends.torch_forms import FORMS
 from ganforge.engine.backends.torch_layers import Lowered, lower
 from ganforge.engine.keras_internals import adam_moments, held, torch_device, write
 from ganforge.engine.optimizing import apply, is_plain_adam
+from ganforge.engine.team import Team
 from ganforge.engine.traits import Traits, call_once
+from ganforge.errors import GANForgeError
 from ganforge.plugin.types import Batch
+from ganforge.processes import place
+
+if TYPE_CHECKING:
+    from ganforge.engine.backends.torch_ranks import Ranks
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -28,8 +35,12 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 class Adapter:
     """See ``ganforge.engine.adapter``."""
 
-    def __init__(self, variables: Sequence[Any], compile: bool | None = None) -> None:
+    def __init__(
+        self, variables: Sequence[Any], compile: bool | None = None, devices: int = 1, batch_size: int = 1
+    ) -> None:
         self.compiles = compile is True
+        self._ranks = ranks_of(devices, batch_size)
+        self.team: Team = self._ranks or Team()
         self.traces: Counter[str] = Counter()
         self.device = torch.device(torch_device())
         self._gpus = [self.device] if self.device.type == "cuda" else []
@@ -62,12 +73,16 @@ class Adapter:
 
     def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         # What layers add by add_loss is Keras's to gather, over one call of the whole model.
-        whole = Lowered(partial(model, training=True), []) if traits.sums else lower(model)
+        forms = self._ranks.forms() if self._ranks else FORMS
+        whole = Lowered(partial(model, training=True), []) if traits.sums else lower(model, forms)
+        if self._ranks:
+            self._ranks.prepare(model, whole.known)
         written, run = {id(v) for v in whole.writes}, whole.run
         assigned = [v for v in traits.assigned if keras.backend.is_float_dtype(v.dtype) and id(v) not in written]
         self._assigned += [v for v in assigned if not any(v is other for other in self._assigned)]
-        # Compiled code would keep the copies that it was traced with, and does not gather losses.
-        compiles = self.compiles and not assigned and not traits.sums
+        # Compiled code would keep the copies that it was traced with, and neither gathers losses nor asks others.
+        asks = self._ranks is not None and self._ranks.asks(model)
+        compiles = self.compiles and not assigned and not traits.sums and not asks
         # The network alone, forward and backward: what is around it costs next to nothing, and a penalty's second
         # derivative, which compiled code cannot give, goes through the network as it is.
         return torch.compile(run, dynamic=False) if compiles else run, run
@@ -111,8 +126,20 @@ class Adapter:
             self._fused[optimizer] = self.device.type == "cpu" and is_plain_adam(optimizer)
         return self._fused[optimizer]
 
+    def averaged(self, tensors: Sequence[Any]) -> Sequence[Any]:
+        return self._ranks.averaged(tensors) if self._ranks else tensors
+
     def normal(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
-        shape = tuple(shape)
+        if self._ranks:
+            return self._ranks.drawn(lambda whole: self._normal(key, stream, whole, dtype), tuple(shape), stream)
+        return self._normal(key, stream, tuple(shape), dtype)
+
+    def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+        if self._ranks:
+            return self._ranks.drawn(lambda whole: self._uniform(key, stream, whole, dtype), tuple(shape), stream)
+        return self._uniform(key, stream, tuple(shape), dtype)
+
+    def _normal(self, key: Any, stream: int, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
         count = math.prod(shape)
         if self.device.type != "cpu":
             return torch.randn(shape, generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
@@ -125,10 +152,10 @@ class Adapter:
         index = torch.from_numpy(raw.view(np.int16)[:count]).to(torch.int32).add_(2**15)
         return torch.index_select(_normal_quantiles(), 0, index).view(shape).to(_DTYPES[dtype])
 
-    def uniform(self, key: Any, stream: int, shape: Any, dtype: str) -> Any:
+    def _uniform(self, key: Any, stream: int, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
         if self.device.type != "cpu":
-            return torch.rand(tuple(shape), generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
-        numbers = np.random.Generator(_bits(*key, stream)).random(tuple(shape), dtype=np.float32)
+            return torch.rand(shape, generator=self._at(key, stream), dtype=_DTYPES[dtype], device=self.device)
+        numbers = np.random.Generator(_bits(*key, stream)).random(shape, dtype=np.float32)
         return torch.from_numpy(numbers).to(_DTYPES[dtype])
 
     def _at(self, key: Any, stream: int) -> torch.Generator:
@@ -155,7 +182,7 @@ class Adapter:
             *given, key = arrays
             # The key stays on the host: torch's generators are seeded from there.
             words = [int(word) for word in key]
-            with self.seeded(words):
+            with self.seeded(words), self._ranks.updating() if self._ranks else nullcontext():
                 return update(*(a.map(on_device) if isinstance(a, Batch) else on_device(a) for a in given), words)
 
         return run
@@ -184,6 +211,19 @@ class Adapter:
 
     def sync_from_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
+
+
+def ranks_of(devices: int, batch_size: int) -> Ranks | None:
+    """Return the processes that share each batch, met by now; None where one trains alone."""
+    if devices == 1:
+        return None
+    from ganforge.engine.backends.torch_ranks import Ranks, join
+
+    where = place()
+    if where.count != devices:
+        raise GANForgeError(f"{devices} devices take as many processes on torch, and this is one of {where.count}")
+    join(where)
+    return Ranks(where, batch_size // devices)
 
 
 class _Assignments(keras.StatelessScope):

@@ -11,8 +11,8 @@ and adds biases apart. None of that changes a result, and on a CPU it costs a th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from ganforge.engine.backends.torch_forms import (
     FRESH,
     IN_PLACE,
     Fast,
+    Shape,
     activation_of,
     altered,
     doubled_convolution,
@@ -32,22 +33,26 @@ from ganforge.engine.backends.torch_forms import (
 )
 from ganforge.engine.keras_internals import graph_of, is_graph, is_masked, nodes, output_structure, standardized
 
+Forms = Mapping[type, Callable[[Any, Shape, Shape], Fast | None]]
+
 
 @dataclass
 class Lowered:
     """``model(x, training=True)`` on torch tensors; ``x`` is a list where the model has several inputs.
 
     ``writes`` are the variables that it writes in place, past Keras: running averages, which no gradient needs.
+    ``known`` are the layers that are not called as they are.
     """
 
     run: Fast
     writes: list[keras.Variable]
+    known: list[Any] = field(default_factory=list)
 
     def __call__(self, x: Any) -> Any:
         return self.run(x)
 
 
-def lower(model: keras.Model) -> Lowered:
+def lower(model: keras.Model, forms: Forms = FORMS) -> Lowered:
     """Return ``model(x, training=True)`` as a function of torch tensors, sharing the model's variables."""
     if not _is_graph(model):
         return Lowered(partial(model, training=True), [])  # a class with a ``call`` of its own: nothing to look into
@@ -56,15 +61,18 @@ def lower(model: keras.Model) -> Lowered:
     uses = Counter(id(x) for node in calls for x in node.input_tensors) + Counter(id(x) for x in graph.outputs)
     program: list[_Call] = []
     writes: list[keras.Variable] = []
+    known: list[Any] = []
     made_by: dict[int, _Call] = {}
     for node in calls:
         operation = node.operation
-        form = _form(node)
+        form = _form(node, forms)
         if form is None:
-            whole = _as_it_is(node)
+            whole = _as_it_is(node, forms)
             writes += getattr(whole, "writes", [])
+            known += getattr(whole, "known", [])
             program.append(_Call(whole, node, None, None))
             continue
+        known.append(operation)
         given, gives = id(node.input_tensors[0]), id(node.outputs[0])
         before = made_by.get(given)
         if before is not None and uses[given] == 1 and (joined := _joined(before.node, node)) is not None:
@@ -98,7 +106,7 @@ def lower(model: keras.Model) -> Lowered:
         ends = [tensors[id(end)] for end in graph.outputs]
         return ends[0] if isinstance(structure, keras.KerasTensor) else keras.tree.pack_sequence_as(structure, ends)
 
-    return Lowered(run, writes)
+    return Lowered(run, writes, known)
 
 
 class _Nested(Lowered):
@@ -124,9 +132,9 @@ def _is_graph(model: keras.Model) -> bool:
     return keras_own and is_graph(graph_of(model)) and model.activity_regularizer is None
 
 
-def _form(node: Any) -> Fast | None:
+def _form(node: Any, forms: Forms) -> Fast | None:
     """Return a node as plain torch, where its layer is known to the letter and is given one tensor alone."""
-    maker = FORMS.get(type(node.operation))
+    maker = forms.get(type(node.operation))
     if maker is None or not _is_lone(node) or altered(node.operation):
         return None
     return maker(node.operation, node.input_tensors[0].shape, node.outputs[0].shape)
@@ -154,7 +162,7 @@ def _joined(before: Any, node: Any) -> Fast | None:
     return None
 
 
-def _as_it_is(node: Any) -> Callable[..., Any]:
+def _as_it_is(node: Any, forms: Forms) -> Callable[..., Any]:
     """Return a node's operation in training mode.
 
     Keras notes the default of ``training`` in the node; ``model(x, training=True)`` overrides it, and so does this.
@@ -163,6 +171,6 @@ def _as_it_is(node: Any) -> Callable[..., Any]:
     if not isinstance(operation, keras.Layer):
         return operation
     if isinstance(operation, keras.Model) and _is_lone(node) and _is_graph(operation) and len(operation.inputs) == 1:
-        nested = lower(operation)
-        return _Nested(nested.run, nested.writes)
+        nested = lower(operation, forms)
+        return _Nested(nested.run, nested.writes, nested.known)
     return lambda *arguments, **keywords: operation(*arguments, **{**keywords, "training": True})

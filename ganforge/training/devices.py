@@ -1,0 +1,91 @@
+"""On how many devices one run trains: that they are there, and that a batch can be shared among them."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ganforge.errors import UsageError
+from ganforge.processes import place
+
+if TYPE_CHECKING:
+    from ganforge.engine.engine import Engine
+
+_HOST_DEVICES = "--xla_force_host_platform_device_count"
+LEAST = 2  # rows of a batch for each process
+
+
+def prepare(backend: str, devices: int | None) -> None:
+    """Have JAX see so many devices on the processor, before it is imported; GPUs are as many as there are."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if backend == "jax" and (devices or 1) > 1 and _HOST_DEVICES not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_HOST_DEVICES}={devices}".strip()
+
+
+def devices_of(backend: str, asked: int | None) -> int:
+    """Return how many devices train: those asked for, else on torch the processes that torchrun started."""
+    return asked or (place().count if backend == "torch" else 1)
+
+
+def meet(backend: str, devices: int, batch_size: int) -> None:
+    """Refuse devices that are not there, or a batch that they cannot share; on torch, meet the other processes.
+
+    Raises:
+        UsageError: as said.
+        PeerLost: the other processes did not come.
+    """
+    count = place().count
+    if backend != "torch" and count > 1:
+        raise UsageError(
+            f"torchrun started {count} processes, and {backend} trains in one"
+            + (f", on all of its devices; expected ganforge train --devices {count}" if backend == "jax" else "")
+        )
+    if devices == 1:
+        if count > 1:
+            raise UsageError(f"invalid --devices 1: torchrun started {count} processes; expected {count}, or none")
+        return
+    if backend == "tensorflow":
+        raise UsageError(
+            f"--devices {devices} does not apply to TensorFlow; expected --backend torch or jax, or one device"
+        )
+    if backend == "torch" and count == 1:
+        raise UsageError(
+            f"--devices {devices} takes as many processes on torch; expected the command line, ganforge train "
+            f"--devices {devices}, or torchrun --nproc-per-node {devices} FILE.py"
+        )
+    if backend == "torch" and count != devices:
+        raise UsageError(
+            f"invalid --devices {devices}: torchrun started {count} processes; expected {count}, or none"
+        )
+    require_shares(batch_size, devices, LEAST if backend == "torch" else 1)
+    if backend == "torch":
+        from ganforge.engine.backends.torch_ranks import join
+
+        join(place())
+
+
+def require_shares(batch_size: int, devices: int, least: int = 1) -> None:
+    """Raise ``UsageError`` where a batch does not give each device as many pictures, and at least ``least``."""
+    below = batch_size // devices * devices
+    if below == batch_size and batch_size >= least * devices:
+        return
+    sizes = [size for size in (below, below + devices) if size >= least * devices] or [least * devices]
+    why = f"gives {devices} devices unequal parts" if below != batch_size else f"is too few for {devices} devices"
+    raise UsageError(
+        f"--batch-size {batch_size} {why} (it is that of all devices together); expected "
+        f"{' or '.join(map(str, sizes))}"
+    )
+
+
+def begin_alike(engine: Engine, begun: Mapping[str, str]) -> None:
+    """Have all processes that train a run begin with the first one's state, from the same of what is ``begun`` with.
+
+    Raises:
+        GANForgeError: another machine has other pictures, settings or checkpoints.
+    """
+    team = engine.adapter.team
+    if team.count > 1:
+        team.require_equal({name: zlib.crc32(text.encode()) for name, text in begun.items()}, "begun apart")
+        engine.share()
