@@ -61,7 +61,7 @@ MAY: dict[str, tuple[str, ...]] = {
     "diagnosis": (FACE, "errors", "media", "metrics", "runs", "training.config"),
     "report": (FACE, "diagnosis", "errors", "files", "media", "metrics", "runs", "study", "training.config"),
     "study": (
-        *(FACE, "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "runs"),
+        *(FACE, "backend", "data", "diagnosis", "errors", "files", "media", "memory", "metrics", "plugin", "runs"),
         *("showing.words", "training"),
     ),
     "testing": ("backend", "data", "engine", "errors", "plugin"),
