@@ -36,7 +36,8 @@ TINY = {
     "snapshot_every": 50,
     "checkpoint_every": 5,
 }
-COUNTED = re.compile(r"_\d+(?=/)")  # layers are numbered through a process; their place stands before their name
+# Layers are numbered through a process; their place in the network stands before their name.
+COUNTED = re.compile(r"_\d+(?=[/_])")
 EPOCHS, SEEDS = 150, (0, 1)  # two steps each
 
 
