@@ -25,6 +25,7 @@ from ganforge.runs.lock import is_locked
 from ganforge.study.executors.choosing import opened, parse_on, places
 from ganforge.study.executors.files import Sent, put
 from ganforge.study.executors.ray import require_ray
+from ganforge.study.executors.slurm import SlurmWorker, stop_file
 from ganforge.study.plan import read_study
 from ganforge.study.runner import StudyRunner
 
@@ -296,6 +297,40 @@ def test_a_preempted_job_is_queued_again_and_loses_no_bit(here, tmp_path, monkey
     assert len(preempted) == 2
     assert "queued" in seen
     require_equal(runner, here)
+
+
+class Silent:
+    """A job that never ends as far as anybody says: it waits in the queue, or Slurm keeps no accounts."""
+
+    job_id, state = "1", "UNKNOWN"
+
+    def __init__(self):
+        self.cancelled = 0
+
+    def done(self):
+        return False
+
+    def cancel(self, check):
+        self.cancelled += 1
+
+
+def test_a_job_that_was_cancelled_is_not_waited_for(tmp_path, monkeypatch):
+    for name in ("KILL_WAIT", "LOOK"):
+        monkeypatch.setattr(f"ganforge.study.executors.slurm.{name}", 0.05)
+    job, said = Silent(), tmp_path / "it.jsonl"
+    queued = SlurmWorker(job, said)
+    reports = queued.reports()
+    assert next(reports) == {"doing": "queued"}
+    queued.interrupt(again=False)  # nothing of it is to be saved
+    assert (list(reports), queued.wait(), job.cancelled) == ([], 130, 1)
+    said.write_text('{"step": 3}\n{"st')  # another, which trains: only a whole line counts
+    training = SlurmWorker(job, said)
+    reports = training.reports()
+    assert [next(reports), next(reports)] == [{"doing": "queued"}, {"step": 3}]
+    training.interrupt(again=False)
+    assert (stop_file(said).exists(), job.cancelled) == (True, 1)
+    training.interrupt(again=True)
+    assert (list(reports), training.wait(), job.cancelled) == ([], 130, 2)
 
 
 @pytest.mark.slow
