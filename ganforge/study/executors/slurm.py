@@ -120,7 +120,7 @@ class SlurmWorker:
         self._cancelled: float | None = None
 
     def _is_cancelled(self) -> bool:
-        """Say whether it was cancelled a while ago: where Slurm keeps no accounts, nobody else says that it is over."""
+        """Say whether it was cancelled a while ago: where Slurm keeps no accounts, nobody says that it is over."""
         return self._cancelled is not None and time.monotonic() - self._cancelled > KILL_WAIT
 
     def reports(self) -> Iterator[dict[str, Any]]:
