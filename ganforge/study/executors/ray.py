@@ -96,21 +96,30 @@ class Host:
 
     def _listen(self) -> None:
         assert self._worker is not None
+        code = 1
+        try:
+            code = self._pass_on(self._worker)
+        except Exception as error:
+            self._keep({"error": reason(error)})
+            self._worker.interrupt(again=True)
+        finally:
+            if self._own:
+                shutil.rmtree(self._own, ignore_errors=True)
+            with self._changed:
+                self._code = code
+                self._changed.notify_all()
+
+    def _pass_on(self, worker: LocalWorker) -> int:
         sent, run = Sent(), None
-        for said in self._worker.reports():
+        for said in worker.reports():
             run = Path(said["run"]) if "run" in said else run
             self._keep(said)
             if self._own and run and sent.due(run):
                 self._keep(sent.changed(run))
-        code = self._worker.wait()
+        code = worker.wait()
         if self._own and run:
-            with suppress(OSError):
-                self._keep(sent.changed(run))
-        if self._own:
-            shutil.rmtree(self._own, ignore_errors=True)
-        with self._changed:
-            self._code = code
-            self._changed.notify_all()
+            self._keep(sent.changed(run))
+        return code
 
     def _keep(self, said: dict[str, Any]) -> None:
         with self._changed:
