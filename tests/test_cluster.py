@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 from support import timeless
 
 import ganforge
@@ -22,6 +24,8 @@ from ganforge.runs import read_history, read_manifest
 from ganforge.runs.lock import is_locked
 from ganforge.study.executors.choosing import opened, parse_on, places
 from ganforge.study.executors.files import Sent, put
+from ganforge.study.executors.ray import require_ray
+from ganforge.study.executors.slurm import SlurmWorker, stop_file
 from ganforge.study.plan import read_study
 from ganforge.study.runner import StudyRunner
 
@@ -33,6 +37,8 @@ TINY = {
     "snapshot_every": 50,
     "checkpoint_every": 5,
 }
+# Layers are numbered through a process; their place in the network stands before their name.
+COUNTED = re.compile(r"_\d+(?=[/_])")
 EPOCHS, SEEDS = 150, (0, 1)  # two steps each
 
 
@@ -49,13 +55,13 @@ def kept(run: Path) -> dict[str, object]:
     """Return what a run must have in common with one trained elsewhere: its numbers and files, to the last bit."""
     last = sorted((run / "checkpoints").glob("step_*"))[-1]
     manifest = read_manifest(run)
-    state = json.loads((last / "state.json").read_text("utf-8"))
+    state = json.loads(COUNTED.sub("", (last / "state.json").read_text("utf-8")))
+    weights = load_file(last / "weights.safetensors")
     return {
-        "weights": (last / "weights.safetensors").read_bytes(),
+        "weights": {COUNTED.sub("", name): (array.dtype, array.tobytes()) for name, array in weights.items()},
         "state": {**state["state"], "seconds": 0},
         "metrics": timeless(read_history(run)),
         "grids": {path.name: path.read_bytes() for path in sorted((run / "snapshots").iterdir())},
-        "architecture": (run / "architecture.txt").read_text("utf-8"),
         "config": {**manifest["config"], "runs_dir": ""},
         "progress": manifest["progress"],
         "names": {path.name for path in run.iterdir()} - {".lock"},
@@ -108,6 +114,22 @@ def test_a_missing_extra_is_named(on, package, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
     with pytest.raises(GANForgeError, match=rf"pip install 'ganforge\[{on}\]'"), opened(on, 1, tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("127.0.0.1:1", GANForgeError, "nothing answers there"),
+        ("127.0.0.1:99999999", GANForgeError, "nothing answers there"),
+        ("ray://127.0.0.1:10001", UsageError, "expected HOST:PORT or auto"),
+        ("nowhere", UsageError, "expected HOST:PORT or auto"),
+    ],
+)
+def test_an_address_where_no_cluster_is_is_one_line(address, error, words, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # as if Ray were there
+    with pytest.raises(error, match=words) as found:
+        require_ray(address)
+    assert type(found.value) is error
 
 
 def test_what_a_run_needs_of_a_machine_is_no_setting_of_it(tmp_path):
@@ -275,6 +297,40 @@ def test_a_preempted_job_is_queued_again_and_loses_no_bit(here, tmp_path, monkey
     assert len(preempted) == 2
     assert "queued" in seen
     require_equal(runner, here)
+
+
+class Silent:
+    """A job that never ends as far as anybody says: it waits in the queue, or Slurm keeps no accounts."""
+
+    job_id, state = "1", "UNKNOWN"
+
+    def __init__(self):
+        self.cancelled = 0
+
+    def done(self):
+        return False
+
+    def cancel(self, check):
+        self.cancelled += 1
+
+
+def test_a_job_that_was_cancelled_is_not_waited_for(tmp_path, monkeypatch):
+    for name in ("KILL_WAIT", "LOOK"):
+        monkeypatch.setattr(f"ganforge.study.executors.slurm.{name}", 0.05)
+    job, said = Silent(), tmp_path / "it.jsonl"
+    queued = SlurmWorker(job, said)
+    reports = queued.reports()
+    assert next(reports) == {"doing": "queued"}
+    queued.interrupt(again=False)  # nothing of it is to be saved
+    assert (list(reports), queued.wait(), job.cancelled) == ([], 130, 1)
+    said.write_text('{"step": 3}\n{"st')  # another, which trains: only a whole line counts
+    training = SlurmWorker(job, said)
+    reports = training.reports()
+    assert [next(reports), next(reports)] == [{"doing": "queued"}, {"step": 3}]
+    training.interrupt(again=False)
+    assert (stop_file(said).exists(), job.cancelled) == (True, 1)
+    training.interrupt(again=True)
+    assert (list(reports), training.wait(), job.cancelled) == ([], 130, 2)
 
 
 @pytest.mark.slow

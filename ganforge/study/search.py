@@ -78,7 +78,7 @@ def prunes(search: Search, known: Sequence[Trial], trial: Trial) -> bool:
     others = [one for one in known if one.number != trial.number]
     study = _study(search, others)
     study.add_trial(_frozen(search, trial))
-    return _pruner(search).prune(study, study.trials[-1])
+    return bool(_pruner(search).prune(study, study.trials[-1]))
 
 
 def importances(search: Search, known: Sequence[Trial]) -> dict[str, float]:

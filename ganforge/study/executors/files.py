@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ganforge.errors import GANForgeError
-from ganforge.files import own, parse_json, read_file, write_atomic, write_json
-from ganforge.memory import memory_left
+from ganforge.files import MIB, own, parse_json, read_file, write_atomic, write_json
 
 PRUNED = ("checkpoints", "snapshots")  # what is pruned while a run is trained
 
@@ -37,14 +36,14 @@ class Sent:
         for path in sorted(run.rglob("*")):
             name = path.relative_to(run).as_posix()
             hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
-            with suppress(FileNotFoundError):  # pruned meanwhile
+            with suppress(OSError):  # pruned meanwhile; or it grew by much, and is sent the next time
                 about = path.lstat()
                 if hidden or not path.is_file() or path.is_symlink():
                     continue
                 names.append(name)
                 stamp = (about.st_size, about.st_mtime_ns)
                 if self.known.get(name) != stamp:
-                    files[name] = read_file(path, memory_left() // 2, links=False)
+                    files[name] = read_file(path, about.st_size + MIB, links=False)
                     self.known[name] = stamp
         self.checkpoints = checkpoints
         return {"files": files, "names": names}

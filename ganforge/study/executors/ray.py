@@ -13,6 +13,7 @@ import os
 import platform
 import secrets
 import shutil
+import socket
 import tempfile
 import threading
 import time
@@ -30,6 +31,7 @@ from ganforge.study.executors.local import LocalWorker, with_threads
 RETRIES = 5  # machines lost in a row without a step done in between
 POLL = 0.5  # seconds that an actor waits for something to tell
 UNREACHED = 120.0  # seconds that an actor may not answer before its machine counts as lost
+ANSWER = 10.0  # seconds for a cluster to answer
 PASSED_ON = ("GANFORGE_", "KERAS_", "OMP_", "MKL_", "OPENBLAS_", "TF_NUM_")
 
 
@@ -94,21 +96,30 @@ class Host:
 
     def _listen(self) -> None:
         assert self._worker is not None
+        code = 1
+        try:
+            code = self._pass_on(self._worker)
+        except Exception as error:
+            self._keep({"error": reason(error)})
+            self._worker.interrupt(again=True)
+        finally:
+            if self._own:
+                shutil.rmtree(self._own, ignore_errors=True)
+            with self._changed:
+                self._code = code
+                self._changed.notify_all()
+
+    def _pass_on(self, worker: LocalWorker) -> int:
         sent, run = Sent(), None
-        for said in self._worker.reports():
+        for said in worker.reports():
             run = Path(said["run"]) if "run" in said else run
             self._keep(said)
             if self._own and run and sent.due(run):
                 self._keep(sent.changed(run))
-        code = self._worker.wait()
+        code = worker.wait()
         if self._own and run:
-            with suppress(OSError):
-                self._keep(sent.changed(run))
-        if self._own:
-            shutil.rmtree(self._own, ignore_errors=True)
-        with self._changed:
-            self._code = code
-            self._changed.notify_all()
+            self._keep(sent.changed(run))
+        return code
 
     def _keep(self, said: dict[str, Any]) -> None:
         with self._changed:
@@ -281,11 +292,27 @@ class RayExecutor:
 
 
 def require_ray(address: str) -> None:
-    """Raise where Ray is missing, or is to be reached in a way that has no actors' files."""
+    """Raise where Ray is missing, nobody is at the address, or it is one by which a cluster is reached from outside.
+
+    Raises:
+        UsageError: it is no address of a cluster's own machine.
+        GANForgeError: Ray is not installed, or nothing answers.
+    """
     if importlib.util.find_spec("ray") is None:
         raise GANForgeError("--on ray needs the ray extra: pip install 'ganforge[ray]'")
-    if address.startswith("ray://"):
-        raise UsageError(f"--on ray:{address}: expected HOST:PORT or auto, on a machine of the cluster")
+    address = address or os.environ.get("RAY_ADDRESS", "local")
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise UsageError(f"invalid --on ray:{address}: expected HOST:PORT or auto, on a machine of the cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+    except (OSError, OverflowError) as error:  # Ray itself would ask for minutes
+        raise GANForgeError(
+            f"--on ray:{address}: nothing answers there ({reason(error, kind=False)}); expected a cluster's address, "
+            "which ray start --head prints"
+        ) from None
 
 
 class _Lost(Exception):

@@ -117,6 +117,11 @@ class SlurmWorker:
         self._job, self._said = job, said
         self._told: list[bool] = []
         self._begun = False
+        self._cancelled: float | None = None
+
+    def _is_cancelled(self) -> bool:
+        """Say whether it was cancelled a while ago: where Slurm keeps no accounts, nobody says that it is over."""
+        return self._cancelled is not None and time.monotonic() - self._cancelled > KILL_WAIT
 
     def reports(self) -> Iterator[dict[str, Any]]:
         yield {"doing": "queued"}
@@ -127,11 +132,13 @@ class SlurmWorker:
             yield from found
             if ended:
                 return
-            ended = self._job.done()  # what it said before that is read once more
+            ended = self._job.done() or self._is_cancelled()  # what it said before that is read once more
             if not ended:
                 time.sleep(LOOK)
 
     def wait(self) -> int:
+        if self._cancelled is not None:
+            return 130
         try:
             return int(self._job.result())
         except Exception as error:
@@ -143,6 +150,7 @@ class SlurmWorker:
         self._told.append(again)
         if again or not self._begun:
             self._job.cancel(check=False)
+            self._cancelled = time.monotonic()
         else:
             stop_file(self._said).touch()
 
