@@ -24,6 +24,7 @@ from tests.mutants import (
     objects,
     optimizers,
     runs,
+    scale,
     strangers,
     unlucky,
 )
@@ -31,6 +32,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core),
+    *(unlucky, core, scale),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)
