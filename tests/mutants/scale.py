@@ -6,7 +6,7 @@ from tests.mutants.fault import Fault
 
 ORDER, SHARDS, CACHE = (f"ganforge/data/{name}.py" for name in ("order", "shards", "cache"))
 SEVERAL, PROCESSES, PACKED = (f"ganforge/data/{name}.py" for name in ("several", "processes", "packed"))
-S, O, P, K = (f"tests/test_{name}.py::" for name in ("shards", "several", "processes", "packed"))
+S, MANY, P, K = (f"tests/test_{name}.py::" for name in ("shards", "several", "processes", "packed"))
 
 FAULTS = [
     Fault(
@@ -63,7 +63,7 @@ FAULTS = [
         SEVERAL,
         "of = dict(zip(layout.kept, layout.classes))",
         "of = dict(zip(layout.kept, next(iter(layouts.values())).classes))",
-        (O + "test_class_folders_of_one_name_are_one_class_in_whichever_sources_they_lie",),
+        (MANY + "test_class_folders_of_one_name_are_one_class_in_whichever_sources_they_lie",),
     ),
     Fault(
         "parts-in-the-order-they-end",
