@@ -35,33 +35,30 @@ class Shard:
         self.name, self.sums = name, sums
         self.rows, self._mapped = np.asarray(rows), rows
 
-    def take(self, rows: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
-        """Return rows and how many bytes were read for them; blocks not yet ``known``, bool, are verified before.
+    def take(self, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Return rows; blocks not yet ``known``, bool, are verified before.
 
         Raises ``Damaged``.
         """
         blocks = np.unique(rows // BLOCK)
-        new = blocks[~known[blocks]]
-        for k in new.tolist():
+        for k in blocks[~known[blocks]].tolist():
             if block_sum(self.rows, k) != self.sums[k]:
                 raise Damaged(f"pictures {k * BLOCK:,} to {(k + 1) * BLOCK - 1:,} of '{self.name}' are damaged")
             known[k] = True
-        size = self.rows[:1].nbytes
-        return self.rows[rows], (len(new) * BLOCK + len(rows)) * size + len(blocks) * AROUND_BYTES
-
-    def let_go(self) -> None:
-        """Let go of what is resident of it."""
+        found: np.ndarray = self.rows[rows]
+        # A fault may map megabytes around what was asked for, and hardly any of it is asked for next.
         let_go(self._mapped)
+        return found
 
 
 class Shards:
     """Rows in several files as one read-only array (N, …), indexed by whole numbers, slices and arrays of them.
 
     A shard is opened when the first of its rows is asked for, and each 16 rows are verified when one of them first
-    is. Resident are at most 128 MiB of maps, a byte for each 16 rows of the shards that were seen, and 4 for those of
-    the 256 shards that are open. ``open_shard(k)`` gives a shard, ``counts`` the rows of each; ``damaged`` is called
-    once when one is not as it was written, and returns what is said; ``prepare`` is told of all that are about to be
-    opened. May be used from several threads.
+    is. No page of a map stays resident beyond the call that read it; what does is a byte for each 16 rows of the
+    shards that were seen, and 4 for those of the 256 shards that are open. ``open_shard(k)`` gives a shard,
+    ``counts`` the rows of each; ``damaged`` is called once when one is not as it was written, and returns what is
+    said; ``prepare`` is told of all that are about to be opened. May be used from several threads.
     """
 
     def __init__(
@@ -80,7 +77,7 @@ class Shards:
         self._open_shard, self._damaged, self._prepare = open_shard, damaged, prepare
         self._open: OrderedDict[int, Shard] = OrderedDict()
         self._known: dict[int, np.ndarray] = {}
-        self._lock, self._resident = threading.RLock(), 0
+        self._lock = threading.RLock()
 
     @property
     def ndim(self) -> int:
@@ -144,13 +141,7 @@ class Shards:
             self._open.popitem(last=False)
         if k not in self._known:
             self._known[k] = np.zeros(len(shard.sums), np.bool_)
-        found, read = shard.take(rows, self._known[k])
-        self._resident += read
-        if self._resident > RESIDENT_BYTES:
-            for one in self._open.values():
-                one.let_go()
-            self._resident = 0
-        return found
+        return shard.take(rows, self._known[k])
 
     def chosen(self, indices: np.ndarray) -> Shards:
         """Return some of the rows as such an array: it remembers which."""

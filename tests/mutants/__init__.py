@@ -26,6 +26,7 @@ from tests.mutants import (
     objects,
     optimizers,
     runs,
+    scale,
     strangers,
     unlucky,
 )
@@ -33,6 +34,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core, cluster, devices),
+    *(unlucky, core, cluster, devices, scale),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

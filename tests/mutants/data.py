@@ -261,7 +261,7 @@ FAULTS = [
         "a-cache-entry-of-another-length",
         "forgotten",
         CACHE,
-        "if record is None or not record.fits(array):",
+        "if record is None or not record.fits(array, SHARD_BYTES):",
         "if record is None:",
         (T + "test_an_entry_that_is_not_as_its_record_says_is_made_again",),
     ),
