@@ -18,6 +18,7 @@ from tests.mutants import (
     core,
     data,
     engine,
+    export,
     losses,
     media,
     metrics,
@@ -31,6 +32,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core),
+    *(unlucky, core, export),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)
