@@ -24,6 +24,7 @@ class Hub:
         self.private: dict[str, bool] = {}
         self.objects: dict[str, bytes] = {}
         self.messages: list[str] = []
+        self.said: dict[str, int] = {}  # sizes that it lies about
         self.address = ""
 
 
@@ -110,7 +111,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                     return self.answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
                 if match[2] not in (None, "main", SHA):
                     return self.answer({"error": "Invalid rev id"}, 404, X_Error_Code="RevisionNotFound")
-                siblings = [{"rfilename": name} for name in hub.repos[match[1]]]
+                sizes = {name: hub.said.get(name, len(file)) for name, file in hub.repos[match[1]].items()}
+                siblings = [{"rfilename": name, "size": size} for name, size in sizes.items()]
                 return self.answer({"id": match[1], "sha": SHA, "siblings": siblings, "private": False})
             if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", path):
                 content = hub.repos.get(match[1], {}).get(match[2])

@@ -10,7 +10,7 @@ import pytest
 from stranger import copied, finished
 from support import python
 
-from ganforge import Run, UsageError
+from ganforge import GANForgeError, Run, UsageError
 from ganforge.export.card import YOURS, card_of, escaped
 
 EVALUATION = {
@@ -106,6 +106,18 @@ def test_no_text_of_a_run_is_obeyed(run, tmp_path):
     assert "](evil)" not in body.replace(r"\](evil)", "")
     assert all(line.count("|") - line.count(r"\|") == 3 for line in body.splitlines() if line.startswith("|"))
     assert escaped("a_b|c\n") == r"a\_b\|c\\n"
+
+
+def test_a_run_of_an_older_version_has_a_card_too(run):
+    manifest = json.loads((run.path / "run.json").read_text())
+    for name in ("optimizer", "versions", "parameters", "strategies", "seconds"):
+        del manifest[name]
+    (run.path / "run.json").write_text(json.dumps(manifest))
+    assert "| loss | bce |" in Run(run.path).card().read_text()
+    del manifest["progress"]
+    (run.path / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(GANForgeError, match=r"run\.json is damaged: it has no progress"):
+        Run(run.path).card()
 
 
 def test_a_damaged_evaluation_leaves_the_rest_of_a_card(run):

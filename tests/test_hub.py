@@ -130,6 +130,10 @@ def test_a_stranger_s_run_is_looked_at_first(hub, run, tmp_path):
     with pytest.raises(GANForgeError, match="is damaged"):
         Run.from_hub("me/cats", runs_dir=tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []
+    hub.said["metrics.jsonl"] = 2**60
+    with pytest.raises(GANForgeError, match="more than there is room for"):
+        Run.from_hub("me/cats", runs_dir=tmp_path / "runs")
+    hub.said.clear()
     # A plugin file that it names is not among what is fetched, and is asked for.
     manifest["plugins"] = [{"file": "evil.py", "sha256": "0" * 64}]
     manifest["config"]["plugins"] = ["evil.py"]

@@ -220,11 +220,11 @@ def _training_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in (m.get("versions") or {}).items())
     origin = m.get("from")
     return [
-        ("architecture", _named(m["architecture"])),
+        ("architecture", _named(m.get("architecture"))),
         ("parameters", ", ".join(f"{name} {count:,}" for name, count in sizes.items())),
         ("balance", "; ".join(_named(one) for one in m.get("strategies") or ()) or "none"),
-        ("loss", _named(m["loss"])),
-        ("optimizer", _named(m["optimizer"])),
+        ("loss", _named(m.get("loss"))),
+        ("optimizer", _named(m.get("optimizer"))),
         ("mean of the weights", str(config.get("ema") or "none")),
         *([("began with", f"{origin['run']} at step {origin['step']:,}")] if origin else []),
         (
@@ -237,9 +237,11 @@ def _training_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _named(entry: Mapping[str, Any]) -> str:
+def _named(entry: Mapping[str, Any] | None) -> str:
     from ganforge.plugin.options import written
 
+    if not entry:  # an older version wrote less
+        return ""
     options = ", ".join(f"{key}={written(value)}" for key, value in entry["options"].items() if value is not None)
     return f"{entry['name']} ({options})" if options else str(entry["name"])
 

@@ -92,12 +92,17 @@ def pull(repo: str, runs_dir: Path, revision: str | None = None) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=".new-", dir=runs_dir))
     try:
         with _said(repo):
-            about = HfApi(library_name="ganforge", library_version=__version__).model_info(repo, revision=revision)
+            about = HfApi(library_name="ganforge", library_version=__version__).model_info(
+                repo, revision=revision, files_metadata=True
+            )
             names = [one.rfilename for one in about.siblings or () if is_part(one.rfilename)]
             if not {"run.json", "generator.keras"} <= set(names):
                 raise GANForgeError(
                     f"{repo} holds no run of ganforge; expected a run.json and a generator.keras in it"
                 )
+            size = sum(one.size or 0 for one in about.siblings or () if one.rfilename in names)
+            if size > shutil.disk_usage(folder).free:
+                raise GANForgeError(f"{repo} holds {size:,} bytes, more than there is room for")
             for name in names:
                 hf_hub_download(repo, name, revision=about.sha, local_dir=folder, library_name="ganforge")
         manifest = dict(read_manifest(folder))

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from ganforge.runs.typed import Held
+
 # A file with options behind it, such as `x.npz:images=KEY`; a Windows path begins with a letter and a colon.
 WITH_OPTIONS = re.compile(r"^((?:[A-Za-z]:(?=[\\/]))?[^:]*)(:.*)?$", re.DOTALL)
 VALUE = re.compile(r"=((?:[/~\\]|\.\.?[/\\]|[A-Za-z]:[\\/])[^,]*)")
@@ -19,7 +21,7 @@ def without_places(manifest: Mapping[str, Any], run: Path) -> dict[str, Any]:
     cleaned["process"] = {"pid": 0}
     config = cleaned["config"]
     config["data"], config["runs_dir"], config["log"] = shortened(manifest["config"].get("data") or ""), "runs", []
-    return cleaned
+    return Held(cleaned, str(run / "run.json"))  # what is asked for and not there is said in one line
 
 
 def folders_of(manifest: Mapping[str, Any], run: Path) -> list[str]:

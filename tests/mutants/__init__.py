@@ -20,6 +20,7 @@ from tests.mutants import (
     data,
     devices,
     engine,
+    export,
     losses,
     media,
     metrics,
@@ -34,6 +35,6 @@ from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core, cluster, devices, scale),
+    *(unlucky, core, cluster, devices, scale, export),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)
