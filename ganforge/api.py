@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.looking import RunOnDisk
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from ganforge.latent.projection import Projection
     from ganforge.plugin.architecture import Architecture
     from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.trust import PluginFile, PluginFiles
@@ -289,6 +290,19 @@ class Run(RunOnDisk):
             yield drawn(outputs)
 
     # ------------------------------------------------------------------ what the commands do
+
+    def project(self, pictures: Any, *, progress: bool | None = None, **settings: Any) -> Projection:
+        """Find the latents whose pictures are nearest to files, or to uint8 (n, H, W, C); it shows itself.
+
+        ``settings`` (``starts``, ``steps``, ``seed``, ``class_name``, ``features``) and errors as
+        ``ganforge.latent.projection.project`` has them; ``progress`` false shows nothing meanwhile.
+        """
+        from ganforge.latent.projection import project
+        from ganforge.showing.following import decoding
+        from ganforge.training.config import in_python
+
+        with in_python(), decoding(progress, "projecting") as told:
+            return project(self, pictures, progress=told, **settings)
 
     def evaluate(
         self,

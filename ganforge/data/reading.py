@@ -21,12 +21,13 @@ from PIL import Image
 from ganforge.data.cache import ArrayWriter
 from ganforge.data.decode import LARGE, Decoded, Picture, Reading, Unreadable, decode
 from ganforge.data.deep import Finish
-from ganforge.data.files import File, Files, TemporarilyUnreadable
+from ganforge.data.files import MAX_BYTES, File, Files, TemporarilyUnreadable
 from ganforge.data.layout import Layout, labelled
 from ganforge.data.ranges import Values, choose_range, to_bytes
 from ganforge.data.settings import Range
 from ganforge.data.workers import Workers, patiently
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
+from ganforge.files import at_home, read_file
 from ganforge.plugin.sizes import written_size
 
 # The fingerprint of pictures of 8 bits, without a profile, read as by default, has been this since 0.1.
@@ -259,24 +260,52 @@ class _Deep:
         value_range = value_range or choose_range(self._values)
         self._file.seek(0)
         for index, inverted, finish in self._waiting:
-            if finish is None:
-                values = self._read(self.shape)
-                pixels = to_bytes(values, value_range, inverted, self._reading.levels)
-                if self.shape[2] == 4:  # what is padded alone is transparent
-                    pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
-            elif self.shape[2] == 4:
-                pixels = finish.transparent(self._read(self.shape), value_range, self._reading.colour)
-            else:
-                colours = self._read((*self.shape[:2], 4))
-                pixels, one_colour = finish.pixels(colours, value_range, self._reading.colour)
-                self.one_colour += one_colour
-                if self.shape[2] == 1:
-                    pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+            values = self._read(self.shape if finish is None else (*self.shape[:2], 4))
+            pixels, one_colour = _to_pixels(values, inverted, finish, value_range, self._reading)
+            self.one_colour += one_colour
             writer.replace(index, pixels)
         return value_range
 
     def _read(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.frombuffer(self._file.read(4 * math.prod(shape)), np.float32).reshape(shape)
+
+
+def _to_pixels(
+    values: np.ndarray, inverted: bool, finish: Finish | None, value_range: Range, reading: Reading
+) -> tuple[np.ndarray, bool]:
+    """Return a deep picture's values as uint8 (H, W, C), and whether its transparency leaves one colour."""
+    channels = reading.channels
+    if finish is None:
+        pixels = to_bytes(values, value_range, inverted, reading.levels)
+        if channels == 4:  # what is padded alone is transparent
+            pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
+        return pixels, False
+    if channels == 4:
+        return finish.transparent(values, value_range, reading.colour), False
+    pixels, one_colour = finish.pixels(values, value_range, reading.colour)
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None] if channels == 1 else pixels, one_colour
+
+
+def read_picture(path: Path, reading: Reading, value_range: Range | None) -> np.ndarray:
+    """Return one file's picture, uint8 (H, W, C), read as those of a set are; of several frames the first.
+
+    ``value_range`` is the set's; without it, what is deeper than 8 bits is read by its own.
+
+    Raises:
+        GANForgeError: it cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow says of a damaged file, the error says too
+            picture = decode(read_file(at_home(path), MAX_BYTES), reading, path.name).pictures[0]
+    except FileNotFoundError:
+        raise GANForgeError(f"there is no file '{path}'; expected a picture") from None
+    except (Unreadable, OSError, ValueError) as error:
+        raise GANForgeError(f"'{path}' cannot be read: {reason(error, kind=False)}") from None
+    if picture.values is None:
+        return picture.pixels
+    value_range = value_range or choose_range(picture.values)
+    return _to_pixels(picture.pixels, picture.inverted, picture.finish, value_range, reading)[0]
 
 
 def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: list[int]) -> Iterator[str]:
