@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.latent.of_run import LatentSpace
 from ganforge.looking import RunOnDisk
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from ganforge.latent.projection import Projection
     from ganforge.plugin.architecture import Architecture
     from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.trust import PluginFile, PluginFiles
@@ -107,7 +107,7 @@ def train(
         return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
-class Run(RunOnDisk):
+class Run(LatentSpace, RunOnDisk):
     """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
 
     Args:
@@ -290,19 +290,6 @@ class Run(RunOnDisk):
             yield drawn(outputs)
 
     # ------------------------------------------------------------------ what the commands do
-
-    def project(self, pictures: Any, *, progress: bool | None = None, **settings: Any) -> Projection:
-        """Find the latents whose pictures are nearest to files, or to uint8 (n, H, W, C); it shows itself.
-
-        ``settings`` (``starts``, ``steps``, ``seed``, ``class_name``, ``features``) and errors as
-        ``ganforge.latent.projection.project`` has them; ``progress`` false shows nothing meanwhile.
-        """
-        from ganforge.latent.projection import project
-        from ganforge.showing.following import decoding
-        from ganforge.training.config import in_python
-
-        with in_python(), decoding(progress, "projecting") as told:
-            return project(self, pictures, progress=told, **settings)
 
     def evaluate(
         self,

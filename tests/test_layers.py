@@ -44,10 +44,14 @@ MAY: dict[str, tuple[str, ...]] = {
     ),
     # what people look at, and ask for
     "showing": (FACE, "diagnosis", "errors", "media", "runs", "training"),
+    "latent": (
+        *(FACE, "data", "engine.backends", "engine.keras_internals", "engine.randomness", "errors", "files", "media"),
+        *("metrics.imagenet", "plugin.sizes", "report", "showing", "training.config"),
+    ),
     "looking": ("diagnosis", "files", "media", "report", "runs", "showing", "study", "training.config"),
     "api": (
-        *("backend", "engine.backends", "engine.randomness", "errors", "files", "looking", "media", "plugin", "runs"),
-        *("showing", "study", "training"),
+        *("backend", "engine.backends", "engine.randomness", "errors", "files", "latent", "looking", "media"),
+        *("plugin", "runs", "showing", "study", "training"),
     ),
     "commands": ("api", "backend", "errors", "files", "plugin", "runs", "showing", "study"),
     # what uses it
@@ -60,8 +64,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
-        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "media", "metrics", "plugin", "report"),
-        *("runs", "scaffold", "showing", "study", "testing", "training"),
+        *(FACE, "api", "backend", "data", "diagnosis", "errors", "files", "latent", "media", "metrics", "plugin"),
+        *("report", "runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),
 }

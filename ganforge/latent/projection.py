@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,14 +187,14 @@ def project(
 
     candidates = fixed_latents(max(CANDIDATES, starts), run.config.latent_dim or 0, seed, "projections")
     labels = labels_of(len(candidates), run.classes, class_name, None, run.id)
-    distances = np.concatenate(
-        [[[_error(one, target) for target in targets] for one in part] for part in run.decoded(candidates, class_name)]
-    )
+    parts = run.decoded(candidates, class_name)
+    distances = np.array([[_error(one, target) for target in targets] for part in parts for one in part])
     slopes = make_adapter(model.variables).slopes(model, judging(model, features))
     found, total = list[_Nearest](), len(targets) * steps
     for i, target in enumerate(targets):
         rows = starting(distances[:, i], labels[0] if labels and class_name is None else None, starts)
-        fixed = [np.repeat((target.astype(np.float32) / 127.5 - 1.0)[None], starts, 0), *(one[rows] for one in labels)]
+        wanted = np.repeat((target.astype(np.float32) / 127.5 - 1.0)[None], starts, 0)
+        fixed = [wanted, *(one[rows] for one in labels)]
 
         def told(step: int, done: int = i * steps) -> None:
             if progress:
@@ -250,7 +251,7 @@ def _error(one: np.ndarray, other: np.ndarray) -> float:
 
 def _across(count: int) -> int:
     """Return how many pairs stand side by side in a frame of the animation."""
-    return max(1, round((count / 2) ** 0.5))
+    return max(1, round(math.sqrt(count / 2)))
 
 
 def _spread(count: int) -> np.ndarray:

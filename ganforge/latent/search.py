@@ -1,7 +1,7 @@
 """Going down a distance between pictures from many latents at once: Adam, on what goes in instead of the weights.
 
-Source: Abdal, Qin & Wonka 2019, "Image2StyleGAN"; the schedule is that of Karras et al. 2020, "Analyzing and Improving
-the Image Quality of StyleGAN", appendix D.
+Source: Abdal, Qin & Wonka 2019, "Image2StyleGAN"; the schedule is that of Karras et al. 2020, "Analyzing and
+Improving the Image Quality of StyleGAN", appendix D.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ class Found:
     way: np.ndarray
 
 
-def descend(
-    slopes: Slopes, starts: np.ndarray, steps: int, told: Callable[[int], None] = lambda step: None
-) -> Found:
+def descend(slopes: Slopes, starts: np.ndarray, steps: int, told: Callable[[int], None] | None = None) -> Found:
     """Return the nearest latent that is seen in ``steps`` steps from ``starts``, float32 (K, D), side by side.
 
-    ``told`` hears how many steps are done. A distance that is not finite counts as none, and a slope that is not as 0.
+    ``told`` hears how many steps are done. A distance that is not finite counts as none, a slope that is not as 0.
     """
-    z = np.array(starts, np.float32)
-    first, second = np.zeros_like(z), np.zeros_like(z)
+    z: np.ndarray = np.array(starts, np.float32)
+    first: np.ndarray = np.zeros_like(z)
+    second: np.ndarray = np.zeros_like(z)
     ways = [z]
     best, at, start = math.inf, 0, 0
     for step in range(steps + 1):
@@ -46,7 +45,8 @@ def descend(
         nearest = int(distances.argmin())
         if distances[nearest] < best:
             best, at, start = float(distances[nearest]), step, nearest
-        told(step)
+        if told:
+            told(step)
         if step == steps:
             break
         slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)

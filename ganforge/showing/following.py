@@ -72,9 +72,7 @@ def _warn(finding: Finding) -> None:
 
 
 @contextmanager
-def decoding(
-    progress: bool | None, what: str = "reading pictures"
-) -> Iterator[Callable[[int, int], None] | None]:
+def decoding(progress: bool | None, what: str = "reading pictures") -> Iterator[Callable[[int, int], None] | None]:
     """Yield a callback that shows how much is done of ``what``; None where nothing is to be shown."""
     if progress is False or not in_notebook():
         with reading(progress is False, what) as show:

@@ -127,18 +127,19 @@ class Adapter(AsKeras):
 
     def slopes(
         self,
-        model: Any,  # noqa: ARG002 - its weights are where they are
+        model: Any,
         judge: Callable[..., Any],
     ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-        @tf.function
         def both(x: Any, *others: Any) -> Any:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(x)
                 values = judge(x, *others)
             return values, tape.gradient(values, x)
 
+        graph = tf.function(both)
+
         def call(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            values, slopes = both(*(tf.constant(one) for one in arrays))
+            values, slopes = graph(*(tf.constant(one) for one in arrays))
             return values.numpy(), slopes.numpy()
 
         return call

@@ -181,7 +181,7 @@ class Adapter:
 
     def slopes(
         self,
-        model: Any,  # noqa: ARG002 - its weights are where they are
+        model: Any,
         judge: Callable[..., Any],
     ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         def call(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
