@@ -9,18 +9,36 @@ import click
 
 from ganforge.cli.console import console, run_name, warn
 from ganforge.cli.live import follow
-from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option
+from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option, spec_completion
+from ganforge.plugin.averaging import ALONE
 from ganforge.showing.terminal import reading
 
 EPILOG = """\b
 Examples:
   ganforge resume run_12
   ganforge resume latest --epochs 250
+  ganforge resume run_12 --learning-rate 1e-4 --ema 0.999
   ganforge resume run_12 --epochs 250 --balance r1 --balance label-noise
 """
 
 
-@click.command("resume", epilog=EPILOG)
+class _Resume(click.Command):
+    """Says of a flag of ``train`` that a run keeps why it does, instead of that there is no such flag."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from ganforge.training.fixed import refuse_fixed
+
+            flag = error.option_name.lstrip("-").removeprefix("no-").replace("-", "_")
+            run = next((word for word in given if not word.startswith("-")), "RUN")
+            refuse_fixed("from_run" if flag == "from" else flag, run)
+            raise
+
+
+@click.command("resume", cls=_Resume, epilog=EPILOG)
 @run_argument
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train on to N epochs in all.")
 @click.option(
@@ -29,6 +47,22 @@ Examples:
 @click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
 @click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
+@click.option("--learning-rate", type=float, metavar="RATE", help="Both networks' from here on.")
+@click.option(
+    "--ema",
+    is_flag=False,
+    flag_value=str(ALONE),
+    metavar="[DECAY|Nkimg|none]",
+    help=f"Another mean of the generator's weights, or none. [alone: {ALONE}]",
+)
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("logger"),
+    help="Write to these loggers instead, or to none.",
+)
+@click.option("--snapshot-every", metavar="EPOCHS|Nsteps", help="Save a grid so often from here on.")
 @click.option("--data", metavar="FOLDER|ZIP", help="Where the pictures are now, if they were moved.")
 @click.option("--data-changed", type=click.Choice(["ok"]), help="Go on although the pictures are not the same.")
 @plugin_option
@@ -44,7 +78,8 @@ def command(run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
     from ganforge.training.resume import resume
 
     path = find_run(run, Path(runs_dir))
-    changes["balance"] = changes["balance"] or None
+    for name in ("balance", "log"):
+        changes[name] = changes[name] or None
     with reading(quiet) as progress:
         trainer = resume(path, progress=progress, **changes)
     setup, start_step = trainer.setup, trainer.start.step

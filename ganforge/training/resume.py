@@ -19,6 +19,7 @@ from ganforge.training.earlier import Earlier, place_of_data, with_recorded_opti
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
+from ganforge.training.record import whole
 from ganforge.training.recorder import Recorder
 from ganforge.training.recovery import scale_learning_rate
 from ganforge.training.resolve import WINNING, resolve
@@ -36,6 +37,10 @@ def resume(
     data_changed: str | None = None,
     on_nan: str | None = None,
     stop_when: str | None = None,
+    learning_rate: float | None = None,
+    ema: bool | float | str | None = None,
+    log: str | Sequence[str] | None = None,
+    snapshot_every: int | str | None = None,
     plugins: Sequence[str | PluginFile] = (),
     objects: Objects = NO_OBJECTS,
     progress: Decoded | None = None,
@@ -50,6 +55,12 @@ def resume(
         data_changed: ``ok`` accepts other pictures.
         on_nan: ``stop`` or ``rollback``.
         stop_when: a rule instead of the run's, or ``none``.
+        learning_rate: of both networks from here on, in place of their own; a rate halved by returns to a
+            checkpoint is whole again.
+        ema: another mean of the generator's weights, or ``none``. One that the run had goes on from where it is; a
+            new one begins with the weights as they are.
+        log: loggers instead of the run's, or ``none``.
+        snapshot_every: how often grids are saved from here on.
         plugins: files that a person gives.
         objects: what the run began with from Python, given back; a strategy in ``balance`` may be one too.
         progress: called with (done, total) while pictures are decoded.
@@ -66,7 +77,8 @@ def resume(
     try:
         manifest, saved = read_manifest(run), read_config(run)
         changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
-        changes["stop_when"] = stop_when
+        changes |= {"stop_when": stop_when, "learning_rate": learning_rate, "ema": ema}
+        changes |= {"snapshot_every": snapshot_every, "log": _named(log)}
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes.get("balance") == saved.balance and objects.strategies:
             del changes["balance"]  # given back, and nothing new
@@ -77,7 +89,8 @@ def resume(
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs, stop_when)
-        asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
+        asked = {*manifest.get("given", WINNING), *(["learning_rate"] if learning_rate is not None else [])}
+        # before there were optimizers to choose, nothing else could say them
         decide_backend(backend or saved.backend)  # before objects are made again, of Keras
         held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
         objects = given_back(run, manifest, objects, held, data is not None)
@@ -87,8 +100,9 @@ def resume(
         # Before anything is built.
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
         setup = replace(Setup.build(choices, images, steps_per_epoch), origin=manifest.get("from"))
-        stages = tuple(manifest.get("stages", ()))
-        scale_learning_rate(setup, stages)
+        stages = whole(manifest.get("stages", ()), manifest)
+        if learning_rate is None:
+            scale_learning_rate(setup, stages)
         recorder = Recorder(setup, run, lock)
         if checkpoint is None:
             if choices.config.from_run is not None:
@@ -102,6 +116,12 @@ def resume(
     except BaseException:
         lock.release()
         raise
+
+
+def _named(log: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the loggers that are asked for: none of ``none``, and None where nothing is said."""
+    texts = (log,) if isinstance(log, str) else tuple(log or ())
+    return tuple(text for text in texts if text.strip() != "none") if texts else None
 
 
 def _require_kinds(run: Path) -> None:
