@@ -102,9 +102,10 @@ def train(
         config = TrainConfig.of(values)
         files = given(config.plugins)  # whoever calls this gives them
         remember(files)
-        with decoding(progress) as read:
-            setup = Setup.new(config, read, plugins=files, objects=objects)
-        return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
+        with objects.left_trainable():
+            with decoding(progress) as read:
+                setup = Setup.new(config, read, plugins=files, objects=objects)
+            return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
 class Run(LatentSpace, RunOnDisk):
@@ -350,8 +351,9 @@ class Run(LatentSpace, RunOnDisk):
             if isinstance(values.get("balance"), str):
                 values["balance"] = (values["balance"],)
             rest = require_same_names(values, self.manifest["config"], self.id)
-            with decoding(progress) as read:
-                trainer = resume(self.path, epochs=epochs, objects=objects, progress=read, **rest)
-            follow(trainer, observers, progress)
+            with objects.left_trainable():
+                with decoding(progress) as read:
+                    trainer = resume(self.path, epochs=epochs, objects=objects, progress=read, **rest)
+                follow(trainer, observers, progress)
         self._generator = None
         return self

@@ -19,6 +19,7 @@ from ganforge.errors import GANForgeError, reason
 from ganforge.files import write_atomic
 from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots
+from ganforge.runs.origin import in_words
 from ganforge.study.findings import findings
 from ganforge.study.summary import Summary, columns_of, measured_apart
 
@@ -65,6 +66,7 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
                 "diagnoses": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in found],
             }
         )
+    began = {s.label: in_words(s.manifest["from"]) for s in summaries if s.manifest.get("from")}
     return {
         "title": title,
         "version": __version__,
@@ -73,7 +75,7 @@ def report_data(summaries: Sequence[Summary], title: str, frames: int = 12) -> d
         "findings": findings(summaries),
         "runs": runs,
         "diagrams": list(diagrams.values()),
-        "notes": _notes(summaries),
+        "notes": [*(f"{label} began with {'; '.join(lines)}." for label, lines in began.items()), *_notes(summaries)],
     }
 
 
