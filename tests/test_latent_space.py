@@ -107,6 +107,35 @@ def test_a_class_that_can_draw_it_is_found(tmp_path):
     assert run.project(bright, class_name="dark", **QUIET).psnr[0] < 20
 
 
+def test_maps_of_an_imagenet_network_are_those_of_its_features_with_slopes():
+    pytest.importorskip("efficientnet_lite_pytorch")
+    import torch
+
+    from ganforge.latent.distance import judging
+    from ganforge.metrics.imagenet import features, maps
+
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    at = torch.from_numpy(pictures / np.float32(127.5) - 1).requires_grad_()
+    made = maps(at)
+    sizes = [(16, 112), (24, 56), (40, 28), (112, 14), (320, 7)]
+    assert [tuple(one.shape[1:]) for one in made] == [(depth, side, side) for depth, side in sizes]
+    # The network's features are one convolution behind its last map: to tell pictures apart, as far as they do.
+    assert features(pictures).shape == (2, 1280)
+
+    def model(x, training):
+        return x
+
+    judge = judging(model, "imagenet")
+    other = torch.from_numpy(np.roll(pictures, 1, 0) / np.float32(127.5) - 1)
+    apart = judge(at, other)
+    expected = ((at - other) ** 2).mean((1, 2, 3)).detach().numpy()
+    for one, two in zip(made, maps(other)):
+        units = [np.asarray(x.detach()) / np.linalg.norm(x.detach(), axis=1, keepdims=True) for x in (one, two)]
+        expected = expected + ((units[0] - units[1]) ** 2).sum(1).mean((1, 2)) / 5
+    assert np.allclose(apart.detach().numpy(), expected, rtol=1e-3)
+    assert torch.autograd.grad(apart.sum(), at)[0].abs().max() > 0
+
+
 def test_a_picture_that_a_generator_made_is_found_again(tmp_path):
     run = train(**SMALL, epochs=2, runs_dir=tmp_path, **QUIET)
     found = run.project(np.asarray(run.sample(seeds=range(6))), **QUIET)

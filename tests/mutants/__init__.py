@@ -25,12 +25,13 @@ from tests.mutants import (
     optimizers,
     runs,
     strangers,
+    takeaway,
     unlucky,
 )
 from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core),
+    *(takeaway, unlucky, core),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)
