@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ganforge.errors import GANForgeError, UsageError
+from ganforge.latent.of_run import LatentSpace
 from ganforge.taking import RunToTake
 
 if TYPE_CHECKING:
@@ -101,9 +102,10 @@ def train(
         config = TrainConfig.of(values)
         files = given(config.plugins)  # whoever calls this gives them
         remember(files)
-        with decoding(progress) as read:
-            setup = Setup.new(config, read, plugins=files, objects=objects)
-        return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
+        with objects.left_trainable():
+            with decoding(progress) as read:
+                setup = Setup.new(config, read, plugins=files, objects=objects)
+            return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
 
 
 def pack(data: Any, target: str | Path, **settings: Any) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def pack(data: Any, target: str | Path, **settings: Any) -> dict[str, Any]:
         return packed(data, str(target), **settings)
 
 
-class Run(RunToTake):
+class Run(LatentSpace, RunToTake):
     """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
 
     Args:
@@ -354,9 +356,10 @@ class Run(RunToTake):
         """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
 
         ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``data``,
-        ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``. A run that
-        began with objects in place of names is given them back, as ``arch``, ``loss``, ``optimizer``,
-        ``discriminator_optimizer`` or ``balance``; what is plain Keras need not be.
+        ``data_changed``, ``on_nan``, ``stop_when``, ``learning_rate``, ``ema``, ``log``, ``snapshot_every`` and
+        ``plugins``, as the flags of ``ganforge resume``. A run that began with objects in place of names is given
+        them back, as ``arch``, ``loss``, ``optimizer``, ``discriminator_optimizer`` or ``balance``; what is plain
+        Keras need not be.
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
@@ -375,8 +378,9 @@ class Run(RunToTake):
             if isinstance(values.get("balance"), str):
                 values["balance"] = (values["balance"],)
             rest = require_same_names(values, self.manifest["config"], self.id)
-            with decoding(progress) as read:
-                trainer = resume(self.path, epochs=epochs, objects=objects, progress=read, **rest)
-            follow(trainer, observers, progress)
+            with objects.left_trainable():
+                with decoding(progress) as read:
+                    trainer = resume(self.path, epochs=epochs, objects=objects, progress=read, **rest)
+                follow(trainer, observers, progress)
         self._generator = None
         return self

@@ -270,3 +270,60 @@ def test_every_backend_begins_alike_and_keeps_frozen_layers(source, tmp_path, ba
         "names": ["normalized", "statistics"],
     }
     assert report["free"]["moved"] == ["normalized", "statistics", "conv", "more", "judge"]
+
+
+def own(channels: int = 3):
+    """Two networks as Python has them, of a discriminator with two layers of weights."""
+    import keras
+    from keras import layers
+
+    latents, image = keras.Input((6,)), keras.Input((8, 8, channels))
+    made = layers.Reshape((8, 8, channels))(layers.Dense(64 * channels, "tanh")(latents))
+    judged = layers.Dense(1)(layers.Dense(4, "relu")(layers.Flatten()(image)))
+    return keras.Model(latents, made), keras.Model(image, judged)
+
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), np.uint8)
+OWN = {"data": PICTURES, "batch_size": 8, "epochs": 1, **QUIET}
+
+
+@pytest.fixture(scope="module")
+def python_run(tmp_path_factory) -> Run:
+    return train(own(), **OWN, runs_dir=tmp_path_factory.mktemp("python"))
+
+
+@pytest.mark.parametrize("how", ["trained", "looked at", "refused"])
+def test_networks_from_python_can_learn_again_after_they_were_frozen(python_run, how):
+    generator, discriminator = own()
+    discriminator.layers[-1].bias.trainable = False  # a person's own choice
+    before = [v.trainable for v in discriminator.variables]
+    assert before == [True, True, True, False]
+    settings = {**OWN, "from_run": python_run, "freeze_discriminator": 99 if how == "refused" else 1}
+    if how == "refused":
+        with pytest.raises(UsageError, match="one at least must learn"):
+            train((generator, discriminator), **settings)
+    elif how == "looked at":
+        train((generator, discriminator), **settings, dry_run=True)
+    else:
+        run = train((generator, discriminator), **settings)
+        old, new = weights(python_run.path), weights(run.path)
+        moved = [not np.array_equal(old[name], new[name]) for name in sorted(of(new, "discriminator"))]
+        assert moved == [False, False, True, False]
+    assert [v.trainable for v in discriminator.variables] == before
+    assert len(discriminator.trainable_variables) == 3
+
+
+def test_what_only_python_has_is_asked_for(python_run):
+    with pytest.raises(GANForgeError, match=r"was trained with the architecture '\w+' from Python; give it"):
+        train(from_run=python_run, data=PICTURES, epochs=1, **QUIET)
+    with pytest.raises(GANForgeError, match="was trained on data from Python; say what this run is trained on"):
+        train(own(), from_run=python_run, epochs=1, **QUIET)
+
+
+def test_where_a_run_began_is_said_wherever_it_is_shown(source, ganforge_cli, tmp_path):
+    run = train(from_run=source, epochs=1, freeze_discriminator=1, runs_dir=tmp_path / "runs", **QUIET)
+    (frozen,) = run.manifest["from"]["frozen"]
+    for said in (ganforge_cli("show", run.path)[1], run.text(), run.report().read_text()):
+        assert f"{source.id} at step 4" in said
+        assert frozen in said
+    assert "began with" not in ganforge_cli("show", source.path)[1]

@@ -46,6 +46,10 @@ MAY: dict[str, tuple[str, ...]] = {
     ),
     # what people look at, and ask for
     "showing": (FACE, "diagnosis", "errors", "media", "processes", "runs", "training"),
+    "latent": (
+        *(FACE, "data", "engine.backends", "engine.keras_internals", "engine.randomness", "errors", "files", "media"),
+        *("metrics.imagenet", "plugin.sizes", "report", "showing", "training.config"),
+    ),
     "looking": ("diagnosis", "files", "media", "report", "runs", "showing", "study", "training.config"),
     "export": (
         *(FACE, "backend", "errors", "files", "plugin", "report.render", "runs", "showing.words", "study.in_words"),
@@ -53,7 +57,7 @@ MAY: dict[str, tuple[str, ...]] = {
     ),
     "taking": (FACE, "export", "files", "looking", "showing.tables"),
     "api": (
-        *("backend", "engine.backends", "engine.randomness", "errors", "files", "media", "plugin", "runs"),
+        *("backend", "engine.backends", "engine.randomness", "errors", "files", "latent", "media", "plugin", "runs"),
         *("showing", "study", "taking", "training"),
     ),
     "commands": ("api", "backend", "errors", "files", "plugin", "runs", "showing", "study"),
@@ -67,8 +71,8 @@ MAY: dict[str, tuple[str, ...]] = {
     "testing": ("backend", "data", "engine", "errors", "plugin"),
     "scaffold": ("errors", "plugin"),
     "cli": (
-        *(FACE, "api", "backend", "data", "diagnosis", "errors", "export", "files", "hints", "media", "metrics"),
-        *("plugin", "processes"),
+        *(FACE, "api", "backend", "data", "diagnosis", "errors", "export", "files", "hints", "latent", "media"),
+        *("metrics", "plugin", "processes"),
         *("report", "runs", "scaffold", "showing", "study", "testing", "training"),
     ),
     "__main__": ("cli",),

@@ -24,6 +24,8 @@ COMMANDS = {
     "resume": "Carry a run on exactly where it stopped, or train it further.",
     "gif": "Make an animation of what the same latents became.",
     "sample": "Draw new pictures from a trained generator, or a walk between them.",
+    "project": "Find the latents whose pictures are nearest to yours.",
+    "explore": "Show in which directions of its latents a generator's pictures change.",
     "runs": "List the runs.",
     "show": "Tell the whole story of one run.",
     "diagnose": "Say in words what is wrong with a run, and what to try.",

@@ -9,19 +9,44 @@ import click
 
 from ganforge.cli.console import console, run_name, warn
 from ganforge.cli.live import follow
-from ganforge.cli.options import no_plugin_option, plugin_option, run_argument, runs_dir_option, together
+from ganforge.cli.options import (
+    no_plugin_option,
+    plugin_option,
+    run_argument,
+    runs_dir_option,
+    spec_completion,
+    together,
+)
 from ganforge.cli.sharing import shared_out
+from ganforge.plugin.averaging import ALONE
 from ganforge.showing.terminal import reading
 
 EPILOG = """\b
 Examples:
   ganforge resume run_12
   ganforge resume latest --epochs 250
+  ganforge resume run_12 --learning-rate 1e-4 --ema 0.999
   ganforge resume run_12 --epochs 250 --balance r1 --balance label-noise
 """
 
 
-@click.command("resume", epilog=EPILOG)
+class _Resume(click.Command):
+    """Says of a flag of ``train`` that a run keeps why it does, instead of that there is no such flag."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            from ganforge.training.fixed import refuse_fixed
+
+            flag = error.option_name.lstrip("-").removeprefix("no-").replace("-", "_")
+            run = next((word for word in given if not word.startswith("-")), "RUN")
+            refuse_fixed("from_run" if flag == "from" else flag, run)
+            raise
+
+
+@click.command("resume", cls=_Resume, epilog=EPILOG)
 @run_argument
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train on to N epochs in all.")
 @click.option(
@@ -31,6 +56,22 @@ Examples:
 @click.option("--devices", type=click.IntRange(1), metavar="N", help="Go on on N devices of this machine.")
 @click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
 @click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
+@click.option("--learning-rate", type=float, metavar="RATE", help="Both networks' from here on.")
+@click.option(
+    "--ema",
+    is_flag=False,
+    flag_value=str(ALONE),
+    metavar="[DECAY|Nkimg|none]",
+    help=f"Another mean of the generator's weights, or none. [alone: {ALONE}]",
+)
+@click.option(
+    "--log",
+    multiple=True,
+    metavar="NAME[:OPTIONS]",
+    shell_complete=spec_completion("logger"),
+    help="Write to these loggers instead, or to none.",
+)
+@click.option("--snapshot-every", metavar="EPOCHS|Nsteps", help="How often to save a grid from here on.")
 @click.option(
     "--data",
     multiple=True,
@@ -58,7 +99,8 @@ def command(ctx: click.Context, /, run: str, runs_dir: str, quiet: bool, **chang
     backend, devices = changes["backend"] or config.backend, changes["devices"] or config.devices
     if (code := shared_out(devices, backend, ctx.obj)) is not None:
         return code
-    changes["balance"] = changes["balance"] or None
+    for name in ("balance", "log"):
+        changes[name] = changes[name] or None
     with reading(quiet) as progress:
         trainer = resume(path, progress=progress, **changes)
     setup, start_step = trainer.setup, trainer.start.step

@@ -90,6 +90,8 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
     def named(entry: dict[str, Any]) -> str:
         return with_options(entry["name"], entry["options"])
 
+    from ganforge.runs.origin import in_words
+
     config, progress, shape = m["config"], m["progress"], m["image_shape"]
     later = m.get("stages", [])[1:]
     before = [f"and {len(later) - STAGES:,} before"] if len(later) > STAGES else []
@@ -106,6 +108,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         ("loss", named(m["loss"])),
         *optimizer_rows(config, records_of(m)),
         *average_rows(config),
+        *([("began with", "\n".join(in_words(m["from"])))] if m.get("from") else []),
         ("data", f"{m['data']['description']}{skipped}"),
         _shape(shape),
         (

@@ -259,7 +259,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     from rich.panel import Panel
 
     from ganforge.errors import on_one_line
-    from ganforge.training.earlier import in_words
+    from ganforge.runs.origin import in_words
 
     settings, choices, images = setup.settings, setup.choices, setup.images
     config, optimizers = settings.model_dump(), [one.record for one in setup.optimizers]

@@ -20,12 +20,14 @@ from PIL import Image
 
 from ganforge.data.cache import ArrayWriter
 from ganforge.data.decode import LARGE, Decoded, Picture, Reading, Unreadable, decode
-from ganforge.data.files import File, Files, TemporarilyUnreadable
+from ganforge.data.files import MAX_BYTES, File, Files, TemporarilyUnreadable
 from ganforge.data.layout import Layout, labelled
+from ganforge.data.ranges import choose_range
 from ganforge.data.settings import Range
-from ganforge.data.unscaled import Deep
+from ganforge.data.unscaled import Deep, to_pixels
 from ganforge.data.workers import Workers, patiently
-from ganforge.errors import GANForgeError
+from ganforge.errors import GANForgeError, reason
+from ganforge.files import at_home, read_file
 from ganforge.plugin.sizes import written_size
 
 # The fingerprint of pictures of 8 bits, without a profile, read as by default, has been this since 0.1.
@@ -284,6 +286,28 @@ def _keep(picture: Picture, writer: ArrayWriter, deep: Deep, kept: Kept) -> None
     kept.one_colour += picture.one_colour
     if picture.colour:
         kept.colours[picture.colour] += 1
+
+
+def read_picture(path: Path, reading: Reading, value_range: Range | None) -> np.ndarray:
+    """Return one file's picture, uint8 (H, W, C), read as those of a set are; of several frames the first.
+
+    ``value_range`` is the set's; without it, what is deeper than 8 bits is read by its own.
+
+    Raises:
+        GANForgeError: it cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow says of a damaged file, the error says too
+            picture = decode(read_file(at_home(path), MAX_BYTES), reading, path.name).pictures[0]
+    except FileNotFoundError:
+        raise GANForgeError(f"there is no file '{path}'; expected a picture") from None
+    except (Unreadable, OSError, ValueError) as error:
+        raise GANForgeError(f"'{path}' cannot be read: {reason(error, kind=False)}") from None
+    if picture.values is None:
+        return picture.pixels
+    value_range = value_range or choose_range(picture.values)
+    return to_pixels(picture.pixels, picture.inverted, picture.finish, value_range, reading)[0]
 
 
 def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: list[int]) -> Iterator[str]:

@@ -41,21 +41,27 @@ class Deep:
         value_range = value_range or choose_range(self.values)
         self._file.seek(0)
         for index, inverted, finish in self._waiting:
-            if finish is None:
-                values = self._read(self.shape)
-                pixels = to_bytes(values, value_range, inverted, self._reading.levels)
-                if self.shape[2] == 4:  # what is padded alone is transparent
-                    pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
-            elif self.shape[2] == 4:
-                pixels = finish.transparent(self._read(self.shape), value_range, self._reading.colour)
-            else:
-                colours = self._read((*self.shape[:2], 4))
-                pixels, one_colour = finish.pixels(colours, value_range, self._reading.colour)
-                self.one_colour += one_colour
-                if self.shape[2] == 1:
-                    pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+            values = self._read(self.shape if finish is None else (*self.shape[:2], 4))
+            pixels, one_colour = to_pixels(values, inverted, finish, value_range, self._reading)
+            self.one_colour += one_colour
             writer.replace(index, pixels)
         return value_range
 
     def _read(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.frombuffer(self._file.read(4 * math.prod(shape)), np.float32).reshape(shape)
+
+
+def to_pixels(
+    values: np.ndarray, inverted: bool, finish: Finish | None, value_range: Range, reading: Reading
+) -> tuple[np.ndarray, bool]:
+    """Return a deep picture's values as uint8 (H, W, C), and whether its transparency leaves one colour."""
+    channels = reading.channels
+    if finish is None:
+        pixels = to_bytes(values, value_range, inverted, reading.levels)
+        if channels == 4:  # what is padded alone is transparent
+            pixels[..., 3] = np.where(np.isnan(values[..., 3]), 0, 255)
+        return pixels, False
+    if channels == 4:
+        return finish.transparent(values, value_range, reading.colour), False
+    pixels, one_colour = finish.pixels(values, value_range, reading.colour)
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None] if channels == 1 else pixels, one_colour

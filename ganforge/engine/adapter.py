@@ -91,6 +91,13 @@ class Adapter(Protocol):
         They are float32 numpy (B, H, W, C) or (B, D), made with running averages.
         """
 
+    def slopes(self, model: Any, judge: Callable[..., Any]) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+        """Return a function of numpy arrays ``(x, *others)`` to values (N,) and slopes, d sum(values) / dx.
+
+        ``judge(x, *others)`` gives the values, float32; it calls ``model`` with ``training=False``, whose weights are
+        what they are.
+        """
+
     def sync_to_keras(self) -> None:
         """Copy what training holds into the Keras variables."""
 

@@ -110,9 +110,7 @@ def _average(engine: Engine, arrays: Mapping[str, np.ndarray], whole: bool) -> b
         for variable, array in zip(engine.ema.variables, stored):
             variable.assign(array)
         return True
-    engine.ema.updates.assign(0.0)
-    for mean, weight in zip(engine.ema.means, engine.ema.followed):
-        mean.assign(weight)
+    engine.ema.begin_anew()
     return False
 
 

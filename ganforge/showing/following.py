@@ -73,10 +73,10 @@ def _warn(finding: Finding) -> None:
 
 
 @contextmanager
-def decoding(progress: bool | None) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback that shows how many pictures are decoded; None where nothing is to be shown."""
+def decoding(progress: bool | None, what: str = "reading pictures") -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback that shows how much is done of ``what``; None where nothing is to be shown."""
     if progress is False or not in_notebook():
-        with reading(progress is False) as show:
+        with reading(progress is False, what) as show:
             yield show
         return
     output, said = Output(), time.perf_counter()
@@ -85,7 +85,7 @@ def decoding(progress: bool | None) -> Iterator[Callable[[int, int], None] | Non
         nonlocal said
         if time.perf_counter() - said > 0.5:
             said = time.perf_counter()
-            output.say(f"reading pictures: {done:,} of {total:,}")
+            output.say(f"{what}: {done:,} of {total:,}")
 
     yield tell
     output.clear()

@@ -183,6 +183,7 @@ def _written(value: Any) -> str:
 
 def run_rows(manifest: Mapping[str, Any], state: str, path: Path) -> list[tuple[str, str]]:
     """Return a run in a few rows of words."""
+    from ganforge.runs.origin import in_words
     from ganforge.showing.words import duration, standing
 
     config, progress = manifest["config"], manifest["progress"]
@@ -193,6 +194,7 @@ def run_rows(manifest: Mapping[str, Any], state: str, path: Path) -> list[tuple[
         ("architecture", str(config["arch"])),
         ("balance", "\n".join(config["balance"] or ()) or "none"),
         ("loss", str(config["loss"])),
+        *([("began with", "\n".join(in_words(manifest["from"])))] if manifest.get("from") else []),
         ("data", str(manifest["data"]["description"])),
         (
             "trained",

@@ -18,15 +18,15 @@ LINES, SILENCE = 20, 60.0  # plain lines of a run, about; seconds without one wi
 
 
 @contextmanager
-def reading(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback that shows how many pictures are decoded, once that takes long enough to matter."""
+def reading(quiet: bool, what: str = "reading pictures") -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback that shows how much is done of ``what``, once it is called."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     bar = Progress(
-        TextColumn("reading pictures"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         console=console(stderr=True),

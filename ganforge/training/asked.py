@@ -80,6 +80,10 @@ class ResumeSettings(TypedDict, total=False):
     data_changed: Literal["ok"] | None
     on_nan: Literal["stop", "rollback"] | None
     stop_when: str | None
+    learning_rate: float | None
+    ema: bool | float | str | None
+    log: str | Sequence[str] | None
+    snapshot_every: int | str | None
     plugins: Sequence[Any]
     arch: Any
     loss: Any

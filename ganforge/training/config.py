@@ -168,9 +168,14 @@ def in_python() -> Iterator[None]:
         raise
 
 
+# Arguments of methods of a run that are no settings of one.
+_ALSO = ("data_changed", "class_name", "count", "features", "output", "seeds", "starts", "strength")
+_CALLED = {"plugin": "plugins", "from": "from_run", "class": "class_name", "directions": "count"}
+
+
 def _argument(flag: re.Match[str]) -> str:
-    name = {"plugin": "plugins", "from": "from_run"}.get(flag[1], flag[1].replace("-", "_"))
-    return name if name in TrainConfig.model_fields or name == "data_changed" else flag[0]
+    name = _CALLED.get(flag[1], flag[1].replace("-", "_"))
+    return name if name in TrainConfig.model_fields or name in _ALSO else flag[0]
 
 
 def range_of_run(manifest: Mapping[str, Any]) -> tuple[float, float] | None:

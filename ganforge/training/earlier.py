@@ -6,7 +6,7 @@ need passes the gate of ``ganforge.plugin.trust`` as on ``resume``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from ganforge.errors import GANForgeError, UsageError, on_one_line
 from ganforge.plugin.options import make_options, parse_spec
 from ganforge.plugin.trust import PluginFile, plugin_files, require
 from ganforge.runs import Checkpoint, find_run, load_checkpoint, read_manifest
+from ganforge.runs.origin import listed
 from ganforge.training.config import TrainConfig, read_config
 from ganforge.training.objects import Objects
 from ganforge.training.objects.back import ARGUMENTS
@@ -153,7 +154,7 @@ class Earlier:
         begun = begin(engine, self.checkpoint.arrays, optimizers=config.from_optimizers)
         if begun.left and not config.from_partial:
             raise UsageError(
-                f"{self.id}'s weights do not fit {_listed(begun.left)}; expected the same networks, of the same "
+                f"{self.id}'s weights do not fit {listed(begun.left)}; expected the same networks, of the same "
                 "--image-size, --channels and options; --from-partial takes what fits"
             )
         if not begun.taken:
@@ -169,16 +170,6 @@ class Earlier:
             "optimizers": config.from_optimizers,
             "frozen": engine.frozen,
         }
-
-
-def in_words(origin: Mapping[str, Any]) -> list[str]:
-    """Return what ``run.json`` says of the run that another began with, a line each."""
-    lines = [f"{origin['run']} at step {origin['step']:,}"]
-    if origin["left_out"]:
-        lines.append(f"{origin['taken']} layers are taken; new: {_listed(origin['left_out'])}")
-    if origin["frozen"]:
-        lines.append(f"the discriminator's first layers stay as they are: {', '.join(origin['frozen'])}")
-    return lines
 
 
 def place_of_data(text: str, manifest: Mapping[str, Any]) -> str:
@@ -210,9 +201,3 @@ def with_recorded_options(choices: Choices, run: Path, manifest: Mapping[str, An
 
 def _name(text: str) -> str:
     return parse_spec(text).name if text else ""
-
-
-def _listed(lines: Collection[str], most: int = 6) -> str:
-    shown = list(lines)[:most]
-    more = f" and {len(lines) - most} more" if len(lines) > most else ""
-    return ", ".join(shown) + more

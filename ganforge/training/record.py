@@ -110,8 +110,13 @@ def changes(setup: Setup, stages: Stages) -> str:
     if not stages:
         return "start"
     # Before there could be several devices, there was one.
-    before, now = {"devices": 1, **stages[-1]}, _way(setup, learning_rate_scale(stages))
+    before, now = {"devices": 1, **stages[-1]}, _way(setup, setup.engine.planner.scale)
     words = {
+        "learning_rate": f"learning rate {_spoken(now['learning_rate'])}",
+        "learning_rate_scale": f"learning rate times {now['learning_rate_scale']:g}",
+        "ema": f"--ema {now['ema'] or 'none'}",
+        "log": f"--log {' '.join(now['log']) or 'none'}",
+        "snapshot_every": f"--snapshot-every {now['snapshot_every']}",
         "balance": f"balance {' + '.join(now['balance']) or 'none'}",
         "data": "other pictures",
         "stop_when": f"--stop-when {now['stop_when'] or 'none'}",
@@ -122,7 +127,7 @@ def changes(setup: Setup, stages: Stages) -> str:
 def with_changes(setup: Setup, stages: Stages, step: int) -> Stages:
     """Return the stages with one more that begins at ``step``, where the run is now trained in another way."""
     change = changes(setup, stages)
-    return (*stages, _stage(setup, step, change, learning_rate_scale(stages))) if change else stages
+    return (*stages, _stage(setup, step, change, setup.engine.planner.scale)) if change else stages
 
 
 def with_rollback(setup: Setup, stages: Stages, step: int, reason: str) -> Stages:
@@ -143,8 +148,30 @@ def _way(setup: Setup, scale: float) -> Stage:
         "data": setup.images.fingerprint,
         "stop_when": setup.settings.stop_when,
         "devices": setup.settings.devices,
+        "learning_rate": [one.learning_rate for one in setup.optimizers],
+        "ema": setup.settings.ema,
+        "log": list(setup.settings.log),
+        "snapshot_every": setup.settings.snapshot_every,
         "learning_rate_scale": scale,
     }
+
+
+def whole(stages: Sequence[Stage], manifest: Mapping[str, Any]) -> Stages:
+    """Return the stages of a run on disk with what those of before did not note: it could not change then."""
+    config = manifest["config"]
+    rates = [manifest.get(name, {}).get("learning_rate") for name in ("optimizer", "discriminator_optimizer")]
+    known = {
+        "learning_rate": [config.get("learning_rate") if rate is None else rate for rate in rates],
+        "ema": config.get("ema"),
+        "log": list(config.get("log") or ()),
+        "snapshot_every": config.get("snapshot_every"),
+    }
+    return tuple({**known, **stage} for stage in stages)
+
+
+def _spoken(rates: Sequence[float]) -> str:
+    """Return both networks' rate, or each one's."""
+    return " and ".join(f"{rate:g}" for rate in dict.fromkeys(rates))
 
 
 def _diversity(pictures: np.ndarray) -> dict[str, float]:

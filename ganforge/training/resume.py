@@ -9,7 +9,8 @@ from typing import Any
 
 from ganforge.backend import decide_backend
 from ganforge.engine.randomness import DRAWS
-from ganforge.errors import GANForgeError, UsageError, log, reason
+from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.errors import log as logger
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
@@ -21,6 +22,7 @@ from ganforge.training.earlier import Earlier, place_of_data, with_recorded_opti
 from ganforge.training.objects import NO_OBJECTS, Objects
 from ganforge.training.objects.back import given_back
 from ganforge.training.outputs import FINAL_FILES
+from ganforge.training.record import whole
 from ganforge.training.recorder import Recorder, Silent
 from ganforge.training.recovery import scale_learning_rate
 from ganforge.training.resolve import WINNING, resolve
@@ -39,6 +41,10 @@ def resume(
     data_changed: str | None = None,
     on_nan: str | None = None,
     stop_when: str | None = None,
+    learning_rate: float | None = None,
+    ema: bool | float | str | None = None,
+    log: str | Sequence[str] | None = None,
+    snapshot_every: int | str | None = None,
     plugins: Sequence[str | PluginFile] = (),
     objects: Objects = NO_OBJECTS,
     progress: Decoded | None = None,
@@ -54,6 +60,12 @@ def resume(
         data_changed: ``ok`` accepts other pictures.
         on_nan: ``stop`` or ``rollback``.
         stop_when: a rule instead of the run's, or ``none``.
+        learning_rate: of both networks from here on, in place of their own; a rate halved by returns to a
+            checkpoint is whole again.
+        ema: another mean of the generator's weights, or ``none``. One that the run had goes on from where it is; a
+            new one begins with the weights as they are.
+        log: loggers instead of the run's, or ``none``.
+        snapshot_every: how often grids are saved from here on.
         plugins: files that a person gives.
         objects: what the run began with from Python, given back; a strategy in ``balance`` may be one too.
         progress: called with (done, total) while pictures are decoded.
@@ -69,8 +81,15 @@ def resume(
     lock = lock_run(run) if place().first else None  # the others write nothing
     try:
         manifest, saved = read_manifest(run), read_config(run)
-        changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
-        changes["stop_when"] = stop_when
+        changes: dict[str, Any] = {
+            "epochs": epochs,
+            "balance": balance,
+            "backend": backend,
+            "data": data,
+            "on_nan": on_nan,
+        }
+        changes |= {"stop_when": stop_when, "learning_rate": learning_rate, "ema": ema}
+        changes |= {"snapshot_every": snapshot_every, "log": _named(log)}
         changes["devices"] = devices or (place().count if place().count > 1 else None)
         changes = {name: value for name, value in changes.items() if value is not None}
         if changes.get("balance") == saved.balance and objects.strategies:
@@ -82,7 +101,8 @@ def resume(
         checkpoint = load_checkpoint(run) if has_checkpoints(run) else None
         if checkpoint is not None:
             _require_something_left(run, manifest, saved, checkpoint.step, epochs, stop_when)
-        asked = manifest.get("given", WINNING)  # before there were optimizers to choose, nothing else could say them
+        asked = {*manifest.get("given", WINNING), *(["learning_rate"] if learning_rate is not None else [])}
+        # before there were optimizers to choose, nothing else could say them
         decide_backend(backend or saved.backend)  # before objects are made again, of Keras
         held = sum(array.nbytes for array in checkpoint.arrays.values()) if checkpoint else 0
         objects = given_back(run, manifest, objects, held, data is not None)
@@ -94,13 +114,14 @@ def resume(
         steps_per_epoch = _check_data(images, choices.config, manifest, run, data_changed == "ok")
         kept_order = manifest.get("data", {}).get("order", "kept") == "kept"
         setup = replace(Setup.build(choices, images, steps_per_epoch, kept_order), origin=manifest.get("from"))
-        stages = tuple(manifest.get("stages", ()))
-        scale_learning_rate(setup, stages)
+        stages = whole(manifest.get("stages", ()), manifest)
+        if learning_rate is None:
+            scale_learning_rate(setup, stages)
         recorder = Recorder(setup, run, lock) if lock else Silent(setup, run)
         if checkpoint is None:
             if choices.config.from_run is not None:
                 Earlier.again(run.name, manifest).give(setup.engine, choices.config)
-            log.warning("%s was ended before its first checkpoint; it begins again", run.name)
+            logger.warning("%s was ended before its first checkpoint; it begins again", run.name)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
         _take_back(setup, checkpoint, anew="balance" in changes)
@@ -110,6 +131,12 @@ def resume(
         if lock:
             lock.release()
         raise
+
+
+def _named(log: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the loggers that are asked for: none of ``none``, and None where nothing is said."""
+    texts = (log,) if isinstance(log, str) else tuple(log or ())
+    return tuple(text for text in texts if text.strip() != "none") if texts else None
 
 
 def _require_kinds(run: Path) -> None:
@@ -130,14 +157,14 @@ def _require_kinds(run: Path) -> None:
 def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:
     """Say what will not be as it was."""
     if manifest.get("draws", 1) != DRAWS and setup.settings.backend == "torch" == manifest["config"].get("backend"):
-        log.warning(
+        logger.warning(
             "%s was begun by an earlier GANForge, which drew other random numbers: from step %s on it differs from "
             "what that one would have made of it",
             run.name,
             f"{checkpoint.step:,}",
         )
     for damaged in checkpoint.skipped:
-        log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
+        logger.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
 
 
 def _take_back(setup: Setup, checkpoint: Checkpoint, anew: bool) -> None:
@@ -222,5 +249,5 @@ def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], r
     steps = manifest.get("steps_per_epoch")
     if not isinstance(steps, int) or steps < 1:
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch")
-    log.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
+    logger.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
     return steps

@@ -29,12 +29,13 @@ from tests.mutants import (
     runs,
     scale,
     strangers,
+    takeaway,
     unlucky,
 )
 from tests.mutants.fault import Fault
 
 PARTS = (
     *(engine, backends, losses, balance, optimizers, metrics, data, adapters, objects, media, runs, strangers),
-    *(unlucky, core, cluster, devices, scale, export),
+    *(unlucky, core, cluster, devices, scale, export, takeaway),
 )
 FAULTS: tuple[Fault, ...] = tuple(fault for part in PARTS for fault in part.FAULTS)

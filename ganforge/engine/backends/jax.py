@@ -152,6 +152,22 @@ class Adapter(AsKeras):
 
         return generate
 
+    def slopes(self, model: Any, judge: Callable[..., Any]) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+        @jax.jit
+        def both(held: Any, x: Any, others: Any) -> Any:
+            def total(x: Any) -> tuple[Any, Any]:
+                with keras.StatelessScope(zip(model.variables, held)):
+                    values = judge(x, *others)
+                return jnp.sum(values), values
+
+            return jax.grad(total, has_aux=True)(x)
+
+        def call(x: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            slopes, values = both([v.value for v in model.variables], x, list(others))
+            return np.asarray(values), np.asarray(slopes)
+
+        return call
+
     def sync_to_keras(self) -> None:
         # Copies, because the next step's donation deletes the buffers themselves.
         for variable, value in zip(self.variables, self.state):

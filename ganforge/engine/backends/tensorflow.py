@@ -131,6 +131,25 @@ class Adapter(AsKeras):
         forward = tf.function(lambda *inputs: tf.cast(model(_one_or_all(inputs), training=False), tf.float32))
         return lambda *inputs: forward(*(tf.constant(x) for x in inputs)).numpy()
 
+    def slopes(
+        self,
+        model: Any,
+        judge: Callable[..., Any],
+    ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+        def both(x: Any, *others: Any) -> Any:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                values = judge(x, *others)
+            return values, tape.gradient(values, x)
+
+        graph = tf.function(both)
+
+        def call(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            values, slopes = graph(*(tf.constant(one) for one in arrays))
+            return values.numpy(), slopes.numpy()
+
+        return call
+
     def sync_to_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 

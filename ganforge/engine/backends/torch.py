@@ -206,6 +206,21 @@ class Adapter:
 
         return generate
 
+    def slopes(
+        self,
+        model: Any,
+        judge: Callable[..., Any],
+    ) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+        def call(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            x, *others = (torch.from_numpy(np.ascontiguousarray(one)).to(self.device) for one in arrays)
+            x.requires_grad_()
+            with torch.enable_grad():
+                values = judge(x, *others)
+            (slopes,) = torch.autograd.grad(values.sum(), x)
+            return values.detach().cpu().numpy(), slopes.cpu().numpy()
+
+        return call
+
     def sync_to_keras(self) -> None:
         """Nothing to do: the Keras variables are the state."""
 

@@ -6,7 +6,8 @@ Each becomes a choice under a name of its own, so that all else is as with names
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
@@ -44,6 +45,17 @@ class Objects:
     networks: Networks | None = None
     source: Choice | None = None
     kept: Mapping[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    @contextmanager
+    def left_trainable(self) -> Iterator[None]:
+        """Have the given networks' weights as trainable afterwards as they are now, whatever a run froze of them."""
+        models = (self.networks.generator, self.networks.discriminator) if self.networks is not None else ()
+        before = [(variable, variable.trainable) for model in models for variable in model.variables]
+        try:
+            yield
+        finally:
+            for variable, trainable in before:
+                variable.trainable = trainable
 
     def choose(self, registry: Registry, kind: str, text: str) -> Choice:
         """Return what stands for ``text``: an object, or what is registered under the name.

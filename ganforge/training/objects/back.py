@@ -9,12 +9,12 @@ from typing import Any
 
 from ganforge.errors import GANForgeError, UsageError, closest
 from ganforge.plugin.registry import Choice
+from ganforge.training.fixed import CHANGES, refuse_fixed
 from ganforge.training.objects import Objects, take
 from ganforge.training.objects.saved import NAME, open_networks
 from ganforge.training.objects.wrapped import again
 
-# What Python calls each kind; two may need a second word.
-CHANGES = ("epochs", "balance", "backend", "data", "data_changed", "on_nan", "stop_when", "plugins")
+# What Python calls each kind.
 ARGUMENTS = {"architecture": "arch", "loss": "loss", "strategy": "balance", "optimizer": "optimizer"}
 
 
@@ -128,6 +128,7 @@ def require_same_names(values: Mapping[str, Any], config: Mapping[str, Any], run
         if name not in CHANGES and name in config and config[name] == value:
             del rest[name]  # as it is, such as what given networks decide
         elif name not in CHANGES:
+            refuse_fixed(name, run)
             raise UsageError(
                 f"resume takes no '{name}'; expected some of {', '.join(CHANGES)}.{closest(name, CHANGES)}"
             )

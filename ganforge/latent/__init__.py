@@ -1,0 +1,1 @@
+"""Where in the latent space pictures are, and in which directions they change."""
