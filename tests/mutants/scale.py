@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.fault import Fault
 
 ORDER, SHARDS, CACHE = (f"ganforge/data/{name}.py" for name in ("order", "shards", "cache"))
-SEVERAL, PROCESSES, PACKED = (f"ganforge/data/{name}.py" for name in ("several", "processes", "packed"))
+SEVERAL, PROCESSES = (f"ganforge/data/{name}.py" for name in ("several", "processes"))
 S, MANY, P, K = (f"tests/test_{name}.py::" for name in ("shards", "several", "processes", "packed"))
 
 FAULTS = [
@@ -66,11 +66,11 @@ FAULTS = [
         (MANY + "test_class_folders_of_one_name_are_one_class_in_whichever_sources_they_lie",),
     ),
     Fault(
-        "parts-in-the-order-they-end",
-        "order",
+        "classes-of-what-was-not-read",
+        "condition",
         PROCESSES,
-        "yield waiting.pop(wanted)",
-        "yield waiting.popitem()[1]",
+        "in part if file.name not in unread]",
+        "in part]",
         (P + "test_processes_make_what_threads_make[folder]",),
     ),
     Fault(
