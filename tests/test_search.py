@@ -128,7 +128,7 @@ def test_what_is_drawn_lies_in_the_space_and_follows_its_scale(tmp_path):
     assert rates.max() <= -1
     # Uniform over the logarithm: the largest distance of the distribution functions, Kolmogorov's 0.1 % limit.
     steps = (np.sort(rates) + 5) / 4
-    assert np.abs(steps - np.arange(80) / 200).max() < 1.95 / np.sqrt(80)
+    assert np.abs(steps - np.arange(80) / 80).max() < 1.95 / np.sqrt(80)
     assert {trial.params["width"] for trial in known} == {"8", "16"}
     assert {round(trial.params["sigma"], 6) for trial in known} == {0.1, 0.2, 0.3, 0.4, 0.5}
     sizes = {trial.params["latent_dim"] for trial in known}
