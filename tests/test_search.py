@@ -368,7 +368,7 @@ data = "critters:count=32"
 image-size = 16
 batch-size = 16
 epochs = 200
-snapshot-every = 20
+snapshot-every = 50
 [search]
 trials = 2
 metric = "swd"
@@ -385,7 +385,7 @@ learning-rate = { low = 1e-4, high = 1e-3, log = true }
     runs = [tmp_path / "runs" / f"run_{i}" for i in (1, 2)]
     assert first["value"] == json.loads((runs[0] / "evaluation.json").read_text())["swd"]["mean"]
     assert first["seen"] == [one["value"] for one in read_manifest(runs[0])["early_end"]["seen"]]
-    assert len(first["seen"]) == 10
+    assert len(first["seen"]) == 4
     assert read_manifest(runs[0])["state"] == "finished"
     manifest = read_manifest(runs[1])
     assert (second["state"], manifest["state"]) == ("pruned", "stopped")
