@@ -198,6 +198,7 @@ def test_a_study_needs_no_more_of_an_executor_than_its_protocol(tmp_path):
         "run": None,
         "evaluate": True,
         "samples": 64,
+        "needs": {},
     }
     index = json.loads((tmp_path / "runs" / "noise.study.json").read_text())["entries"]
     assert {about["run"] for about in index.values()} == {f"run_{i}" for i in range(5)}
