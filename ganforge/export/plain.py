@@ -27,7 +27,6 @@ def in_float32(model: Any, about: About) -> Iterator[Any]:
             given = [keras.ops.convert_to_tensor(one) for one in inputs]
             plain(given if len(given) > 1 else given[0], training=False)
         plain.set_weights(weights_of(model))
-        plain.trainable = False
         yield plain
 
 
