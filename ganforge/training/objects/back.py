@@ -14,7 +14,7 @@ from ganforge.training.objects.saved import NAME, open_networks
 from ganforge.training.objects.wrapped import again
 
 # What Python calls each kind; two may need a second word.
-CHANGES = ("epochs", "balance", "backend", "data", "data_changed", "on_nan", "stop_when", "plugins")
+CHANGES = ("epochs", "balance", "backend", "devices", "data", "data_changed", "on_nan", "stop_when", "plugins")
 ARGUMENTS = {"architecture": "arch", "loss": "loss", "strategy": "balance", "optimizer": "optimizer"}
 
 
