@@ -327,8 +327,8 @@ class Run(RunOnDisk):
         """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
 
         ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``devices``,
-        ``data``, ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``. A run
-        that began with objects in place of names is given them back, as ``arch``, ``loss``, ``optimizer``,
+        ``data``, ``data_changed``, ``on_nan``, ``stop_when`` and ``plugins``, as the flags of ``ganforge resume``.
+        A run that began with objects in place of names is given them back, as ``arch``, ``loss``, ``optimizer``,
         ``discriminator_optimizer`` or ``balance``; what is plain Keras need not be.
 
         Raises:
