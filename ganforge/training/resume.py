@@ -76,7 +76,13 @@ def resume(
     lock = lock_run(run)
     try:
         manifest, saved = read_manifest(run), read_config(run)
-        changes = {"epochs": epochs, "balance": balance, "backend": backend, "data": data, "on_nan": on_nan}
+        changes: dict[str, Any] = {
+            "epochs": epochs,
+            "balance": balance,
+            "backend": backend,
+            "data": data,
+            "on_nan": on_nan,
+        }
         changes |= {"stop_when": stop_when, "learning_rate": learning_rate, "ema": ema}
         changes |= {"snapshot_every": snapshot_every, "log": _named(log)}
         changes = {name: value for name, value in changes.items() if value is not None}
@@ -107,7 +113,7 @@ def resume(
         if checkpoint is None:
             if choices.config.from_run is not None:
                 Earlier.again(run.name, manifest).give(setup.engine, choices.config)
-            log.warning("%s was ended before its first checkpoint; it begins again", run.name)
+            _warn_anew(run)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
         _take_back(setup, checkpoint, anew="balance" in changes)
@@ -137,6 +143,10 @@ def _require_kinds(run: Path) -> None:
         raise GANForgeError(f"{path} is a folder; expected a file: move it away")
     for path in [path for path in folders if path.exists() and not path.is_dir()]:
         raise GANForgeError(f"{path} is no folder; expected one: move it away")
+
+
+def _warn_anew(run: Path) -> None:
+    log.warning("%s was ended before its first checkpoint; it begins again", run.name)
 
 
 def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:
