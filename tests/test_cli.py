@@ -12,7 +12,7 @@ from PIL import Image
 from support import ARCH, At, one_line, photos, python, timeless
 
 COMMANDS = ("train", "resume", "gif", "sample", "runs", "show", "plugins")
-COMMANDS += ("diagnose", "evaluate", "study", "compare", "report", "watch")
+COMMANDS += ("diagnose", "evaluate", "study", "compare", "report", "watch", "project", "explore")
 TINY = ("--data", "critters:count=48", "--image-size", 16, "--batch-size", 16, "--log-every", 1)
 SMALL = ("--arch", "dcgan:width=4,discriminator_width=4", *TINY)
 

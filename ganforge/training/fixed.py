@@ -6,7 +6,7 @@ from ganforge.errors import UsageError
 
 # What `resume` may change.
 CHANGES = (
-    *("epochs", "balance", "backend", "data", "data_changed", "on_nan", "stop_when", "plugins"),
+    *("epochs", "balance", "backend", "devices", "data", "data_changed", "on_nan", "stop_when", "plugins"),
     *("learning_rate", "ema", "log", "snapshot_every"),
 )
 _NETWORKS = "its networks and their weights are of it"

@@ -9,8 +9,7 @@ from typing import Any
 
 from ganforge.backend import decide_backend
 from ganforge.engine.randomness import DRAWS
-from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.errors import log as logger
+from ganforge.errors import GANForgeError, UsageError, log, reason
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
@@ -121,7 +120,7 @@ def resume(
         if checkpoint is None:
             if choices.config.from_run is not None:
                 Earlier.again(run.name, manifest).give(setup.engine, choices.config)
-            logger.warning("%s was ended before its first checkpoint; it begins again", run.name)
+            _warn_anew(run)
             return Trainer(setup, Start(stages=stages, recorder=recorder))
         _warn(run, manifest, setup, checkpoint)
         _take_back(setup, checkpoint, anew="balance" in changes)
@@ -154,17 +153,21 @@ def _require_kinds(run: Path) -> None:
         raise GANForgeError(f"{path} is no folder; expected one: move it away")
 
 
+def _warn_anew(run: Path) -> None:
+    log.warning("%s was ended before its first checkpoint; it begins again", run.name)
+
+
 def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:
     """Say what will not be as it was."""
     if manifest.get("draws", 1) != DRAWS and setup.settings.backend == "torch" == manifest["config"].get("backend"):
-        logger.warning(
+        log.warning(
             "%s was begun by an earlier GANForge, which drew other random numbers: from step %s on it differs from "
             "what that one would have made of it",
             run.name,
             f"{checkpoint.step:,}",
         )
     for damaged in checkpoint.skipped:
-        logger.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
+        log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
 
 
 def _take_back(setup: Setup, checkpoint: Checkpoint, anew: bool) -> None:
@@ -249,5 +252,5 @@ def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], r
     steps = manifest.get("steps_per_epoch")
     if not isinstance(steps, int) or steps < 1:
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch")
-    logger.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
+    log.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
     return steps
