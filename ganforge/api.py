@@ -358,8 +358,8 @@ class Run(LatentSpace, RunToTake):
         ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``devices``,
         ``data``, ``data_changed``, ``on_nan``, ``stop_when``, ``learning_rate``, ``ema``, ``log``,
         ``snapshot_every`` and ``plugins``, as the flags of ``ganforge resume``. A run that began with objects in
-        place of names is given them back, as ``arch``, ``loss``, ``optimizer``, ``discriminator_optimizer`` or ``balance``; what is plain
-        Keras need not be.
+        place of names is given them back, as ``arch``, ``loss``, ``optimizer``, ``discriminator_optimizer`` or
+        ``balance``; what is plain Keras need not be.
 
         Raises:
             UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
