@@ -397,7 +397,7 @@ def test_a_run_of_a_loss_that_compares_is_shown_without_probabilities(ganforge_c
     first, last = (line for line in out.splitlines() if line.startswith(("epoch 1/", "epoch 16/")))
     assert "G " not in first  # it has not learned yet
     assert "G " in last
-    assert "D right" in last
+    assert "D accuracy" in last
     assert "D(real)" not in out
     run = tmp_path / "runs" / "run_1"
     metrics = read_metrics(run)
@@ -442,7 +442,7 @@ def test_words_for_what_was_measured():
     plain = {"d_loss": 1.0, "g_loss": 2.0, "d_real": 0.75, "d_fake": 0.25, "d_real_logit": 1.0, "d_fake_logit": -1.0}
     assert standing(plain) == ["D 1.00", "G 2.00", "D(real) 0.75", "D(fake) 0.25"]
     del plain["d_real"], plain["d_fake"], plain["g_loss"]
-    assert standing({**plain, "d_accuracy": 0.5}, 3) == ["D 1.000", "D right 0.50", "logits 1.00 / -1.00"]
+    assert standing({**plain, "d_accuracy": 0.5}, 3) == ["D 1.000", "D accuracy 0.50", "logits 1.00 / -1.00"]
     assert standing({"g_loss": 2.0}) == ["G 2.00"]
 
 

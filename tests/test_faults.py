@@ -502,7 +502,7 @@ def test_other_pictures_are_refused_unless_accepted(ganforge_cli, tmp_path):
     assert "(40) are not those run_1 was trained on (16)" in one_line(err)
     code, _, err = ganforge_cli("resume", "run_1", "--epochs", 4, "--data-changed", "ok", "--quiet")
     assert code == 0
-    assert "an epoch stays 2 steps" in one_line(err)
+    assert "an epoch still has 2 steps" in one_line(err)
     run = Run("run_1")
     assert [epoch for epoch, _ in run.snapshots()] == [0, 1, 2, 3, 4]
     assert run.manifest["stages"][-1]["reason"] == "epochs 4, other pictures"

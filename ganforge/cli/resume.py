@@ -50,7 +50,10 @@ class _Resume(click.Command):
 @run_argument
 @click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train on to N epochs in all.")
 @click.option(
-    "--balance", multiple=True, metavar="NAME[:OPTIONS]", help="Go on with these strategies instead, or with none."
+    "--balance",
+    multiple=True,
+    metavar="NAME[:OPTIONS]",
+    help="Replace the run's strategies by these (repeatable), or by none.",
 )
 @click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
 @click.option("--devices", type=click.IntRange(1), metavar="N", help="Go on on N devices of this machine.")

@@ -143,7 +143,7 @@ def _curves(metrics: Sequence[dict[str, Any]]) -> Any:
         table.add_column(name, justify="right")
     labels = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(real)", "d_fake": "D(fake)"}
     if judged_in_pairs(metrics):
-        labels |= {"d_accuracy": "D right", "d_real_logit": "logit of real", "d_fake_logit": "logit of fake"}
+        labels |= {"d_accuracy": "D accuracy", "d_real_logit": "logit of real", "d_fake_logit": "logit of fake"}
     for key, label in labels.items():
         values = _known(column(metrics, key))
         if values:

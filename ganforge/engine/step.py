@@ -91,7 +91,7 @@ class AdversarialStep:
 
         a = self.adapter.gradient(of_discriminator, verdicts[1].logits)
         b = self.adapter.gradient(of_generator, verdicts[1].logits)
-        # What is floored moves nothing, and keeps 0 / 0 out where the discriminator is certain beyond float32.
+        # Below the floor there is no gradient, and no 0 / 0 where the discriminator is certain beyond float32.
         a = ops.where(ops.abs(a) < 1e-30, 1e-30, a)
         ratio = ops.reshape(b / a, (-1, *(1 for _ in range(len(fakes.shape) - 1))))
         self.discriminator.learn(gradients, context)

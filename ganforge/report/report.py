@@ -175,7 +175,7 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         f"SWD{', tone' * bool(tone)} and KID from {min(first['samples'], first['real']):,} generated pictures and as "
         f"many {real} pictures{f'; real against real: {known}' * bool(known)}. KID by {first['kid']['features']}, "
         "a fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
-        "Loss gap, D right and in balance: the second half of each run. In balance: D right between 55 % and 90 %.",
+        "Loss gap, D accuracy and balance: of the second half of each run. In balance: an accuracy of 55 % to 90 %.",
     ]
     if apart := measured_apart(summaries):
         notes.append(apart)

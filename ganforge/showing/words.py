@@ -54,7 +54,7 @@ def standing(metrics: Mapping[str, float], digits: int = 2) -> list[str]:
     """
     parts = [("D", "d_loss", digits), ("G", "g_loss", digits)]
     in_pairs = "d_real_logit" in metrics and "d_real" not in metrics
-    parts += [("D right", "d_accuracy", 2)] if in_pairs else [("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2)]
+    parts += [("D accuracy", "d_accuracy", 2)] if in_pairs else [("D(real)", "d_real", 2), ("D(fake)", "d_fake", 2)]
     said = [f"{label} {metrics[name]:.{n}f}" for label, name, n in parts if name in metrics]
     if in_pairs:
         said.append(f"logits {metrics['d_real_logit']:.2f} / {metrics['d_fake_logit']:.2f}")

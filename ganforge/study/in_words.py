@@ -29,7 +29,7 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
         table.append(("FID", f"{i['fid']:.2f}, KID {i['kid']:.4f}{plus_minus(i['kid_error'])} by {i['weights']}"))
     if "loss_gap" in gap:
         balanced = f", in balance {gap['balanced']:.0%} of the second half" if "balanced" in gap else ""
-        accuracy = f", D right {gap['d_accuracy']:.0%}" if "d_accuracy" in gap else ""
+        accuracy = f", D accuracy {gap['d_accuracy']:.0%}" if "d_accuracy" in gap else ""
         table.append(("balance", f"gap between the losses {gap['loss_gap']:.2f}{accuracy}{balanced}"))
     flops = cost["flops"]
     memory = f", {cost['peak_memory'] / 1e9:.2f} GB at most" if "peak_memory" in cost else ""

@@ -109,7 +109,7 @@ COLUMNS = (
     Column("rare", "rare", _measured("modes", "rare"), "{:.2f}"),
     Column("copies", "copies", _measured("memorising", "share"), "{:.3f}", "low"),
     Column("gap", "loss gap", _gap("loss_gap"), "{:.2f}", "", "the gap between the losses"),
-    Column("accuracy", "D right", _gap("d_accuracy"), "{:.2f}"),
+    Column("accuracy", "D accuracy", _gap("d_accuracy"), "{:.2f}"),
     Column("balanced", "in balance", _gap("balanced"), "{:.2f}", "high"),
     Column("parameters", "G params", lambda s: s.manifest["parameters"]["generator"], "si"),
     Column("flops", "MFLOP", lambda s: s.cost["training_flops"] / 1e6, "{:,.0f}"),

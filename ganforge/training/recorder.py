@@ -122,7 +122,7 @@ class Recorder:
         save_scatter(points, self._backdrop, path)
 
     def checkpoint(self, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-        """Save all state. The lines of the metrics before it are on the disk first."""
+        """Save a checkpoint. The lines of the metrics before it are on the disk first."""
         sync_metrics(self.directory)
         save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
 

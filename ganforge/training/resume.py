@@ -252,5 +252,5 @@ def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], r
     steps = manifest.get("steps_per_epoch")
     if not isinstance(steps, int) or steps < 1:
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch")
-    log.warning("the pictures have changed since %s began; an epoch stays %s steps", run.name, f"{steps:,}")
+    log.warning("the pictures have changed since %s began; an epoch still has %s steps", run.name, f"{steps:,}")
     return steps
