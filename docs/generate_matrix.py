@@ -51,10 +51,7 @@ NOTES = [
         "Two conflicting penalties: R1 pulls the slope to 0 at real pictures, the loss's own to 1 in between.",
     ),
     *(
-        (
-            (name, "wasserstein", None),
-            "The gradient penalty is computed at points between noisy real and noisy fake pictures.",
-        )
+        ((name, "wasserstein", None), "The gradient penalty is computed at points between real and fake, plus noise.")
         for name in ("auto", "noise-anneal", "input-noise")
     ),
     *(
