@@ -1,4 +1,4 @@
-"""The balancing strategies that ship with GANForge; they register by the same door as anybody's."""
+"""The balancing strategies that ship with GANForge; they register like those of any plugin."""
 
 from collections.abc import Callable
 

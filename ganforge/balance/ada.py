@@ -1,4 +1,4 @@
-"""``ada``: augmentation as strong as the discriminator's overfitting asks for."""
+"""``ada``: augmentation as strong as the discriminator's overfitting requires."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ INTERVAL = 4
 
 
 class ADA(Strategy):
-    """Augments what the discriminator sees, each change with probability p, and steers p.
+    """Augments what the discriminator sees, each change with probability p, and adapts p.
 
-    Over every four steps r = E[sign D(real)] is measured. Above ``target`` the discriminator is surer of the
-    training pictures than it should be, and p rises; below, it falls; by so much that the whole way from 0 to 1 takes
-    ``kimg`` thousand pictures. Where a loss compares, the sign is that of D(real) - D(fake).
+    Every four steps r = E[sign D(real)] is measured. Above ``target`` the discriminator is overfitting and p rises;
+    below it p falls. Going from 0 to 1 takes ``kimg`` thousand pictures. With a loss that compares pairs, the sign is
+    that of D(real) - D(fake).
 
-    The changes: mirroring, quarter turns, shifts, scaling, rotation and stretching, as one resampling with mirrored
-    edges; brightness, contrast, lightness turned over, hue and saturation. As long as p stays below about 0.8 none of
-    them can leak into what the generator draws. The paper's resampling also filters, so that nothing aliases; this
-    one is bilinear.
+    The changes: mirroring, quarter turns, shifts, scaling, rotation and stretching, as one bilinear resampling with
+    mirrored edges; brightness, contrast, inverted lightness, hue and saturation. As long as p stays below about 0.8,
+    they do not appear in the generator's pictures. Unlike the paper's, the resampling has no anti-aliasing filters.
 
-    Helps: few pictures, some hundreds to some thousands, and not knowing how few are few. Hurts: with plenty of
-    pictures p stays near 0, and it only costs time; pictures that differ from each other by what it changes.
+    Helps: a few hundred to a few thousand pictures, if you do not know whether they are too few. Hurts: with plenty
+    of pictures p stays near 0 and the changes only cost time; pictures that differ mainly in what it changes.
 
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 and
-    appendix B. ``kimg`` is 500 there, for runs of 25,000 thousand pictures.
+    appendix B. ``kimg`` is 500 there, for runs of 25 million pictures.
     """
 
     name = "ada"
     conflicts = ("diffaugment",)
 
     class Options(BaseOptions):
-        target: float = Field(0.6, gt=-1, lt=1, description="E[sign D(real)] to keep to")
-        kimg: float = Field(100.0, gt=0, description="thousand pictures in which p may go from 0 to 1")
-        most: float = Field(0.8, ge=0, le=1, description="p at most; above 0.8 changes may show in what is drawn")
+        target: float = Field(0.6, gt=-1, lt=1, description="target of E[sign D(real)]")
+        kimg: float = Field(100.0, gt=0, description="thousands of pictures in which p can go from 0 to 1")
+        most: float = Field(
+            0.8, ge=0, le=1, description="maximum of p; above 0.8 generated pictures may show changes"
+        )
         start: float = Field(0.0, ge=0, le=1, description="p at the first step")
-        geometry: bool = Field(True, description="turn, shift, scale and stretch")
+        geometry: bool = Field(True, description="rotate, shift, scale and stretch")
         colour: bool = Field(True, description="brightness, contrast, hue and saturation")
 
     def initial_state(self, batch_size: int) -> dict[str, float]:

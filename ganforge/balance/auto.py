@@ -1,4 +1,4 @@
-"""``auto``: noise, wrong labels and learning rates steered by how often the discriminator is right."""
+"""``auto``: the discriminator's accuracy controls noise, flipped labels and learning rates."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ NEW = 0.25
 class Auto(Strategy):
     """An integral controller that keeps the discriminator's accuracy near a target.
 
-    With a the running mean of the accuracy and e = (a - target) / 0.1, cut to [-1, 1] and 0 within 0.02 of the
-    target, a help h in [-1, 1] follows h' = e / lag per step. Above 0 the discriminator is hindered: noise of
-    deviation noise · h on every picture it sees, labels flipped with probability flip · h, and
-    from h = 0.5 on its learning rate divided by up to ``rate``. Below 0 its learning rate is multiplied by
+    Let a be the running mean of the accuracy and e = (a - target) / 0.1, clipped to [-1, 1] and set to 0 within 0.02
+    of the target. A help value h in [-1, 1] changes by e / lag per step. Above 0 the discriminator is hindered: it
+    sees every picture with noise of standard deviation noise · h, labels are flipped with probability flip · h, and
+    from h = 0.5 on its learning rate is divided by up to ``rate``. Below 0 its learning rate is multiplied by
     1 + (rate - 1) |h|.
 
-    The accuracy reaches the plan some steps late and smoothed, so ``lag`` must be long against both: with 200 steps
-    for the whole way, a delay of 10 and a mean over some 40, it settles without swinging. What is left of the noise
-    leaves with training: over the last fifth of the run it fades out, so that the last pictures are learned sharp.
-    Over the last quarter both learning rates fall to nothing, their ratio kept, so that the two settle instead of
-    circling each other to the end.
+    The accuracy is measured some steps late and smoothed, so ``lag`` must be much longer than both: with 200 steps
+    from h = 0 to 1, a delay of 10 and a mean over about 40, h settles without oscillating. Over the last fifth of the
+    run the noise fades out, so that the generator learns sharp pictures at the end. Over the last quarter both
+    learning rates fall to 0, in the same proportion, so that the networks settle instead of circling each other.
 
-    Helps: not knowing which side will win, or one that wins only for a while. Hurts: short runs, in which the loop
-    has no time to act; a target that the networks cannot reach keeps it at its limit.
+    Helps: when you do not know which network will win, or if one wins only for a while. Hurts: short runs, in which
+    the loop has no time to act; if the networks cannot reach the target, h stays at its limit.
 
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 (augmentation
     steered by the discriminator's overfitting, target 0.6 in r = E[sign D(x)], an accuracy of 0.8); Wang et al. 2023,
@@ -44,14 +43,19 @@ class Auto(Strategy):
     conflicts = ("input-noise", "noise-anneal", "label-noise", "unequal-lr")
 
     class Options(BaseOptions):
-        target: float = Field(0.8, gt=0.5, lt=1, description="the discriminator's accuracy to keep to")
-        noise: float = Field(0.4, ge=0, le=2, description="standard deviation of the noise at most")
-        flip: float = Field(0.05, ge=0, le=0.4, description="probability of a flipped label at most")
-        rate: float = Field(3.0, ge=1, le=10, description="what its learning rate is divided or multiplied by")
-        start: float = Field(0.25, ge=-1, le=1, description="the help at the first step")
-        lag: float = Field(200.0, ge=20, description="steps from no help to all of it at full error")
-        fade: float = Field(0.2, ge=0, le=1, description="last part of training over which the noise fades out")
-        cool: float = Field(0.25, ge=0, le=1, description="last part over which both learning rates fall to nothing")
+        target: float = Field(0.8, gt=0.5, lt=1, description="target accuracy of the discriminator")
+        noise: float = Field(0.4, ge=0, le=2, description="maximum standard deviation of the noise")
+        flip: float = Field(0.05, ge=0, le=0.4, description="maximum probability of a flipped label")
+        rate: float = Field(
+            3.0,
+            ge=1,
+            le=10,
+            description="maximum factor by which the discriminator's learning rate is divided or multiplied",
+        )
+        start: float = Field(0.25, ge=-1, le=1, description="h at the first step")
+        lag: float = Field(200.0, ge=20, description="steps in which h goes from 0 to 1 at full error")
+        fade: float = Field(0.2, ge=0, le=1, description="last part of training, over which the noise fades out")
+        cool: float = Field(0.25, ge=0, le=1, description="last part, over which both learning rates fall to 0")
 
     def __init__(self, options: BaseOptions | None = None) -> None:
         super().__init__(options)

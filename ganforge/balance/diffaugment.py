@@ -13,13 +13,13 @@ from ganforge.balance.augmenting import chosen, coloured, need_pictures
 
 
 class DiffAugment(Strategy):
-    """Shifts, cuts and recolours every picture the discriminator sees, real and fake alike.
+    """Shifts, cuts and recolours every picture the discriminator sees, real and fake.
 
-    With few pictures a discriminator learns them by heart. Augmenting the real ones alone would teach the generator
-    the augmentations; augmenting both, with gradients through, does not.
+    A discriminator memorises a small set. Augmenting only the real pictures would teach the generator the
+    augmentations; augmenting both, with gradients passing through, does not.
 
-    Helps: up to some thousands of pictures; a discriminator whose D(real) goes to 1. Hurts: with plenty of pictures
-    it only slows training down; colours drift if the pictures' own vary little (``colour=false``).
+    Helps: up to a few thousand pictures; when D(real) goes to 1. Hurts: with plenty of pictures it only slows
+    training down; colours drift if those of the pictures vary little (use ``colour=false``).
 
     Source: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training".
     """
@@ -28,10 +28,12 @@ class DiffAugment(Strategy):
 
     class Options(BaseOptions):
         colour: bool = Field(True, description="change brightness, saturation and contrast")
-        translation: float = Field(0.125, ge=0, lt=1, description="largest shift, as a part of the side; 0 for none")
-        cutout: float = Field(0.5, ge=0, lt=1, description="side of the square cut out, as a part; 0 for none")
-        probability: float = Field(1.0, gt=0, le=1, description="part of the pictures that is augmented")
-        warmup: float = Field(0.0, ge=0, le=1, description="part of training over which probability rises from 0")
+        translation: float = Field(
+            0.125, ge=0, lt=1, description="largest shift, as a fraction of the side; 0 for none"
+        )
+        cutout: float = Field(0.5, ge=0, lt=1, description="side of the square cut out, as a fraction; 0 for none")
+        probability: float = Field(1.0, gt=0, le=1, description="fraction of the pictures that are changed")
+        warmup: float = Field(0.0, ge=0, le=1, description="first part, over which the probability rises from 0")
 
     @hookimpl
     def configure_run(self, config: Any) -> None:

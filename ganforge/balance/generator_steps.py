@@ -1,4 +1,4 @@
-"""``generator-steps``: more updates of one network for each of the other's."""
+"""``generator-steps``: several updates of one network for each update of the other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ganforge import Strategy, hookimpl
 
 
 class GeneratorSteps(Strategy):
-    """k generator updates for each step, or n discriminator updates.
+    """Several generator updates, or several discriminator updates, in each step.
 
-    The first generator update uses the step's own fakes; further ones draw fresh latents. Extra discriminator updates
-    draw fresh latents and fresh real pictures, before the step's own.
+    The first generator update uses the same fakes as the discriminator; later ones use fresh latents. Extra
+    discriminator updates come first, on fresh latents and fresh real pictures.
 
-    Helps: the discriminator wins (``generator=2``); a Wasserstein critic that must be near its optimum
-    (``discriminator=5``). Hurts: each extra update costs its time, and a generator too far ahead collapses onto what
-    fools today's discriminator.
+    Helps: if the discriminator wins (``generator=2``); with a Wasserstein critic, which should be near its optimum
+    (``generator=1,discriminator=5``). Hurts: every extra update takes time; a generator too far ahead collapses onto
+    whatever fools the current discriminator.
 
     Source: Goodfellow et al. 2014, algorithm 1 (k discriminator steps); Arjovsky et al. 2017, "Wasserstein GAN" (5).
     """
@@ -24,8 +24,8 @@ class GeneratorSteps(Strategy):
     name = "generator-steps"
 
     class Options(BaseOptions):
-        generator: int = Field(2, ge=1, le=20, description="generator updates a step")
-        discriminator: int = Field(1, ge=1, le=20, description="discriminator updates a step")
+        generator: int = Field(2, ge=1, le=20, description="generator updates per step")
+        discriminator: int = Field(1, ge=1, le=20, description="discriminator updates per step")
 
     @hookimpl
     def plan_step(self) -> dict[str, float]:

@@ -15,14 +15,14 @@ GAMMA = 1.0
 
 
 class GradientPenalty(Strategy):
-    """A penalty whose gamma goes to its end in a straight line, paid in every so many steps."""
+    """A penalty, computed in every Nth step, whose gamma goes linearly to its end value."""
 
     lazy = True
 
     class Options(BaseOptions):
-        gamma: float = Field(GAMMA, ge=0, description="weight of the penalty; useful ones shrink with fewer pixels")
-        end: float | None = Field(None, ge=0, description="gamma at the end of training; without it, gamma stays")
-        every: int = Field(1, ge=1, description="paid once in so many steps, and then so many times as much")
+        gamma: float = Field(GAMMA, ge=0, description="weight of the penalty; fewer pixels need a smaller one")
+        end: float | None = Field(None, ge=0, description="gamma at the end of training; if not given, gamma stays")
+        every: int = Field(1, ge=1, description="N: computed in every Nth step, and multiplied by N")
 
         @model_validator(mode="before")
         @classmethod

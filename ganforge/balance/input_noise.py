@@ -1,4 +1,4 @@
-"""``input-noise``: noise of one strength on everything the discriminator sees."""
+"""``input-noise``: constant noise on everything the discriminator sees."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ganforge import Strategy, hookimpl
 class InputNoise(Strategy):
     """Gaussian noise of constant strength on every picture the discriminator sees, real and fake.
 
-    x' = x + sigma n, with n standard normal and x in [-1, 1]; sigma 0.1, 0.2 and 0.4 make a study.
+    x' = x + sigma n, with n standard normal and x in [-1, 1].
 
-    Helps: comparing strengths; a discriminator that is too sure. Hurts: the generator learns the pictures plus noise,
-    so detail finer than sigma is never asked of it; strong noise starves convolutions sooner than dense layers.
+    Helps: comparing strengths (try 0.1, 0.2 and 0.4); a discriminator that is too confident. Hurts: the generator is
+    never trained on detail finer than sigma; strong noise harms convolutions sooner than dense layers.
 
     Source: Sønderby et al. 2017, "Amortised MAP Inference for Image Super-resolution" (instance noise).
     """
@@ -26,7 +26,7 @@ class InputNoise(Strategy):
     conflicts = ("noise-anneal",)
 
     class Options(BaseOptions):
-        sigma: float = Field(0.1, ge=0, description="standard deviation, pictures being in [-1, 1]")
+        sigma: float = Field(0.1, ge=0, description="standard deviation, for pictures in [-1, 1]")
 
     @hookimpl
     def plan_step(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""``label-noise``: flipped and smoothed labels for the discriminator."""
+"""``label-noise``: flipped and smoothed target labels for the discriminator."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ganforge import Strategy, UsageError, hookimpl
 
 
 class LabelNoise(Strategy):
-    """Some labels flipped, and "real" a little less than 1, for the discriminator alone.
+    """Flips some of the discriminator's target labels, and lowers those of real pictures below 1.
 
-    A label y becomes 1 - y with probability ``flip``, each picture's on its own; real labels are 1 - ``smooth``
-    before that (one-sided: smoothing the fake side would reward what the generator already does). A loss without
-    soft labels, such as ``wasserstein``, takes flips, which exchange a picture's side, and refuses ``smooth``; one
-    that compares pairs, such as ``relativistic``, exchanges a pair's two logits where the real label is flipped.
+    Real labels are first lowered to 1 - ``smooth`` (one-sided: smoothing the labels of fakes would reward what the
+    generator already does). Then each label y becomes 1 - y with probability ``flip``, independently. A loss without
+    soft labels, such as ``wasserstein``, allows flips and refuses ``smooth``; in one that compares pairs, such as
+    ``relativistic``, a flipped real label swaps the two logits of the pair.
 
-    Helps: a discriminator that is too sure of itself; its logits stay bounded. Hurts: many flips teach it nothing,
-    and D(real) can no longer reach 1.
+    Helps: a discriminator that is too confident; its logits stay bounded. Hurts: frequent flips leave nothing to
+    learn, and D(real) can no longer reach 1.
 
     Source: Salimans et al. 2016, "Improved Techniques for Training GANs" (one-sided label smoothing); Chintala et al.
     2016, "How to Train a GAN" (noisy labels).
@@ -30,7 +30,7 @@ class LabelNoise(Strategy):
 
     class Options(BaseOptions):
         flip: float = Field(0.05, ge=0, le=0.5, description="probability that a label is flipped")
-        smooth: float = Field(0.1, ge=0, le=0.5, description="how much less than 1 a real label is")
+        smooth: float = Field(0.1, ge=0, le=0.5, description="how far below 1 a real label is")
         fade: bool = Field(False, description="fade both out linearly over training")
 
     @hookimpl

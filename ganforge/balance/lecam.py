@@ -1,4 +1,4 @@
-"""``lecam``: the discriminator's verdicts are held to what it has said of the other side so far."""
+"""``lecam``: pulls the logits of real pictures and fakes towards each other's running means."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ganforge import Strategy, hookimpl
 class LeCam(Strategy):
     """Adds lambda ( E (D(x) - a_F)^2 + E (D(G(z)) - a_R)^2 ) to the discriminator's loss.
 
-    a_R and a_F are moving averages of the mean logits of real pictures and of fakes, up to the step before. So the
-    two sides' logits cannot run apart, which they do first when there are few pictures to learn by heart.
+    a_R and a_F are running means of the logits of real pictures and of fakes, up to the previous step. The penalty
+    keeps the two from diverging, as they do when the discriminator memorises a small set.
 
-    In the first part of training, ``warmup``, there is no penalty and an average is the last step's mean, as in the
-    authors' code (1,000 updates there); then they move by 1 - decay a step. Their code also cuts (D(x) - a_F) and
-    (a_R - D(G(z))) at 0, which the paper's formula does not.
+    During ``warmup`` there is no penalty, and the means are those of the last step alone, as in the authors' code
+    (1,000 updates there); after it, they move by 1 - decay per step. Their code also clips (D(x) - a_F) and
+    (a_R - D(G(z))) at 0; the paper's formula, which is used here, does not.
 
-    Helps: few training pictures, a few hundred to some thousand. Hurts: enough of them, where it holds the
-    discriminator back for nothing.
+    Helps: a few hundred to a few thousand training pictures. Hurts: with enough pictures it only holds the
+    discriminator back.
 
     Source: Tseng et al. 2021, "Regularizing Generative Adversarial Networks under Limited Data", equation 5.
     """
@@ -30,9 +30,9 @@ class LeCam(Strategy):
     name = "lecam"
 
     class Options(BaseOptions):
-        weight: float = Field(0.3, ge=0, description="lambda; the authors take 0.3 for CIFAR")
-        decay: float = Field(0.99, ge=0, lt=1, description="of the moving averages, a step")
-        warmup: float = Field(0.05, ge=0, lt=1, description="first part of training, without the penalty")
+        weight: float = Field(0.3, ge=0, description="lambda; the authors use 0.3 for CIFAR")
+        decay: float = Field(0.99, ge=0, lt=1, description="decay of the running means per step")
+        warmup: float = Field(0.05, ge=0, lt=1, description="first part of training, without penalty")
 
     def initial_state(self) -> dict[str, float]:
         return {"real": 0.0, "fake": 0.0, "begun": 0.0}

@@ -1,4 +1,4 @@
-"""``lookahead``: every few steps, both networks go back part of the way that they came."""
+"""``lookahead``: every few steps, both networks move part of the way back."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ganforge import Strategy, hookimpl
 
 
 class Lookahead(Strategy):
-    """After every k-th step, weights := slow + alpha (weights - slow) and slow := that, of both networks together.
+    """After every k-th step, weights := slow + alpha (weights - slow), then slow := weights, for both networks.
 
-    Two networks that chase each other turn around the point where both are content. The line between two points of
-    a circle runs inside it, so going back along that line brings them nearer. The optimizers' moments stay.
+    Two networks that chase each other circle around the equilibrium. A line between two points of a circle runs
+    inside it, so moving back along it brings them closer. The optimizers' moments do not change.
 
-    Helps: losses that swing and never settle. Hurts: progress is slower by about alpha, and each network's weights
-    are kept once more. A running mean of the generator's weights (``--ema``) follows the weights after it.
+    Helps: losses that swing and never settle. Hurts: training is slower, roughly by the factor alpha, and memory
+    holds a second copy of all weights. ``--ema`` averages the weights after each move.
 
     Source: Chavdarova et al. 2021, "Taming GANs with Lookahead-Minmax", algorithm 1; Zhang et al. 2019, "Lookahead
     Optimizer: k steps forward, 1 step back".
@@ -27,8 +27,8 @@ class Lookahead(Strategy):
     name = "lookahead"
 
     class Options(BaseOptions):
-        k: int = Field(5, ge=1, description="steps from one look back to the next")
-        alpha: float = Field(0.5, ge=0, le=1, description="part of the way that is kept; 1 changes nothing")
+        k: int = Field(5, ge=1, description="steps between two moves back")
+        alpha: float = Field(0.5, ge=0, le=1, description="fraction of the way that is kept; 1 changes nothing")
 
     def initial_state(self, generator_weights: Any, discriminator_weights: Any) -> dict[str, Any]:
         return {"steps": 0, "generator": generator_weights, "discriminator": discriminator_weights}

@@ -12,14 +12,14 @@ from ganforge.balance.schedules import anneal
 
 
 class LRDecay(Strategy):
-    """Multiplies both learning rates by w(t) d(t), t being the fraction of training done.
+    """Multiplies both learning rates by w(t) d(t), where t is the fraction of training completed.
 
-    w rises in a straight line from the first step to 1 over ``warmup``. d is 1 until ``hold``, and from there goes
-    to ``end``: in a straight line, or along half a cosine.
+    w rises linearly to 1 over ``warmup``. d is 1 until ``hold``, then falls to ``end``, linearly or along half a
+    cosine.
 
-    Helps: pictures that still change at the end of a run, since at full speed the two networks go on circling; a
-    warm-up, a start with large rates or adaptive moments that are not yet known. Hurts: a run that is to be resumed
-    for longer, since the schedule is then stretched over the new length.
+    Helps: if pictures still change at the end, since at full speed the two networks keep circling; a warm-up helps
+    with large learning rates and with optimizer moments that are not yet accurate. Hurts: runs to be resumed for
+    longer, since the schedule then stretches over the new length.
 
     Source: Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
     appendix (linear); Loshchilov & Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", equation 5
@@ -30,7 +30,7 @@ class LRDecay(Strategy):
 
     class Options(BaseOptions):
         schedule: Literal["linear", "cosine"] = Field("linear", description="how the rates fall")
-        end: float = Field(0.0, ge=0, le=1, description="part of the learning rate that is left at the end")
+        end: float = Field(0.0, ge=0, le=1, description="fraction of the learning rate that is left at the end")
         warmup: float = Field(0.0, ge=0, lt=1, description="fraction of training over which the rates rise")
         hold: float = Field(0.5, ge=0, lt=1, description="fraction of training after which the rates fall")
 

@@ -1,4 +1,4 @@
-"""``mirror``: every second picture the discriminator sees is turned left to right."""
+"""``mirror``: half of the pictures that the discriminator sees are flipped left to right."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ganforge.balance.augmenting import chosen, need_pictures
 
 
 class Mirror(Strategy):
-    """Flips each picture, real or fake, with probability 1/2, left to right.
+    """Flips each picture that the discriminator sees, real or fake, left to right with probability 1/2.
 
-    Where a mirrored picture could be a picture too, this doubles the set at no cost; the generator draws both kinds.
+    Wherever mirrored pictures are plausible, this doubles the set at no cost; the generator draws both kinds.
 
-    Helps: faces, animals, landscapes, few pictures. Hurts: letters, digits, and whatever has a left and a right.
+    Helps: faces, animals, landscapes, few pictures. Hurts: letters, digits, anything with a left and a right.
 
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", where it is called
     x-flips.

@@ -15,11 +15,11 @@ from ganforge.balance.schedules import Schedule, anneal
 class NoiseAnneal(Strategy):
     """Gaussian noise on every picture the discriminator sees, real and fake, annealed over training.
 
-    x' = x + sigma(t) n, with n standard normal and x in [-1, 1]. Early on the real and the generated pictures hardly
-    overlap, a perfect discriminator exists and gives the generator nothing to follow; noise makes them overlap.
+    x' = x + sigma(t) n, with n standard normal and x in [-1, 1]. Early on, real and generated pictures hardly
+    overlap: a perfect discriminator exists, and the generator gets no useful gradient. Noise makes them overlap.
 
-    Helps: early collapse, a discriminator that wins at once. Hurts: too much or too long blurs pictures, and what
-    the noise hides (fine texture) is learned only once it is gone.
+    Helps: early collapse; a discriminator that wins at once. Hurts: too much noise, or noise for too long, blurs
+    pictures; the generator learns texture finer than the noise only once the noise is gone.
 
     Source: Arjovsky & Bottou 2017, "Towards Principled Methods for Training GANs"; Sønderby et al. 2017, "Amortised
     MAP Inference for Image Super-resolution" (instance noise).
@@ -29,9 +29,9 @@ class NoiseAnneal(Strategy):
     conflicts = ("input-noise",)
 
     class Options(BaseOptions):
-        start: float = Field(0.2, ge=0, description="standard deviation at the start, pictures being in [-1, 1]")
+        start: float = Field(0.2, ge=0, description="standard deviation at the start, for pictures in [-1, 1]")
         end: float = Field(0.0, ge=0, description="standard deviation at the end")
-        schedule: Schedule = Field("linear", description="how it gets from start to end")
+        schedule: Schedule = Field("linear", description="how it goes from start to end")
         hold: float = Field(0.0, ge=0, lt=1, description="fraction of training during which it stays at start")
 
     @hookimpl

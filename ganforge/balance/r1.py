@@ -13,12 +13,11 @@ from ganforge.balance.gradient_penalty import GAMMA, GradientPenalty, half_squar
 class R1(GradientPenalty):
     """Adds gamma / 2 E[ |grad D(x)|^2 ] over real pictures x to the discriminator's loss.
 
-    Near the data a discriminator should be flat: then there is nothing left to chase once the generator is there,
-    and training converges instead of circling.
+    It flattens the discriminator near the data, so that training converges there instead of circling.
 
-    Helps: oscillation, exploding logits, long runs. Hurts: too large a gamma makes the discriminator blind; a
-    second backward pass costs about half a step more, which ``every`` divides. Useful gammas shrink with fewer
-    pixels.
+    Helps: oscillating losses, logits that keep growing, long runs. Hurts: if gamma is too large, the discriminator
+    cannot tell real from fake; the second backward pass costs about half a step more, divided by ``every``. Fewer
+    pixels need a smaller gamma.
 
     Source: Mescheder, Geiger & Nowozin 2018, "Which Training Methods for GANs do actually Converge?", equation 9;
     ``every``: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B; ``end``:
@@ -28,7 +27,7 @@ class R1(GradientPenalty):
     name = "r1"
 
     class Options(GradientPenalty.Options):
-        weight: float | None = Field(None, ge=0, exclude=True, description="gamma, by its older name")
+        weight: float | None = Field(None, ge=0, exclude=True, description="the name of gamma in version 0.1")
 
         @model_validator(mode="before")
         @classmethod

@@ -11,10 +11,10 @@ from ganforge.balance.gradient_penalty import GradientPenalty, half_square
 class R2(GradientPenalty):
     """Adds gamma / 2 E[ |grad D(G(z))|^2 ] over fakes to the discriminator's loss.
 
-    R1 flattens the discriminator where the data are, R2 where the generator is. Early in training these are far
-    apart, and R1 alone leaves the slope at fakes free to explode; both together converge where one does not.
+    R1 flattens the discriminator at the data, R2 at the fakes. Early in training the two are far apart, and with R1
+    alone the slope at fakes can explode; together they can converge where one alone does not.
 
-    Helps: beside ``r1`` with the loss ``relativistic``, with the same gamma. Hurts: as ``r1``, and costs as much
+    Helps: together with ``r1`` at the same gamma and the loss ``relativistic``. Hurts: like ``r1``, at the same cost
     again.
 
     Source: Mescheder, Geiger & Nowozin 2018, "Which Training Methods for GANs do actually Converge?", equation 10;

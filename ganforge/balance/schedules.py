@@ -11,8 +11,8 @@ Schedule = Literal["linear", "cosine", "exponential"]
 def anneal(fraction: float, start: float, end: float, schedule: Schedule = "linear", hold: float = 0.0) -> float:
     """Return the value at ``fraction`` in [0, 1]: ``start`` until ``hold`` of training is done, then on to ``end``.
 
-    Linear: s + (e - s) t. Cosine: e + (s - e) (1 + cos(pi t)) / 2. Exponential: s (e / s)^t, where an end of 0 is
-    taken as a hundredth of the start until the very last, since no power reaches 0.
+    Linear: s + (e - s) t. Cosine: e + (s - e) (1 + cos(pi t)) / 2. Exponential: s (e / s)^t, where an end below a
+    hundredth of the start counts as a hundredth until the last step, since no power reaches 0.
     """
     t = 0.0 if fraction <= hold else min(1.0, (fraction - hold) / (1.0 - hold))
     if t >= 1.0:

@@ -1,4 +1,4 @@
-"""``stronger-discriminator``: a wider or deeper discriminator, the generator as it is."""
+"""``stronger-discriminator``: a wider or deeper discriminator; the generator does not change."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ganforge import Strategy, UsageError, hookimpl
 
 
 class StrongerDiscriminator(Strategy):
-    """Scales the discriminator's width and depth before the networks are built.
+    """Widens or deepens the discriminator before the networks are built.
 
-    It changes the architecture's options ``discriminator_width`` or ``discriminator_hidden`` (times ``width``) and
-    ``discriminator_layers`` or the length of ``discriminator_hidden`` (plus ``depth``); an architecture offers those
-    by naming its options so.
+    It multiplies the architecture's option ``discriminator_width`` or ``discriminator_hidden`` by ``width``, and adds
+    ``depth`` to ``discriminator_layers`` or to the number of layers in ``discriminator_hidden``. The architecture
+    needs options of these names.
 
-    Helps: the generator wins, D(real) and D(fake) stay near 0.5 while pictures are poor. Hurts: where the
-    discriminator already wins; steps take longer.
+    Helps: if D(real) and D(fake) stay near 0.5 while pictures are poor. Hurts: if the discriminator already wins;
+    steps take longer.
 
     Source: Brock et al. 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis" (width).
     """

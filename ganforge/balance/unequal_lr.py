@@ -9,11 +9,11 @@ from ganforge import Strategy, hookimpl
 
 
 class UnequalLR(Strategy):
-    """Multiplies each network's learning rate (multipliers of several strategies multiply).
+    """Multiplies the learning rate of each network. The multipliers of several strategies are multiplied.
 
-    Helps: the discriminator wins (a larger ``generator``, or a smaller ``discriminator``); the generator chases a
-    discriminator that lags (a larger ``discriminator``, as the two time-scale rule has it). Hurts: too large a ratio
-    makes the slower one irrelevant, and the faster one unstable.
+    Helps: if the discriminator wins (a larger ``generator`` or a smaller ``discriminator``); if it lags behind the
+    generator (a larger ``discriminator``, as in the two time-scale rule). Hurts: a large ratio makes the slower
+    network irrelevant and the faster one unstable.
 
     Source: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium".
     """
