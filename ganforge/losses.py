@@ -1,4 +1,4 @@
-"""The adversarial losses that ship with GANForge. All take logits (B, K) float32 and give a scalar."""
+"""The adversarial losses that ship with GANForge. All take logits (B, K) float32 and return a scalar."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 def bce_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
-    """-E log D(x) - E log(1 - D(G(z))), Goodfellow et al. 2014; 2 ln 2 where D knows nothing."""
+    """-E log D(x) - E log(1 - D(G(z))), Goodfellow et al. 2014; 2 ln 2 if D can only guess."""
     return cross_entropy(real_logits, real_labels) + cross_entropy(fake_logits, fake_labels)
 
 
 def bce_generator(fake_logits: Any, labels: Any) -> Any:
-    """-E log D(G(z)), the non-saturating form of the same paper; ln 2 where D knows nothing."""
+    """-E log D(G(z)), the non-saturating form of the same paper; ln 2 if D can only guess."""
     return cross_entropy(fake_logits, labels)
 
 
@@ -43,9 +43,9 @@ def least_squares_generator(fake_logits: Any, labels: Any) -> Any:
 
 
 def hinge_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
-    """E y max(0, 1 - D) + (1 - y) max(0, 1 + D), y the label; Lim & Ye 2017, "Geometric GAN".
+    """E y max(0, 1 - D) + (1 - y) max(0, 1 + D) for labels y; Lim & Ye 2017, "Geometric GAN".
 
-    A soft label mixes the two sides, so that the margin stays at one whatever the label is.
+    A soft label mixes the two sides, so the margin stays at one.
     """
     from keras import ops
 
@@ -63,10 +63,10 @@ def critic_generator(fake_logits: Any) -> Any:
 
 
 def wasserstein_critic(real_logits: Any, fake_logits: Any, real_labels: Any, fake_labels: Any) -> Any:
-    """E D(G(z)) - E D(x), Arjovsky et al. 2017: a logit weighs -1 with the label 1 and +1 with the label 0.
+    """E D(G(z)) - E D(x), Arjovsky et al. 2017: a logit is weighted by -1 for label 1 and by 1 for label 0.
 
-    Labels between the two are refused (``Loss.soft_labels``): a real side that weighs less than the fake one leaves a
-    pull on the critic's offset that nothing ends.
+    Labels in between are refused (``Loss.soft_labels``): with smoothed real labels the two sides no longer have equal
+    weight, and the difference shifts the critic's offset without end.
     """
     from keras import ops
 
@@ -87,9 +87,9 @@ def gradient_penalty(discriminator: Any, real: Any, fake: Any, random: Any, grad
 
 def relativistic_discriminator(real_logits: Any, fake_logits: Any, real_labels: Any) -> Any:
     """E softplus(-(D(x) - D(G(z)))) over pairs, Jolicoeur-Martineau 2018, "The relativistic discriminator: a key
-    element missing from standard GAN", equation 3 (RpGAN); ln 2 where D knows nothing.
+    element missing from standard GAN", equation 3 (RpGAN); ln 2 if D can only guess.
 
-    A pair whose real label is 0 has its two logits exchanged; there is one margin, so the fake label says nothing.
+    If the label of the real picture is 0, the two logits of the pair are swapped. The fake's label is not used.
     """
     from keras import ops
 
@@ -97,7 +97,7 @@ def relativistic_discriminator(real_logits: Any, fake_logits: Any, real_labels: 
 
 
 def relativistic_generator(real_logits: Any, fake_logits: Any) -> Any:
-    """E softplus(-(D(G(z)) - D(x))): a fake is to look more real than the real picture beside it.
+    """E softplus(-(D(G(z)) - D(x))): the generator learns to have each fake rated above the real picture beside it.
 
     Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN" (R3GAN), equation 2, with
     f(t) = -softplus(-t).
@@ -119,7 +119,7 @@ def register_losses(register: Any) -> None:
             "least-squares",
             least_squares_discriminator,
             least_squares_generator,
-            summary="Squared distance to labels",
+            summary="Squared distance of the logit from its target label",
             boundary=0.5,
         )
     )
@@ -128,7 +128,7 @@ def register_losses(register: Any) -> None:
             "hinge",
             hinge_discriminator,
             critic_generator,
-            summary="Margin of one on either side",
+            summary="Hinge loss with a margin of one on each side",
             one_stage=False,
         )
     )
@@ -139,7 +139,7 @@ def register_losses(register: Any) -> None:
             critic_generator,
             gradient_penalty,
             WassersteinOptions,
-            "Wasserstein distance with gradient penalty; try --balance generator-steps:generator=1,discriminator=5",
+            "Wasserstein distance with gradient penalty; use --balance generator-steps:generator=1,discriminator=5",
             boundary=None,
             soft_labels=False,
         )
@@ -149,7 +149,7 @@ def register_losses(register: Any) -> None:
             "relativistic",
             relativistic_discriminator,
             relativistic_generator,
-            summary="Is a real picture more real than a fake? Try --balance r1:gamma=1 --balance r2:gamma=1",
+            summary="Rates each real picture above a fake; use --balance r1:gamma=1 --balance r2:gamma=1",
             boundary=None,
             soft_labels=False,
         )

@@ -102,7 +102,7 @@ def _print_all(entries: list[Entry], registry: Registry) -> None:
             table.add_row(f"[red]{escape(line)}[/]")
         out.print("\nBroken")
         out.print(table)
-    out.print("\n[dim]ganforge plugins NAME tells everything about one.[/]")
+    out.print("\n[dim]ganforge plugins NAME shows one with all of its options.[/]")
 
 
 def _print_one(entry: Entry) -> None:
@@ -117,10 +117,10 @@ def _print_one(entry: Entry) -> None:
     out.print(
         f"[bold]{entry.name}[/] ({KINDS[entry.kind].flag}), from {escape(entry.package)} {escape(entry.version)}\n"
     )
-    out.print(escape(text_of(entry) or "It says nothing about itself."))
+    out.print(escape(text_of(entry) or "No description."))
     options = describe_options(entry.options)
     if not options:
-        out.print("\nIt has no options.\n")
+        out.print("\nNo options.\n")
     else:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("option", "type", "default", ""):

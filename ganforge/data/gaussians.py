@@ -1,8 +1,8 @@
-"""Mixtures of Gaussians in the plane, where every mode a generator lost can be counted: ``--data gaussians``.
+"""Mixtures of Gaussians in the plane, to count the modes that a generator misses: ``--data gaussians``.
 
 ``ring``: eight modes on a circle of radius 1, standard deviation 0.01. ``grid``: 5×5 modes, 2 apart, standard
-deviation 0.05. All modes are equally likely, but for a ``rare`` first one. Source: Srivastava et al. 2017, "VEEGAN";
-the numbers are those of Lin et al. 2018, "PacGAN", section 4.1 (variances of 10⁻⁴ and 0.0025).
+deviation 0.05. All modes are equally likely, except for a ``rare`` first one. Source: Srivastava et al. 2017,
+"VEEGAN"; the numbers are those of Lin et al. 2018, "PacGAN", section 4.1 (variances of 10⁻⁴ and 0.0025).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ COUNTS, SIGMAS = {"ring": 8, "grid": 25}, {"ring": 0.01, "grid": 0.05}
 
 
 class GaussianOptions(Options):
-    """Options of ``--data gaussians``; what is not given is that of the literature."""
+    """Options of ``--data gaussians``; the defaults are those of the literature."""
 
-    kind: Literal["ring", "grid"] = Field("grid", description="how the modes lie")
-    n: int | None = Field(None, ge=1, le=10_000, description="how many modes; ring 8, grid 25, unless given")
+    kind: Literal["ring", "grid"] = Field("grid", description="the arrangement of the modes")
+    n: int | None = Field(None, ge=1, le=10_000, description="number of modes; default: ring 8, grid 25")
     sigma: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="deviation of a mode; ring 0.01, grid 0.05, unless given",
+        description="standard deviation of a mode; default: ring 0.01, grid 0.05",
     )
-    radius: float | None = Field(None, gt=0, allow_inf_nan=False, description="of the ring; 1 unless given")
+    radius: float | None = Field(None, gt=0, allow_inf_nan=False, description="radius of the ring; default: 1")
     spacing: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="of the grid, from mode to mode; 2 unless given"
+        None, gt=0, allow_inf_nan=False, description="distance between neighbouring modes of the grid; default: 2"
     )
-    rare: float = Field(1.0, gt=0, le=1, description="how often the first mode is drawn for once of each other")
+    rare: float = Field(1.0, gt=0, le=1, description="probability of the first mode, relative to each other mode")
     count: int = Field(25_600, ge=2, description="how many points to draw")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The embedded sources: critters and stacked, which are pictures, and gaussians, which are points in the plane."""
+"""The built-in sources: critters and stacked (pictures), and gaussians (points in the plane)."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ CRITTERS = DatasetSource(
     "critters",
     load=_critters,
     options=CritterOptions,
-    summary="Cartoon cats and dogs drawn from known factors",
+    summary="Cartoon cats and dogs, drawn from known factors of variation",
     image_size=32,
 )
 GAUSSIANS = DatasetSource(
     "gaussians",
     load=load_gaussians,
     options=GaussianOptions,
-    summary="Points of a mixture of Gaussians, to count modes on: 8 on a ring or 25 on a grid",
+    summary="Points from a mixture of Gaussians with known modes: 8 on a ring or 25 on a grid",
     image_size=None,
 )
 STACKED = DatasetSource(
     "stacked",
     load=load_stacked,
     options=StackedOptions,
-    summary="Colour pictures of three grey ones each, to count modes on: 1,000 of ten classes",
+    summary="Three grey pictures stacked into a colour one, with known modes: 1,000 for ten classes",
     image_size=32,
 )
 
 
 @hookimpl
 def register_datasets(register: Callable[[Any], None]) -> None:
-    """Register the embedded sources by the road that any plugin takes."""
+    """Register the built-in sources like those of any plugin."""
     register(CRITTERS)
     register(GAUSSIANS)
     register(STACKED)

@@ -1,7 +1,7 @@
 """Stacks of grey pictures, whose modes can be counted: ``--data stacked:source=…``.
 
-Three pictures of a set with K classes, each drawn on its own, are the red, green and blue of one picture, which is of
-one of K³ modes, all of them known: 1,000 with digits. Source: Metz et al. 2017, "Unrolled Generative Adversarial
+Three pictures of a set with K classes, drawn independently, become the red, green and blue channels of one picture.
+It belongs to one of K³ known modes: 1,000 with digits. Source: Metz et al. 2017, "Unrolled Generative Adversarial
 Networks", and Srivastava et al. 2017, "VEEGAN", with MNIST.
 """
 
@@ -37,13 +37,13 @@ class StackedOptions(Options):
     source: str = Field("digits", description="digits, fashion-mnist, or a labelled folder or file of pictures")
     count: int = Field(25_600, ge=2, description="how many stacks to draw")
     part: Literal["train", "held-out"] = Field(
-        "train", description="held-out: of the fifth of the source, or its test files, that no run is trained on"
+        "train", description="held-out: from the fifth of the source, or its test files, never used for training"
     )
-    rare: float = Field(
-        1.0, gt=0, le=1, description="how often a picture of the first class is drawn for once of each other"
+    rare: float = Field(1.0, gt=0, le=1, description="probability of the first class, relative to each other class")
+    images: str | None = Field(None, description="if the source is a file: the key or column that holds the pictures")
+    labels: str | None = Field(
+        None, description="if the source is a file: the key, column or file that holds the labels"
     )
-    images: str | None = Field(None, description="of a file: the key or column that holds the pictures")
-    labels: str | None = Field(None, description="of a file: the key, column or file that holds the labels")
 
 
 def load_stacked(

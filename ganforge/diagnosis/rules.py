@@ -1,7 +1,7 @@
-"""What a run is suffering from, in words: rules over its logged lines and its grids, each with its threshold.
+"""What is wrong with a run, in words: rules over its log lines and grids, each with its threshold.
 
-Every rule is a function of ``Evidence`` that gives a ``Finding`` or None. It looks at the last ``WINDOW`` of what was
-logged, at least ``LEAST`` lines of it, so that it says nothing before there is something to say.
+Every rule is a function of ``Evidence`` that returns a ``Finding`` or None. It needs at least ``LEAST`` log lines and
+looks at the last ``WINDOW`` of them.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from ganforge.metrics.columns import PROBABILITIES, column, first_null, judged_i
 # The thresholds, all in one place; docs/study.md says where they come from.
 SURE_REAL, SURE_FAKE, SURE_ACCURACY = 0.93, 0.07, 0.97  # D has won
 FOOLED = 0.15  # G has won: D(fake) this far above D(real), or above 1 minus this
-BLIND_GAP, BLIND_ACCURACY = 0.04, 0.535  # D tells nothing apart
-STRONG_NOISE, MANY_FLIPS, STRONG_R1 = 0.3, 0.3, 50.0  # what would explain that
-SWING_FAKE = 0.2  # deviation of D(fake) about its running mean
+BLIND_GAP, BLIND_ACCURACY = 0.04, 0.535  # D cannot tell real from fake
+STRONG_NOISE, MANY_FLIPS, STRONG_R1 = 0.3, 0.3, 50.0  # possible explanations
+SWING_FAKE = 0.2  # standard deviation of D(fake) around its running mean
 EXPLODING, GROWTH, HUGE = 25.0, 4.0, 500.0  # a loss so large, and so much larger than before; or simply huge
-COLLAPSED_MEAN, COLLAPSED_NEAREST = 0.3, 0.2  # parts of the training pictures' own spread
-GROWING = 1.1  # but not while they grow apart so fast from one grid to the next
+COLLAPSED_MEAN, COLLAPSED_NEAREST = 0.3, 0.2  # fractions of the training pictures' own spread
+GROWING = 1.1  # no collapse while the spread grows by this factor from one grid to the next
 STILL = 0.5  # levels of 255 from one grid to the next
 COPIES, COPIES_OVER_REAL = 0.1, 3.0  # share of copies, and times that of the training pictures
-DISTINCT_LOSSES = ("bce", "hinge")  # those whose logits cross 0 where D changes its mind
+DISTINCT_LOSSES = ("bce", "hinge")  # those whose logits separate real from fake at 0
 
 
 def diagnose(evidence: Evidence) -> list[Finding]:
-    """Return what is wrong with a run, the gravest first; nothing wrong is an empty list."""
+    """Return what is wrong with a run, most serious first; an empty list if nothing is."""
     found: list[Finding] = []
     for rule in RULES:
-        # Of two names for one state, the graver one is enough.
+        # One state may fit several names; the most serious is enough.
         if rule.applies(evidence) and (finding := rule.look(evidence)):
             found.append(finding)
             if finding.kind in FINAL:
@@ -49,7 +49,7 @@ def diagnose(evidence: Evidence) -> list[Finding]:
     return found
 
 
-# ------------------------------------------------------------------ the rules, gravest first
+# ------------------------------------------------------------------ the rules, most serious first
 
 
 def _diverged(e: Evidence) -> Finding | None:
@@ -59,8 +59,8 @@ def _diverged(e: Evidence) -> Finding | None:
     return Finding(
         "diverged",
         "Training has diverged",
-        "a loss is no number any more; every weight it touched is lost, and the pictures with them.",
-        f"the first at step {e.lines[bad]['step']:,}",
+        "a loss is no longer a finite number; the weights updated with it are useless, and so are the pictures.",
+        f"first at step {e.lines[bad]['step']:,}",
         slower(e, 0.25),
     )
 
@@ -76,8 +76,8 @@ def _diverging(e: Evidence) -> Finding | None:
         if now > HUGE or (now > EXPLODING and now > GROWTH * max(before, 1e-3)):
             return Finding(
                 "diverging",
-                "A loss is running away",
-                "logits that grow without end overflow to NaN sooner or later; nothing holds the discriminator.",
+                "A loss is growing without bound",
+                "logits that keep growing eventually overflow to nan, and nothing limits the discriminator.",
                 f"{_label(name)} {now:.3g}, {before:.3g} before",
                 adding(e, "r1:gamma=1") if not _gamma(e) else slower(e, 0.25),
             )
@@ -92,9 +92,9 @@ def _discriminator_wins(e: Evidence) -> Finding | None:
     return Finding(
         "discriminator-wins",
         "The discriminator has won",
-        "it tells real from generated nearly always, so what it says about a fake hardly depends on how the fake "
-        "looks, and the generator's gradient has nothing to follow.",
-        f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}, generator loss {e.mean('g_loss'):.2f}",
+        "it almost always tells real from fake, so its output for a fake hardly depends on the picture, and the "
+        "generator's gradient carries little information.",
+        f"D(real) {real:.2f}, D(fake) {fake:.2f}, D accuracy {accuracy:.0%}, generator loss {e.mean('g_loss'):.2f}",
         adding(e, "noise-anneal:start=0.2") if not _noise(e) else adding(e, "unequal-lr:discriminator=0.5"),
     )
 
@@ -108,24 +108,24 @@ def _generator_wins(e: Evidence) -> Finding | None:
     return Finding(
         "generator-wins",
         "The generator has won",
-        "the discriminator takes fakes for real, and what it can no longer tell it cannot teach.",
-        f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}",
+        "the discriminator takes fakes for real pictures, so it can no longer teach the generator anything.",
+        f"D(real) {real:.2f}, D(fake) {fake:.2f}, D accuracy {accuracy:.0%}",
         adding(e, "unequal-lr:discriminator=2"),
     )
 
 
 def _hindered(e: Evidence) -> Finding | None:
-    """A discriminator that guesses, or worse, because of what a strategy does to it."""
+    """A strategy leaves the discriminator guessing, or worse."""
     real, fake, accuracy = e.mean("d_real"), e.mean("d_fake"), e.mean("d_accuracy")
     if e.too_early or e.loss not in DISTINCT_LOSSES or not accuracy < BLIND_ACCURACY:
         return None
-    numbers = f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}"
+    numbers = f"D(real) {real:.2f}, D(fake) {fake:.2f}, D accuracy {accuracy:.0%}"
     sigma, flip, gamma = _noise(e), e.option("label-noise", "flip"), _gamma(e)
     if sigma >= STRONG_NOISE:
         return Finding(
             "noise-too-strong",
             "The noise hides the pictures from the discriminator",
-            "it sees hardly more than noise on either side and guesses; convolutions, seeing few pixels at a time, "
+            "real pictures and fakes are mostly noise, so it guesses; convolutions, which see few pixels at a time, "
             "suffer sooner than dense layers.",
             f"noise {sigma:.2f}, {numbers}",
             without(e, "input-noise", "noise-anneal") | adding(e, f"noise-anneal:start={sigma / 3:.2g}"),
@@ -133,8 +133,8 @@ def _hindered(e: Evidence) -> Finding | None:
     if flip >= MANY_FLIPS:
         return Finding(
             "labels-too-noisy",
-            "Too many wrong labels",
-            "at one wrong label in two the labels say nothing about the pictures, and the discriminator guesses.",
+            "Too many flipped labels",
+            "with half of them flipped, labels say nothing about the pictures, and the discriminator guesses.",
             f"flipped {flip:.0%}, {numbers}",
             adding(e, "label-noise:flip=0.05"),
         )
@@ -142,15 +142,15 @@ def _hindered(e: Evidence) -> Finding | None:
         return Finding(
             "penalty-too-strong",
             "The gradient penalty keeps the discriminator flat",
-            "a discriminator that may not change its mind between two pictures has nothing to tell the generator.",
-            f"gamma of R1 {gamma:g}, {numbers}",
+            "a discriminator whose output is nearly the same for all pictures gives the generator no direction.",
+            f"R1 gamma {gamma:g}, {numbers}",
             adding(e, f"r1:gamma={gamma / 50:.2g}"),
         )
     return None
 
 
 def _gamma(e: Evidence) -> float:
-    """Return the gamma of R1, 0 where it is not active; before 0.2 it was called its weight."""
+    """Return the gamma of R1, 0 if it is not active; before 0.2 it was called weight."""
     return e.option("r1", "gamma") or e.option("r1", "weight")
 
 
@@ -163,8 +163,8 @@ def _blind(e: Evidence) -> Finding | None:
     return Finding(
         "discriminator-blind",
         "The discriminator guesses",
-        "it is right no more often than a coin; unless the pictures are already perfect, it is too weak or too slow.",
-        f"D(real) {real:.2f}, D(fake) {fake:.2f}, right {accuracy:.0%}",
+        "its accuracy is no better than chance; unless the pictures are already perfect, it is too weak or too slow.",
+        f"D(real) {real:.2f}, D(fake) {fake:.2f}, D accuracy {accuracy:.0%}",
         adding(e, "stronger-discriminator") if "fcgan" in e.manifest["config"]["arch"] else faster_d(e),
     )
 
@@ -180,9 +180,9 @@ def _oscillation(e: Evidence) -> Finding | None:
     return Finding(
         "oscillation",
         "The two networks chase each other",
-        "each undoes the other's last step: the generator leaps to what fools today's discriminator, which then "
-        "learns to refuse just that.",
-        f"D(fake) swings from {low:.2f} to {high:.2f}, deviation {deviation:.2f} about its mean",
+        "each undoes the other's progress: the generator jumps to whatever fools the current discriminator, which "
+        "then learns to reject exactly that.",
+        f"D(fake) swings from {low:.2f} to {high:.2f}, standard deviation {deviation:.2f} around its running mean",
         adding(e, "r1:gamma=1") if not _gamma(e) else slower(e, 0.5),
     )
 
@@ -193,11 +193,11 @@ EARLIEST_COLLAPSE = 500
 def _collapse(e: Evidence) -> Finding | None:
     real = (e.manifest.get("data") or {}).get("spread")
     trained = [grid for grid in e.grids if grid["epoch"] > 0]
-    # A small DCGAN's pictures have been seen alike at 320 steps and apart at 640.
+    # A small DCGAN's pictures can be alike at 320 steps and differ at 640.
     if not real or len(trained) < 2 or e.manifest["progress"]["step"] < EARLIEST_COLLAPSE:
         return None
     last = trained[-1]
-    # All generators begin with one picture; those that are learning are on their way to more.
+    # All generators start with one picture; while they learn, the spread grows.
     if last["mean"] > GROWING * trained[-2]["mean"] or last["nearest"] > GROWING * trained[-2]["nearest"]:
         return None
     mean, nearest = last["mean"] / max(real["mean"], 1e-6), last["nearest"] / max(real["nearest"], 1e-6)
@@ -207,8 +207,8 @@ def _collapse(e: Evidence) -> Finding | None:
     return Finding(
         "mode-collapse",
         "The generator makes the same picture again and again" if one else "The generator repeats a few pictures",
-        "one picture that fools today's discriminator is enough for its loss, which therefore looks calm.",
-        f"pictures of one grid differ by {mean:.0%} of what training pictures do, from the nearest by {nearest:.0%}",
+        "one picture that fools the current discriminator is enough for a low loss, so the loss looks normal.",
+        f"pictures in a grid differ {mean:.0%} as much as training pictures, nearest pairs {nearest:.0%} as much",
         adding(e, "label-noise:smooth=0", "noise-anneal") if not e.manifest.get("strategies") else slower(e, 0.5),
     )
 
@@ -219,13 +219,13 @@ def _still(e: Evidence) -> Finding | None:
         return None
     rates = column(e.lines, "generator_lr")
     rates = rates[np.isfinite(rates)]
-    if len(rates) and rates[-1] < rates.max() / 2:  # a strategy brings it to rest on purpose
+    if len(rates) and rates[-1] < rates.max() / 2:  # a strategy lowers it on purpose
         return None
     return Finding(
         "standing-still",
         "The pictures have stopped changing",
-        "the generator's steps are too small to be seen; its learning rate is too low, or its gradient is gone.",
-        f"from one grid to the next a pixel moves by {max(moves[-2:]):.2f} of 255",
+        "the generator's steps are too small to see: its learning rate is too low, or its gradient has vanished.",
+        f"from one grid to the next a pixel changes by {max(moves[-2:]):.2f} of 255 on average",
         {"learning_rate": learning_rate(e) * 10},
     )
 
@@ -238,9 +238,9 @@ def _memorising(e: Evidence) -> Finding | None:
         return None
     return Finding(
         "memorising",
-        "The generator repeats training pictures",
-        "with few pictures the discriminator learns them by heart, and the surest way to please it is to copy them.",
-        f"{copies['share']:.0%} of pictures are copies (of the training pictures themselves "
+        "The generator copies training pictures",
+        "with few pictures the discriminator memorises them, and the surest way to fool it is to copy them.",
+        f"{copies['share']:.0%} of the pictures are copies (among the training pictures themselves: "
         f"{copies['real_share']:.0%}), {e.manifest['data']['count']:,} training pictures",
         adding(e, "noise-anneal:start=0.2,end=0.05"),
     )
@@ -248,18 +248,18 @@ def _memorising(e: Evidence) -> Finding | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: what it looks for, the kinds of its findings, and without which columns it does not apply."""
+    """A rule: its function, the kinds of its findings, and the columns it needs."""
 
     look: Callable[[Evidence], Finding | None]
     kinds: tuple[str, ...]
     needs: tuple[str, ...] = ()
 
     def applies(self, evidence: Evidence) -> bool:
-        """Say whether the run logs what the rule looks at: no probabilities where logits have no zero."""
+        """Say whether the run logs the columns: there are no probabilities if a logit of 0 has no meaning."""
         return all(evidence.logs(name) for name in self.needs)
 
 
-# The gravest first.
+# The most serious first.
 RULES = (
     Rule(_diverged, ("diverged",)),
     Rule(_diverging, ("diverging",)),
@@ -277,13 +277,13 @@ KINDS = tuple(kind for rule in RULES for kind in rule.kinds)
 
 
 def not_looked_at(evidence: Evidence) -> tuple[str, ...]:
-    """Return the kinds that no rule could find in this run, since its logits have no zero of their own."""
+    """Return the kinds that no rule can find in this run, since a logit of 0 has no meaning in it."""
     in_pairs = judged_in_pairs(evidence.lines)
     return tuple(kind for rule in RULES if in_pairs and not rule.applies(evidence) for kind in rule.kinds)
 
 
 def _noise(e: Evidence) -> float:
-    """Return the recent deviation of the noise on what D sees, whichever strategy adds it."""
+    """Return the recent standard deviation of the noise on D's input, whichever strategy adds it."""
     names = [name for name in (e.lines[-1] if e.lines else {}) if name.endswith("/sigma")]
     return max((value for name in names if math.isfinite(value := e.mean(name))), default=0.0)
 

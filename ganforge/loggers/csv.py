@@ -17,11 +17,11 @@ Line = Mapping[str, Any]
 
 
 class CSV:
-    """An observer that keeps ``metrics.csv``: a row a log line, a column for each name seen so far.
+    """An observer that writes ``metrics.csv``: one row per log line, one column for each name seen so far.
 
-    A name that comes up later makes a new column, empty in the rows before. What is no finite number is empty too. A
-    run that goes on, or back to a checkpoint, begins with the lines of ``metrics.jsonl`` up to there; so the table is
-    never ahead of what was saved, and a run that had none has all of its lines.
+    A name that first appears later adds a column, empty in the rows before. Values that are not finite are empty too.
+    A run that resumes, or returns to a checkpoint, starts with the lines of ``metrics.jsonl`` up to that point: the
+    table is never ahead of the checkpoint, and is complete even if the run started without this logger.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A run in MLflow: ``--log mlflow``, the extra ``mlflow``; without a server, a data base in the run directory."""
+"""A run in MLflow: ``--log mlflow``, the extra ``mlflow``; without a server, a database in the run directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST = 500  # of a setting's text, the least that any server takes
 
 
 class MLflow:
-    """An observer that sends settings, log lines and grids. A run that goes on is the same run there."""
+    """An observer that sends settings, log lines and grids. A resumed run continues the same run there."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

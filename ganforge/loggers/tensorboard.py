@@ -1,4 +1,4 @@
-"""TensorBoard events of a run, beside what every run leaves: ``--log tensorboard``, the extra ``tensorboard``."""
+"""TensorBoard events of a run: ``--log tensorboard``, the extra ``tensorboard``."""
 
 from __future__ import annotations
 

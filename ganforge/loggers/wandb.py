@@ -11,7 +11,7 @@ FOLDER, ID = "wandb", "wandb.txt"
 
 
 class Wandb:
-    """An observer that sends log lines and grids, by step. A run that goes on is the same run there."""
+    """An observer that sends log lines and grids, by step. A resumed run continues the same run there."""
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -1,7 +1,7 @@
-"""The optimizers that ship with GANForge; they register by the same door as anybody's.
+"""The optimizers that ship with GANForge; they register like those of any plugin.
 
-Options that are None are the run's: ``--learning-rate`` and ``--beta-1``, or what the architecture says. An optimizer
-that is built without a run takes 0.0002 and 0.5.
+Options that are None take the run's values: ``--learning-rate`` and ``--beta-1``, or the architecture's defaults. An
+optimizer built without a run uses 0.0002 and 0.5.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ LEARNING_RATE, BETA_1 = 2e-4, 0.5
 
 
 class WithRate(Options):
-    learning_rate: float | None = Field(None, gt=0, description="of this network; the run's when not given")
+    learning_rate: float | None = Field(None, gt=0, description="learning rate; the run's when not given")
 
 
 class AdamOptions(WithRate):
     beta_1: float | None = Field(None, ge=0, lt=1, description="decay of the mean gradient; the run's when not given")
     beta_2: float = Field(0.999, ge=0, lt=1, description="decay of the mean squared gradient")
-    epsilon: float = Field(1e-8, gt=0, description="keeps the division from 0")
+    epsilon: float = Field(1e-8, gt=0, description="added to the denominator, against division by 0")
 
 
 class AdamWOptions(AdamOptions):
-    weight_decay: float = Field(0.01, ge=0, description="weights shrink by learning rate times this, a step")
+    weight_decay: float = Field(0.01, ge=0, description="each step shrinks weights by the learning rate times this")
 
 
 class RMSpropOptions(WithRate):
     rho: float = Field(0.9, ge=0, lt=1, description="decay of the mean squared gradient")
-    momentum: float = Field(0.0, ge=0, lt=1, description="part of the last move that is made again")
-    epsilon: float = Field(1e-7, gt=0, description="keeps the division from 0")
+    momentum: float = Field(0.0, ge=0, lt=1, description="fraction of the previous update that is added")
+    epsilon: float = Field(1e-7, gt=0, description="added to the denominator, against division by 0")
 
 
 class SGDOptions(WithRate):
-    momentum: float = Field(0.0, ge=0, lt=1, description="part of the last move that is made again")
-    nesterov: bool = Field(False, description="look at the slope where the momentum leads")
+    momentum: float = Field(0.0, ge=0, lt=1, description="fraction of the previous update that is added")
+    nesterov: bool = Field(False, description="use Nesterov momentum")
 
 
 def adam(options: AdamOptions) -> Any:
@@ -79,7 +79,7 @@ def optimistic_adam(options: AdamOptions) -> Any:
 
 
 def settings(options: Options) -> dict[str, Any]:
-    """Return what a Keras optimizer is made with."""
+    """Return the arguments of the Keras optimizer."""
     given = options.model_dump()
     general = {"learning_rate": LEARNING_RATE, "beta_1": BETA_1}
     return {name: general.get(name) if value is None else value for name, value in given.items()}
@@ -87,8 +87,12 @@ def settings(options: Options) -> dict[str, Any]:
 
 @hookimpl
 def register_optimizers(register: Callable[[Optimizer], None]) -> None:
-    register(Optimizer("adam", adam, AdamOptions, "Adam, each weight at a pace of its own"))
+    register(Optimizer("adam", adam, AdamOptions, "Adam: adapts the step size of each weight"))
     register(Optimizer("adamw", adamw, AdamWOptions, "Adam with decoupled weight decay"))
-    register(Optimizer("rmsprop", rmsprop, RMSpropOptions, "As Adam, without a mean of the gradient"))
-    register(Optimizer("sgd", sgd, SGDOptions, "Plain steps down the slope, with momentum if asked"))
-    register(Optimizer("optimistic-adam", optimistic_adam, AdamOptions, "Adam that looks a step ahead in the game"))
+    register(Optimizer("rmsprop", rmsprop, RMSpropOptions, "Like Adam, without the mean of past gradients"))
+    register(Optimizer("sgd", sgd, SGDOptions, "Stochastic gradient descent, optionally with momentum"))
+    register(
+        Optimizer(
+            "optimistic-adam", optimistic_adam, AdamOptions, "Adam that forecasts the other network's next move"
+        )
+    )

@@ -1,4 +1,4 @@
-"""Optimistic Adam: Adam for games, which corrects each step by the one before."""
+"""Optimistic Adam: Adam that partly undoes its previous update."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from keras import ops
 class OptimisticAdam(keras.optimizers.Optimizer):
     """w ← w - 2 η u_t + η u_{t-1}, where u_t = m̂_t / (√v̂_t + ε) is the direction of Adam and u_0 = 0.
 
-    Plain descent in a game of two circles outwards around the point where both are content; the last direction, taken
-    back once, is a forecast of the other's move, and the circle closes inwards.
+    Plain descent in a two-player game spirals outwards around the equilibrium. Undoing the last direction once is a
+    forecast of the other network's next move, and training spirals inwards.
 
-    Helps: losses that swing at a constant pace. Hurts: large learning rates, since the first step is twice Adam's; a
-    third slot of memory for each weight.
+    Helps: losses that swing steadily. Hurts: large learning rates, since the first step is twice Adam's; it stores a
+    third number for each weight.
 
     Source: Daskalakis et al. 2018, "Training GANs with Optimism", algorithm 1.
 
@@ -26,7 +26,7 @@ class OptimisticAdam(keras.optimizers.Optimizer):
         beta_1: decay of m, the mean gradient.
         beta_2: decay of v, the mean squared gradient.
         epsilon: ε.
-        keywords: of every Keras optimizer, such as ``clipnorm``.
+        keywords: those of every Keras optimizer, such as ``clipnorm``.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class OptimisticAdam(keras.optimizers.Optimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Make m, v and the last direction for each weight."""
+        """Create m, v and the last direction for each weight."""
         if self.built:
             return
         super().build(variables)
@@ -49,7 +49,7 @@ class OptimisticAdam(keras.optimizers.Optimizer):
         self._momentums, self._velocities, self._directions = slots
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Move one weight."""
+        """Update one weight."""
         index = self._get_variable_index(variable)
         m, v, last = self._momentums[index], self._velocities[index], self._directions[index]
 
@@ -68,6 +68,6 @@ class OptimisticAdam(keras.optimizers.Optimizer):
         self.assign(last, direction)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what it was made with."""
+        """Return the constructor's arguments."""
         own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         return {**super().get_config(), **own}

@@ -27,26 +27,26 @@ NEVER = -1e9  # no metric is below it: a rule that looks and ends nothing
 class Tpe(Options):
     """A tree-structured Parzen estimator (Bergstra et al. 2011)."""
 
-    seed: int = Field(0, ge=0, description="of what is drawn")
-    startup: int = Field(10, ge=0, description="trials drawn at random before it looks at any")
+    seed: int = Field(0, ge=0, description="random seed")
+    startup: int = Field(10, ge=0, description="trials drawn at random before the sampler learns from results")
 
 
 class Random(Options):
-    """Each trial anew, whatever came before."""
+    """Draws each trial independently."""
 
-    seed: int = Field(0, ge=0, description="of what is drawn")
+    seed: int = Field(0, ge=0, description="random seed")
 
 
 class Unpruned(Options):
-    """Every trial is trained to its end."""
+    """Trains every trial to the end."""
 
 
 class Median(Options):
-    """End a trial whose best so far is worse than the median of the others at that snapshot (Golovin et al. 2017)."""
+    """Stops a trial whose best value is worse than the others' median at that snapshot (Golovin et al. 2017)."""
 
-    startup: int = Field(5, ge=1, description="trials trained to their end before any is ended")
-    warmup: int = Field(0, ge=0, description="snapshots of a trial after which it may be ended")
-    keep: float = Field(50, gt=0, lt=100, description="per cent of the trials that are good enough to go on")
+    startup: int = Field(5, ge=1, description="trials trained to the end before any is stopped")
+    warmup: int = Field(0, ge=0, description="snapshots of a trial before it may be stopped")
+    keep: float = Field(50, gt=0, lt=100, description="percentage of the trials that may continue")
 
 
 SAMPLERS: dict[str, type[Options]] = {"tpe": Tpe, "random": Random}

@@ -27,11 +27,13 @@ PROBABILITIES = ("d_real", "d_fake")  # only where the loss has any
 
 
 class StopOptions(Options):
-    """What ends a run."""
+    """When to stop a run early."""
 
-    below: float | None = Field(None, description="end once it is below this")
-    above: float | None = Field(None, description="end once it is above this")
-    patience: int | None = Field(None, ge=1, description="end once so many snapshots in a row were no better")
+    below: float | None = Field(None, description="stop once the metric is below this")
+    above: float | None = Field(None, description="stop once the metric is above this")
+    patience: int | None = Field(
+        None, ge=1, description="stop after this many snapshots in a row without improvement"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> StopOptions:

@@ -1,9 +1,9 @@
-"""DCGAN: convolutions both ways (Radford, Metz & Chintala 2016, "Unsupervised Representation Learning with Deep
-Convolutional Generative Adversarial Networks"), in variants of depth and width.
+"""DCGAN: convolutions in both networks (Radford, Metz & Chintala 2016, "Unsupervised Representation Learning with
+Deep Convolutional Generative Adversarial Networks"), in variants of depth and width.
 
-Transposed convolutions draw checkerboards (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"): whatever
-the kernel, their even and odd pixels learn apart. Unless a depth is asked for, pixels are repeated and convolved in
-their place, which is a transposed convolution whose kernel is a smaller one spread over 2 x 2 pixels.
+Transposed convolutions produce checkerboards (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"): even
+and odd pixels learn different weights, whatever the kernel. Unless ``layers`` is given, the generator repeats each
+pixel and convolves: a transposed convolution whose kernel is a smaller one spread over 2 x 2 pixels.
 """
 
 import math
@@ -20,21 +20,26 @@ MOST = 8  # times the width that maps then have at the most
 
 
 class DCGANOptions(Options):
-    width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latents")
+    width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latent")
     # None is what GANForge 0.1 chose: 3, or fewer where the size asks for it. Its runs have it in their run.json.
     layers: int | None = Field(
-        0, ge=0, le=8, description="doublings in the generator; 0: 3, and more from 128 pixels on, fewer below 16"
+        0, ge=0, le=8, description="doublings in the generator; 0: 3, more from 128 pixels on, fewer below 16"
     )
-    kernel: int = Field(4, ge=2, description="side of the kernels; a multiple of the stride, which is 2")
+    kernel: int = Field(4, ge=2, description="kernel size of both networks, an even number")
     upsample: Literal["resize", "transposed"] | None = Field(
         None,
-        description="how sides are doubled; by itself transposed convolutions where layers is given, else resize",
+        description="how the generator doubles a side; default: transposed if layers is given, else resize",
     )
-    batch_norm: bool = Field(True, description="batch normalisation in the generator")
+    batch_norm: bool = Field(True, description="batch normalization in the generator")
     discriminator_layers: int | None = Field(
-        0, ge=0, le=8, description="strided convolutions; 0: 3, and more from 128 pixels on, fewer below 16"
+        0,
+        ge=0,
+        le=8,
+        description="strided convolutions in the discriminator; 0: 3, more from 128 pixels on, fewer below 16",
     )
-    discriminator_width: int = Field(32, ge=1, description="channels of the discriminator's first convolution")
+    discriminator_width: int = Field(
+        32, ge=1, description="channels of the discriminator's first convolution, doubled later"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each of the discriminator's convolutions")
     slope: float = Field(0.2, ge=0, lt=1, description="slope of the discriminator's leaky ReLU below zero")
 
@@ -88,10 +93,10 @@ def _grow(inputs, image_shape, options):
 
 
 def discriminator(image_shape, options):
-    """(B, H, W, C) in [-1, 1] -> (B, 1) logits: the same whatever the generator's depth.
+    """(B, H, W, C) in [-1, 1] -> (B, 1) logits; it does not depend on the generator's depth.
 
-    No batch normalisation: with it, a picture's verdict would depend on the pictures beside it, and real and fake
-    could not be judged in one batch.
+    No batch normalization: with it, a picture's logit would depend on the other pictures, and real and fake could not
+    pass through in one batch.
     """
     size = min(image_shape[:2])
     inputs = x = keras.Input(image_shape)
@@ -111,7 +116,7 @@ def discriminator(image_shape, options):
 
 
 def conditional_generator(image_shape, latent_dim, options, classes):
-    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): the class is embedded and stands beside the latent."""
+    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): the class is embedded and concatenated with the latent."""
     latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
     known = layers.Embedding(classes, 32, embeddings_initializer=initializers.RandomNormal(0.0, 1.0))(labels)
     x = _grow(layers.Concatenate()([latents, known]), image_shape, options)
@@ -145,14 +150,14 @@ DEFAULTS = {"latent_dim": 100, "learning_rate": 5e-4, "beta_1": 0.5, "batch_size
 @hookimpl
 def register_architectures(register):
     common = {"generator": generator, "discriminator": discriminator, "defaults": DEFAULTS}
-    register(Architecture("dcgan", options=DCGANOptions, summary="Convolutions both ways", **common))
+    register(Architecture("dcgan", options=DCGANOptions, summary="Convolutions in both networks", **common))
     register(
         Architecture(
             "dcgan-conditional",
             generator=conditional_generator,
             discriminator=conditional_discriminator,
             options=DCGANOptions,
-            summary="DCGAN that is told the class: subfolders, or cat and dog of the critters",
+            summary="DCGAN conditioned on the class: subfolders, or cat and dog of the critters",
             defaults=DEFAULTS,
             conditional=True,
         )

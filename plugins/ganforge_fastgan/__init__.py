@@ -1,10 +1,10 @@
-"""FastGAN: for some hundred pictures (Liu, Zhu, Song & Elgammal 2021, "Towards Faster and Stabilized GAN Training for
-High-fidelity Few-shot Image Synthesis").
+"""FastGAN: for a few hundred pictures (Liu, Zhu, Song & Elgammal 2021, "Towards Faster and Stabilized GAN Training
+for High-fidelity Few-shot Image Synthesis").
 
 The generator has few channels at large sizes, and small maps gate large ones (skip-layer excitation). The
-discriminator also redraws what it sees from its smallest map and returns that as features; ``redraw`` teaches it by
-the real pictures. Of the paper, noise in the generator, batch normalisation in the discriminator and the redrawing of
-a part of the picture are left out.
+discriminator also reconstructs its input from its smallest map and returns both as features; the strategy ``redraw``
+trains this on the real pictures. Unlike the paper, there is no noise in the generator, no batch normalization in the
+discriminator, and no reconstruction of a part of the picture.
 """
 
 import math
@@ -26,12 +26,14 @@ LARGEST_FIRST = 31  # side of the smallest maps at the most, or as many pixels
 
 class FastGANOptions(BaseOptions):
     width: int = Field(
-        16, ge=1, description="channels at the image's own size; doubled where the size halves, up to 8x"
+        16, ge=1, description="channels at full image size, doubled whenever the size halves, up to 8x"
     )
     skip: int = Field(
-        0, ge=0, le=8, description="doublings between a map and the one it gates; 0: 4, or as many as there are"
+        0, ge=0, le=8, description="doublings between a map and the one it gates; 0: 4, or fewer if there are fewer"
     )
-    discriminator_width: int = Field(32, ge=1, description="channels after the discriminator's first halving")
+    discriminator_width: int = Field(
+        32, ge=1, description="channels after the discriminator's first halving, doubled at each later one"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the discriminator's last layers")
 
 
@@ -71,9 +73,9 @@ def _excite(small, large):
 
 
 def discriminator(image_shape, options):
-    """(B, H, W, C) in [-1, 1] -> logits (B, h, w, 1), one a patch, and features: what it saw, and that redrawn.
+    """(B, H, W, C) in [-1, 1] -> logits (B, h, w, 1), one per patch, and features: the input and its reconstruction.
 
-    Without batch statistics, so that a verdict is one picture's own.
+    No batch statistics, so the logits of a picture do not depend on the other pictures.
     """
     times, _ = _plan(image_shape, _last_seen(image_shape))
     inputs = x = keras.Input(image_shape)
@@ -133,15 +135,15 @@ def _last_seen(image_shape):
 
 
 class Redraw(Strategy):
-    """Lets the discriminator redraw the real pictures it sees, so that it looks at all of each.
+    """Trains the discriminator to reconstruct the real pictures it sees, so that it looks at all of each.
 
-    Adds weight E |redrawn - seen| over real pictures, of a discriminator that returns both as features.
+    Adds weight E |redrawn - seen| over real pictures, for a discriminator that returns both as features.
 
-    Helps: some hundred pictures, where D learns a few details by heart and G collapses onto them. Hurts: D's maps are
-    spent on drawing where there are pictures enough.
+    Helps: with a few hundred pictures, where D memorises a few details and G collapses onto them. Hurts: with enough
+    pictures, D's capacity is wasted on the reconstruction.
 
     Source: Liu et al. 2021, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis",
-    section 3.2, equation 5, with the mean absolute difference for its perceptual distance.
+    section 3.2, equation 5, with the mean absolute difference instead of its perceptual distance.
     """
 
     name = "redraw"
@@ -179,7 +181,7 @@ def register_architectures(register):
             generator=generator,
             discriminator=discriminator,
             options=FastGANOptions,
-            summary="For few pictures: skip-layer excitation, a discriminator that redraws what it sees",
+            summary="For few pictures: skip-layer excitation, and a discriminator that reconstructs its input",
             defaults={
                 "latent_dim": 256,
                 "learning_rate": 2e-4,

@@ -1,5 +1,5 @@
-"""FCGAN: fully connected networks both ways, as in the first paper (Goodfellow et al. 2014, "Generative Adversarial
-Nets"), in variants of depth and width."""
+"""FCGAN: fully connected layers in both networks, as in the first paper (Goodfellow et al. 2014, "Generative
+Adversarial Nets"), in variants of depth and width."""
 
 import math
 from typing import Annotated
@@ -20,7 +20,7 @@ class FCGANOptions(Options):
     discriminator_hidden: tuple[Units, ...] = Field(
         (512, 256), min_length=1, description="units of the discriminator's hidden layers"
     )
-    batch_norm: bool = Field(True, description="batch normalisation in the generator")
+    batch_norm: bool = Field(True, description="batch normalization in the generator")
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout after each of the discriminator's hidden layers")
     slope: float = Field(0.2, ge=0, lt=1, description="slope of the leaky ReLU below zero")
 
@@ -37,7 +37,7 @@ def generator(image_shape, latent_dim, options):
 
 
 def discriminator(image_shape, options):
-    """(B, H, W, C) in [-1, 1] -> (B, 1) logits. Without batch statistics, so that a verdict is one picture's own."""
+    """(B, H, W, C) in [-1, 1] -> (B, 1) logits. No batch statistics: a logit depends on its own picture alone."""
     inputs = keras.Input(image_shape)
     x = layers.Flatten()(inputs)
     for units in options.discriminator_hidden:
@@ -62,7 +62,7 @@ DEFAULTS = {"latent_dim": 100, "learning_rate": 2e-4, "beta_1": 0.5, "batch_size
 @hookimpl
 def register_architectures(register):
     common = {"generator": generator, "discriminator": discriminator, "defaults": DEFAULTS}
-    register(Architecture("fcgan", options=FCGANOptions, summary="Dense layers both ways", **common))
+    register(Architecture("fcgan", options=FCGANOptions, summary="Dense layers in both networks", **common))
     for units in ((128, 256), (128, 256, 512), (128, 256, 512, 1024)):
         register(
             Architecture(

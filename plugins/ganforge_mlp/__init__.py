@@ -1,7 +1,8 @@
-"""MLP: dense layers both ways for data that are not pictures, (D,) numbers on any scale; pictures are flattened.
+"""MLP: dense layers in both networks, for data that are not pictures: vectors of D numbers, on any scale. Pictures
+are flattened.
 
-The generator ends without tanh, so that its numbers have no bounds: toy mixtures such as ``--data gaussians`` lie
-where they lie (Srivastava et al. 2017, "VEEGAN", and Lin et al. 2018, "PacGAN", use such networks there).
+The generator ends without tanh, so its output is unbounded, as toy mixtures such as ``--data gaussians`` require
+(Srivastava et al. 2017, "VEEGAN", and Lin et al. 2018, "PacGAN", use such networks for them).
 """
 
 import math
@@ -21,7 +22,9 @@ class MLPOptions(Options):
         "leaky_relu", description="after each hidden layer"
     )
     bias: float = Field(
-        2.0, ge=0, description="deviation of the biases of D's first layer at the start; others a quarter"
+        2.0,
+        ge=0,
+        description="initial standard deviation of the biases of D's first layer; a quarter of it elsewhere",
     )
 
 
@@ -37,7 +40,7 @@ def _hidden(x, options, first):
 
 
 def generator(image_shape, latent_dim, options):
-    """(B, latent_dim) -> (B, *image_shape), without bounds."""
+    """(B, latent_dim) -> (B, *image_shape), unbounded."""
     inputs = keras.Input((latent_dim,))
     x = layers.Dense(math.prod(image_shape), dtype="float32")(_hidden(inputs, options, first=False))
     if len(image_shape) > 1:
@@ -46,7 +49,7 @@ def generator(image_shape, latent_dim, options):
 
 
 def discriminator(image_shape, options):
-    """(B, *image_shape) -> (B, 1) logits. Without batch statistics, so that a verdict is one sample's own."""
+    """(B, *image_shape) -> (B, 1) logits. No batch statistics: a logit depends on its own sample alone."""
     inputs = keras.Input(image_shape)
     x = layers.Flatten()(inputs) if len(image_shape) > 1 else inputs
     return keras.Model(
@@ -62,7 +65,7 @@ def register_architectures(register):
             generator=generator,
             discriminator=discriminator,
             options=MLPOptions,
-            summary="Dense layers for data that are not pictures; the generator has no bounds",
+            summary="Dense layers for data that are not pictures; the generator's output is unbounded",
             defaults={"latent_dim": 2, "learning_rate": 2e-3, "beta_1": 0.5, "batch_size": 256},
             bounded=False,
         )

@@ -1,11 +1,11 @@
-"""R3GAN: residual blocks without normalisation, at a size that two processor cores train.
+"""R3GAN: residual blocks without normalization, small enough to train on two CPU cores.
 
 Source: Huang, Gokaslan, Kuleshov & Tompkin 2024, "The GAN is dead; long live the GAN! A Modern Baseline GAN":
-residual bottlenecks with leaky ReLU 0.2 inside and nothing on the sum, bilinear resampling, a learned 4x4 basis at
-both ends, and Fixup's initialisation (Zhang, Dauphin & Ma 2019), which lets blocks without normalisation start as the
-identity. Its loss and balance come with it: relativistic pairs, and a penalty on the slope at real pictures and at
-fakes. Smaller than the paper's: by default two 3x3 convolutions a block in place of a bottleneck, and no groups,
-which processors are slow at.
+residual bottlenecks with leaky ReLU 0.2 inside and no activation on the sum, bilinear resampling, a learned 4x4 basis
+at both ends, and Fixup's initialization (Zhang, Dauphin & Ma 2019), with which blocks without normalization start as
+the identity. The recommended settings include its loss and penalties: relativistic pairs, and gradient penalties at
+real pictures and at fakes. It is smaller than the paper's: by default, each block has two 3x3 convolutions instead of
+a bottleneck, and no groups, which are slow on CPUs.
 """
 
 import math
@@ -23,17 +23,17 @@ Maps = tuple[tuple[int, int], ...]
 
 
 class R3GANOptions(Options):
-    width: int = Field(16, ge=1, description="generator's channels at the largest maps, doubled where they halve")
-    discriminator_width: int = Field(16, ge=1, description="the same of the discriminator")
+    width: int = Field(16, ge=1, description="channels of the generator's largest maps, doubled whenever they halve")
+    discriminator_width: int = Field(16, ge=1, description="the same for the discriminator")
     stem: Literal[1, 2, 4] = Field(
-        2, description="so many times smaller than the picture are the largest maps, where its sides divide"
+        2, description="how many times smaller than the picture the largest maps are, if its sides divide"
     )
-    widest: int = Field(128, ge=1, description="channels at most, at the smallest sizes")
+    widest: int = Field(128, ge=1, description="maximum number of channels, at the smallest sizes")
     depth: int = Field(1, ge=1, le=8, description="residual blocks at each size")
     bottleneck: int = Field(
-        0, ge=0, le=8, description="1x1, 3x3, 1x1 with so many times the channels inside, as in the paper; 0: two 3x3"
+        0, ge=0, le=8, description="channel factor inside a block of 1x1, 3x3, 1x1, as in the paper; 0: two 3x3"
     )
-    cardinality: int = Field(1, ge=1, description="groups of a block's 3x3 convolutions; the paper has many")
+    cardinality: int = Field(1, ge=1, description="groups of a block's 3x3 convolutions; the paper uses many")
 
 
 def _sizes(size: tuple[int, int], options: R3GANOptions) -> tuple[int, Maps]:
@@ -94,7 +94,7 @@ def _block(x: Any, blocks: int, options: R3GANOptions) -> Any:
 
 
 def generator(image_shape, latent_dim, options):
-    """(B, latent_dim) -> (B, H, W, C), about [-1, 1] and without bounds."""
+    """(B, latent_dim) -> (B, H, W, C), about [-1, 1] but unbounded."""
     inputs = keras.Input((latent_dim,))
     return keras.Model(inputs, _grow(inputs, image_shape, options), name="generator")
 
@@ -144,7 +144,7 @@ def _features(inputs: Any, image_shape: tuple[int, int, int], options: R3GANOpti
 
 
 def conditional_generator(image_shape, latent_dim, options, classes):
-    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): the class is embedded and stands beside the latent."""
+    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): the class is embedded and concatenated with the latent."""
     latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
     known = layers.Embedding(classes, latent_dim, embeddings_initializer=initializers.RandomNormal(0.0, 1.0))(labels)
     x = _grow(layers.Concatenate()([latents, known]), image_shape, options)
@@ -152,10 +152,10 @@ def conditional_generator(image_shape, latent_dim, options, classes):
 
 
 def conditional_discriminator(image_shape, options, classes):
-    """[(B, H, W, C), (B,) labels] -> (B, 1) logits: what the features h say along the class's own direction.
+    """[(B, H, W, C), (B,) labels] -> (B, 1) logits: v_class · h for the features h.
 
-    Source: Miyato & Koyama 2018, "cGANs with Projection Discriminator", without its unconditional part, as the paper
-    of R3GAN has it.
+    Source: Miyato & Koyama 2018, "cGANs with Projection Discriminator", without its unconditional part, as in the
+    paper of R3GAN.
     """
     images, labels = keras.Input(image_shape), keras.Input((), dtype="int32")
     features = _features(images, image_shape, options)
@@ -184,7 +184,7 @@ def register_architectures(register):
             "r3gan",
             generator=generator,
             discriminator=discriminator,
-            summary="Residual blocks without normalisation, relativistic loss: a modern baseline",
+            summary="Residual blocks without normalization, relativistic loss: a modern baseline",
             **common,
         )
     )
@@ -193,7 +193,7 @@ def register_architectures(register):
             "r3gan-conditional",
             generator=conditional_generator,
             discriminator=conditional_discriminator,
-            summary="R3GAN that is told the class: subfolders, or cat and dog of the critters",
+            summary="R3GAN conditioned on the class: subfolders, or cat and dog of the critters",
             conditional=True,
             **common,
         )

@@ -1,9 +1,10 @@
-"""SNGAN: residual blocks both ways, the discriminator spectrally normalised (Miyato, Kataoka, Koyama & Yoshida 2018,
-"Spectral Normalization for Generative Adversarial Networks"), which bounds its slope without a penalty; with classes,
-conditional batch normalisation and a projection (Miyato & Koyama 2018, "cGANs with Projection Discriminator").
+"""SNGAN: residual blocks in both networks. The discriminator is spectrally normalized (Miyato, Kataoka, Koyama &
+Yoshida 2018, "Spectral Normalization for Generative Adversarial Networks"), which bounds its slope without a penalty.
+With classes: conditional batch normalization and a projection (Miyato & Koyama 2018, "cGANs with Projection
+Discriminator").
 
-The generator enlarges by repeating pixels and convolving, which draws no checkerboard (Odena et al. 2016,
-"Deconvolution and Checkerboard Artifacts"), and has Keras's own layers alone.
+The generator repeats each pixel and convolves, which makes no checkerboard (Odena et al. 2016, "Deconvolution and
+Checkerboard Artifacts"), and contains only Keras's own layers.
 """
 
 import keras
@@ -19,17 +20,19 @@ MOST = 8  # times the width that maps have at the most
 
 class SNGANOptions(Options):
     width: int = Field(
-        32, ge=1, description="channels at the image's own size; doubled where the size halves, up to 8x"
+        32, ge=1, description="channels at full image size, doubled whenever the size halves, up to 8x"
     )
     blocks: int = Field(
-        0, ge=0, le=8, description="doublings in the generator; 0: as many as leave a side of 4 or more"
+        0, ge=0, le=8, description="doublings in the generator; 0: as many as keep the side at 4 or more"
     )
-    batch_norm: bool = Field(True, description="batch normalisation in the generator")
-    discriminator_width: int = Field(32, ge=1, description="channels of the discriminator's first block")
+    batch_norm: bool = Field(True, description="batch normalization in the generator")
+    discriminator_width: int = Field(
+        32, ge=1, description="channels of the discriminator's first block, doubled at each later one"
+    )
     discriminator_blocks: int = Field(
-        0, ge=0, le=8, description="halvings in the discriminator; 0: as many as leave a side of 4 or more"
+        0, ge=0, le=8, description="halvings in the discriminator; 0: as many as keep the side at 4 or more"
     )
-    spectral_norm: bool = Field(True, description="spectral normalisation in the discriminator")
+    spectral_norm: bool = Field(True, description="spectral normalization in the discriminator")
 
 
 # ------------------------------------------------------------------ spectral normalisation
@@ -109,7 +112,7 @@ def generator(image_shape, latent_dim, options):
 
 
 def conditional_generator(image_shape, latent_dim, options, classes):
-    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): each normalisation has a scale and a shift of each class."""
+    """[(B, latent_dim), (B,) labels] -> (B, H, W, C): each normalization has a scale and a shift for each class."""
     latents, labels = keras.Input((latent_dim,)), keras.Input((), dtype="int32")
     return keras.Model([latents, labels], _grow(latents, labels, classes, image_shape, options), name="generator")
 
@@ -228,7 +231,7 @@ def register_architectures(register):
             generator=generator,
             discriminator=discriminator,
             options=SNGANOptions,
-            summary="Residual blocks, a spectrally normalised discriminator",
+            summary="Residual blocks, spectrally normalized discriminator",
             defaults=DEFAULTS,
         )
     )
@@ -238,7 +241,7 @@ def register_architectures(register):
             generator=conditional_generator,
             discriminator=conditional_discriminator,
             options=SNGANOptions,
-            summary="SNGAN that is told the class, with conditional normalisation and a projection discriminator",
+            summary="SNGAN conditioned on the class, with conditional normalization and a projection discriminator",
             defaults=DEFAULTS,
             conditional=True,
         )

@@ -135,7 +135,7 @@ async function main() {
   DATA.classes.forEach((name, i) => byId("class").append(new Option(name, i)));
   byId("class-label").hidden = !DATA.classes.length;
   try {
-    if (typeof DecompressionStream === "undefined") throw new Error("this browser is too old; a version of 2023 or later opens it");
+    if (typeof DecompressionStream === "undefined") throw new Error("the browser is too old; use a version from 2023 or later");
     await start();
     seeded("from", 0); seeded("to", 1);
     byId("new").disabled = false;
@@ -145,10 +145,10 @@ async function main() {
     ["class", "variety"].forEach((name) => byId(name).addEventListener("input", () => { walk(); refresh(); }));
     await walk();
     await fill();
-    byId("state").textContent = "Everything is computed in this page, on this machine.";
+    byId("state").textContent = "All pictures are computed in this page, on your machine.";
     document.documentElement.dataset.state = "ready";
   } catch (error) {
-    byId("state").textContent = `This page cannot draw here: ${error.message || error}`;
+    byId("state").textContent = `This page cannot draw pictures in this browser: ${error.message || error}`;
     document.documentElement.dataset.state = "failed";
   }
 }
