@@ -104,7 +104,7 @@ Examples:
 @click.version_option(__version__, "--version", message="ganforge %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """Train generative adversarial networks (GANs) on your own pictures, with balancing strategies of your choice."""
+    """Train generative adversarial networks (GANs) on your own pictures. Choose how the two networks are balanced."""
 
 
 def main(args: list[str] | None = None) -> None:
