@@ -18,46 +18,52 @@ BEGIN, END = "<!-- written by generate_matrix.py -->\n", "<!-- end -->"
 # (strategy, loss, step), any of them None for all: what to know about the pairs that are taken.
 NOTES = [
     *(
-        (("label-noise", loss, None), "Flips only: `smooth` above 0 is refused, `smooth=0` is taken.")
+        (("label-noise", loss, None), "Flips only: `smooth` above 0 is refused, `smooth=0` is allowed.")
         for loss in ("wasserstein", "relativistic")
     ),
     (
         ("label-noise", "relativistic", None),
-        "A flipped real label exchanges a pair's two logits; the fake's own label is not looked at.",
+        "A flipped real label swaps a pair's two logits; the fake's label is not used.",
     ),
     (
         ("auto", "relativistic", None),
-        "A flipped real label exchanges a pair's two logits; the fake's own label is not looked at.",
+        "A flipped real label swaps a pair's two logits; the fake's label is not used.",
     ),
-    (("label-noise", "hinge", None), "A soft label mixes hinge's two sides, and the margin stays at one."),
-    (("auto", "least-squares", None), "D is right about a picture on its side of 0.5, midway between the targets."),
+    (("label-noise", "hinge", None), "A soft label mixes the two sides of hinge; the margin stays at one."),
+    (
+        ("auto", "least-squares", None),
+        "D is right about a picture if its logit is on the correct side of 0.5, midway between the targets.",
+    ),
     *(
-        (("auto", loss, None), "D is right about a pair whose real picture has the higher logit.")
+        (("auto", loss, None), "D is right about a pair if the real picture has the higher logit.")
         for loss in ("wasserstein", "relativistic")
     ),
     *(
-        (("lecam", loss, None), "Logits of this loss have no zero of their own, and the penalty gives them one.")
+        (("lecam", loss, None), "This loss gives a logit of 0 no meaning; the penalty does.")
         for loss in ("wasserstein", "relativistic")
     ),
     (
         ("r2", "wasserstein", None),
-        "Two penalties that pull apart: R2 towards slope 0 at fakes, the loss's own towards 1 between.",
+        "Two conflicting penalties: R2 pulls the slope to 0 at fakes, the loss's own to 1 in between.",
     ),
     (
         ("r1", "wasserstein", None),
-        "Two penalties that pull apart: R1 towards slope 0 at real pictures, the loss's own towards 1 between.",
+        "Two conflicting penalties: R1 pulls the slope to 0 at real pictures, the loss's own to 1 in between.",
     ),
     *(
-        ((name, "wasserstein", None), "The gradient penalty is taken at points between real and fake plus noise.")
+        ((name, "wasserstein", None), "The gradient penalty is computed at points between real and fake, plus noise.")
         for name in ("auto", "noise-anneal", "input-noise")
     ),
     *(
-        ((name, None, "one-stage"), "A flipped fake turns D's gradient at it around, and G's share of it back again.")
+        (
+            (name, None, "one-stage"),
+            "A flipped fake reverses the sign of D's gradient there; G's part is reversed back.",
+        )
         for name in ("label-noise", "auto")
     ),
     (
         (None, "bce", "one-stage"),
-        "A fake whose logit is below about −100 moves nothing: D's slope there is 0 in float32.",
+        "A fake with a logit below about −100 has no effect: D's slope there is 0 in float32.",
     ),
 ]
 # Options that make a pair possible which the defaults do not.

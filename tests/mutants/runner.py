@@ -22,6 +22,7 @@ from tests.mutants.fault import Fault
 
 COPIED = ("ganforge", "plugins", "examples", "tests", "docs", "pyproject.toml", "mkdocs.yml")
 COPIED += ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "constraints.txt", ".ci", "justfile")
+COPIED += ("SECURITY.md", "CODE_OF_CONDUCT.md", "CITATION.cff", "tools", ".github")
 # A fault may make a loop endless. Nothing that a fault is tested by takes a quarter of this.
 PATIENCE = 600.0
 PYTEST = ("-x", "-q", "-o", "addopts=", "-p", "no:xdist", "-p", "no:cacheprovider", "--tb=line")
