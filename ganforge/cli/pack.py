@@ -51,7 +51,12 @@ The picture size of a packed set is fixed. --data opens it anywhere, and copies 
     "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
 )
 @click.option(
-    "--shard-mib", type=click.IntRange(1), default=64, show_default=True, metavar="N", help="Size of one shard."
+    "--shard-mib",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Size of one shard in MiB.",
 )
 @click.pass_context
 def command(ctx: click.Context, /, words: tuple[str, ...], shard_mib: int, **flags: Any) -> None:
