@@ -26,7 +26,8 @@ def command(run: str, repo: str, private: bool, message: str | None, checkpoint:
     """Upload a run to a model repository on the Hugging Face Hub (extra: hub), created if needed.
 
     RUN is a name such as run_12, a path, or `latest`. Uploads the model card (written by `ganforge card`, or
-    now if there is none), the generator, exported files, numbers, pictures, and run.json without this machine's paths.
+    now if there is none), the generator, exported files, numbers, pictures, and run.json without this machine's
+    paths.
     Log in first with `hf auth login`.
     """
     from ganforge.api import Run
