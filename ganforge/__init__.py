@@ -1,4 +1,4 @@
-"""GANForge: train generative adversarial networks on your own pictures, and choose what balances them."""
+"""GANForge: train generative adversarial networks on your own pictures, and choose how they are balanced."""
 
 from __future__ import annotations
 

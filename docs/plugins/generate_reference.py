@@ -58,14 +58,14 @@ def page() -> str:
     ):
         parts.append(f"### {kind.__name__}\n\n{fields(kind)}{text(kind)}\n{methods(kind)}")
     parts.append(
-        "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Promises marked ● "
-        "are held to on each\nbackend, the others on the first.\n"
+        "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Requirements "
+        "marked ● are tested on every\nbackend, the others on the first.\n"
     )
     for kind in KINDS.values():
         title = f"{'An' if kind.word[0] in 'aeiou' else 'A'} {kind.word}"
         checks = CHECKS[kind.name]
         rows = [f"| `{one.name}` | {'●' if one.everywhere else ''} | {code(one.summary)} |" for one in checks]
-        parts.append("\n".join([f"### {title}\n", "| check | | promise |", "|---|---|---|", *rows]) + "\n")
+        parts.append("\n".join([f"### {title}\n", "| check | | requirement |", "|---|---|---|", *rows]) + "\n")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
@@ -85,7 +85,7 @@ WHEN = {
     **dict.fromkeys(REGISTRATION_HOOKS, "once, at discovery"),
     "configure_run": "once a run, before the networks exist",
     "plan_step": "before each step",
-    "discriminator_images": "whenever D is about to see images, in both updates",
+    "discriminator_images": "before D sees images, in both updates",
     "discriminator_labels": "D's update, once for real, once for fake",
     "discriminator_penalty": "D's update",
     "generator_penalty": "G's update",
@@ -104,7 +104,7 @@ RETURNS = {
     "discriminator_penalty": "a scalar",
     "generator_penalty": "a scalar",
     "update_state": "the next state",
-    "after_step": "both networks' weights, and a state or not",
+    "after_step": "both networks' weights, optionally with a state",
 }
 
 

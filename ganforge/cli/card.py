@@ -23,10 +23,10 @@ Examples:
 )
 @runs_dir_option
 def command(run: str, output: Path | None, runs_dir: str) -> None:
-    """Write a model card: what a stranger should know of a run, in Markdown with Hugging Face's metadata.
+    """Write a model card for a run, in Markdown with Hugging Face metadata.
 
-    RUN is a name such as run_12, a path, or `latest`. `ganforge evaluate` first, and it has metrics. The licence is
-    left for you to fill in.
+    RUN is a name such as run_12, a path, or `latest`. Run `ganforge evaluate` first to
+    include metrics. You have to add the licence yourself.
     """
     from ganforge.api import Run
     from ganforge.export.card import write_card

@@ -32,18 +32,22 @@ def _either(names: Iterable[str]) -> str:
 
 @click.command("check", epilog=EPILOG)
 @click.argument("name", metavar="NAME[:OPTIONS]", shell_complete=spec_completion())
-@click.option("--kind", metavar="KIND", help=f"{_either(KINDS)}, where a name is several.")
+@click.option("--kind", metavar="KIND", help=f"Needed if the name has several kinds: {_either(KINDS)}.")
 @click.option(
-    "--backend", "backends", multiple=True, metavar="NAME", help="Check there alone (repeatable). [default: all]"
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME",
+    help="Check only on this backend (repeatable). [default: all]",
 )
 @plugin_option
 @no_plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str, kind: str | None, backends: tuple[str, ...], plugins: tuple[str, ...], as_json: bool) -> int:
-    """Check that a plugin keeps its promises, on each installed backend: shapes, ranges, gradients, seeds, resuming.
+    """Check a plugin on each installed backend: shapes, ranges, gradients, seeds, resuming.
 
-    Choose small options for an architecture, so that it is quick: ganforge check dcgan:width=4. Exits with 1 when a
-    promise is broken, and says what to change.
+    Give an architecture small options to save time: ganforge check dcgan:width=4. If a check fails, the command says
+    what to change and exits with 1.
     """
     from ganforge.errors import GANForgeError
     from ganforge.testing import backends_to_check, run_checks

@@ -26,14 +26,18 @@ Examples:
 @click.command("compare", epilog=EPILOG)
 @click.argument("names", metavar="STUDY|RUN...", nargs=-1, required=True)
 @click.option(
-    "--medians", "over_seeds", is_flag=True, help="A row for runs that differ in the seed alone, a table a data set."
+    "--medians",
+    "over_seeds",
+    is_flag=True,
+    help="One row for runs that differ only in the seed, one table per data set.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @runs_dir_option
 def command(names: tuple[str, ...], over_seeds: bool, as_json: bool, runs_dir: str) -> None:
-    """Put runs side by side: their metrics, balance, parameters and time, and what these say.
+    """Compare runs: their metrics, balance, parameters and time, with a summary in words.
 
-    RUN is a name such as run_12, a path, or `latest`; STUDY a study's name or file. `ganforge evaluate` measures.
+    RUN is a name such as run_12, a path, or `latest`; STUDY is a study's name or file. Metrics come from
+    `ganforge evaluate`.
     """
     from ganforge.study.mattered import searched, told
     from ganforge.study.summary import columns_of, resolve, summarise

@@ -27,9 +27,9 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @runs_dir_option
 def command(run: str, as_json: bool, runs_dir: str) -> None:
-    """Say in words what is wrong with a run, from its numbers, and what to try next.
+    """Explain from a run's numbers what is wrong with it, and what to try next.
 
-    RUN is a name such as run_12, a path, or `latest`. A running one may be asked too.
+    RUN is a name such as run_12, a path, or `latest`. It may still be training.
     """
     from rich.markup import escape
 

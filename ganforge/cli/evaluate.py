@@ -25,15 +25,15 @@ Examples:
     "--samples",
     type=click.IntRange(16),
     metavar="N",
-    help="Pictures to measure on.  [default: 2048; with imagenet 5000]",
+    help="Pictures to draw.  [default: 2048; with imagenet 5000]",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the pictures drawn.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for drawing them.")
 @click.option(
     "--features",
     type=click.Choice(["random", "imagenet"]),
     default="random",
     show_default=True,
-    help="imagenet: FD, KID, precision, recall, density, coverage by an ImageNet network too (extra: imagenet).",
+    help="imagenet: also FD, KID, precision, recall, density, coverage by an ImageNet network (extra: imagenet).",
 )
 @click.option(
     "--data",
@@ -46,7 +46,7 @@ Examples:
     "--inception",
     type=click.Path(path_type=Path),
     metavar="FILE.pt",
-    help="Published FID and KID too, by this TorchScript network.",
+    help="Also compute FID and KID as published, with this TorchScript network.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print evaluation.json.")
 @plugin_option
@@ -62,7 +62,7 @@ def command(
     plugins: tuple[str, ...],
     runs_dir: str,
 ) -> None:
-    """Measure what a run's generator makes, and store it in the run as evaluation.json.
+    """Measure the quality of a run's generator, and store the result in the run as evaluation.json.
 
     RUN is a name such as run_12, a path, or `latest`. Nothing is downloaded.
     """

@@ -18,17 +18,27 @@ Examples:
 
 @click.command("explore", epilog=EPILOG)
 @run_argument
-@click.option("--directions", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
-@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Latents, a row each.")
-@click.option("--strength", type=float, default=3.0, show_default=True, help="How far to both sides, in deviations.")
-@click.option("--class", "class_name", metavar="NAME", help="Of this class alone, from a conditional generator.")
+@click.option(
+    "--directions", "count", type=click.IntRange(1), default=10, show_default=True, help="Number of directions."
+)
+@click.option(
+    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Number of latents, one row each."
+)
+@click.option(
+    "--strength",
+    type=float,
+    default=3.0,
+    show_default=True,
+    help="How far to go in both directions, in standard deviations.",
+)
+@click.option("--class", "class_name", metavar="NAME", help="Draw only this class (conditional generators).")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
-    help="The page; the directions (.npy) stand beside it. [default: in the run]",
+    help="The page; the directions (.npy) are saved beside it. [default: in the run]",
 )
-@click.option("--open", "open_it", is_flag=True, help="Open it.")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @plugin_option
 @no_plugin_option
 @runs_dir_option
@@ -43,10 +53,10 @@ def command(
     plugins: tuple[str, ...],
     runs_dir: str,
 ) -> None:
-    """Show in which directions of its latents a generator's pictures change, on one page.
+    """Write a page that shows how a generator's pictures change along directions of the latent space.
 
-    RUN is a name such as run_12, a path, or `latest`. The page needs nothing beside it. The directions are found
-    without labels, from the weights that take the latents (SeFa).
+    RUN is a name such as run_12, a path, or `latest`. The page is self-contained. The directions are
+    computed without labels, from the weights that take the latents (SeFa).
     """
     from ganforge.api import Run
     from ganforge.latent.explore import explore

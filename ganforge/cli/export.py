@@ -26,7 +26,7 @@ Examples:
     type=click.Choice(["onnx", "safetensors", "page"]),
     default="onnx",
     show_default=True,
-    help="ONNX (extra: onnx); weights with their shapes; or a page that draws in a browser (extra: onnx).",
+    help="ONNX (extra: onnx); safetensors weights; or a page that draws in a browser (extra: onnx).",
 )
 @click.option(
     "--output",
@@ -38,7 +38,7 @@ Examples:
     "--onnxruntime-web",
     type=click.Path(path_type=Path),
     metavar="FILE.tgz|DIR",
-    help="For a page: the npm package of that name. It is kept, so once is enough.",
+    help="For a page: the npm package of that name. It is cached, so give it once.",
 )
 @plugin_option
 @no_plugin_option
@@ -46,7 +46,7 @@ Examples:
 def command(
     run: str, form: str, output: Path | None, onnxruntime_web: Path | None, plugins: tuple[str, ...], runs_dir: str
 ) -> None:
-    """Write a run's generator for other programs, none of which needs GANForge.
+    """Export a run's generator for programs without GANForge.
 
     RUN is a name such as run_12, a path, or `latest`. Nothing is downloaded.
     """

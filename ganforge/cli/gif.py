@@ -19,19 +19,21 @@ Examples:
 
 @click.command("gif", epilog=EPILOG)
 @run_argument
-@click.option("--fps", type=float, default=8.0, show_default=True, help="Frames a second.")
-@click.option("--scale", type=click.IntRange(1, 16), default=1, show_default=True, help="Pixels a pixel.")
-@click.option("--hold", type=float, default=2.0, show_default=True, help="Seconds the last frame stays.")
-@click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Take each n-th snapshot.")
-@click.option("--caption/--no-caption", default=True, show_default=True, help="Say the epoch below the pictures.")
+@click.option("--fps", type=float, default=8.0, show_default=True, help="Frames per second.")
+@click.option(
+    "--scale", type=click.IntRange(1, 16), default=1, show_default=True, help="Enlarge each pixel by this factor."
+)
+@click.option("--hold", type=float, default=2.0, show_default=True, help="Seconds to show the last frame.")
+@click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Use every n-th snapshot.")
+@click.option("--caption/--no-caption", default=True, show_default=True, help="Show the epoch below the pictures.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="A .gif, .webp, .png or .mp4.")
 @runs_dir_option
 def command(
     run: str, fps: float, scale: int, hold: float, every: int, caption: bool, output: Path | None, runs_dir: str
 ) -> None:
-    """Make an animation of what the same latents became, epoch after epoch.
+    """Animate the pictures of the same latents over the epochs.
 
-    RUN is a name such as run_12, a path, or `latest`. Without --output it is the run's progression.gif.
+    RUN is a name such as run_12, a path, or `latest`. Without --output, it writes the run's progression.gif.
     """
     from ganforge.runs import find_run
     from ganforge.runs.progression import make_progression

@@ -20,27 +20,27 @@ from ganforge.errors import OUT_OF_MEMORY, GANForgeError, PeerLost, on_one_line,
 from ganforge.processes import ended
 
 COMMANDS = {
-    "train": "Train a GAN on your pictures, or on the cartoon critters that come with it.",
-    "resume": "Carry a run on exactly where it stopped, or train it further.",
-    "gif": "Make an animation of what the same latents became.",
-    "sample": "Draw new pictures from a trained generator, or a walk between them.",
+    "train": "Train a GAN on your pictures, or on the built-in cartoon critters.",
+    "resume": "Continue a run exactly where it stopped, or train it further.",
+    "gif": "Animate the pictures of the same latents over the epochs.",
+    "sample": "Draw new pictures from a trained generator, or animate a walk between them.",
     "project": "Find the latents whose pictures are nearest to yours.",
-    "explore": "Show in which directions of its latents a generator's pictures change.",
+    "explore": "Show how a generator's pictures change along directions of the latent space.",
     "runs": "List the runs.",
-    "show": "Tell the whole story of one run.",
-    "diagnose": "Say in words what is wrong with a run, and what to try.",
-    "evaluate": "Measure what a run's generator makes: SWD, KID, modes, copies.",
-    "study": "Carry out all the runs of a study file, and compare them.",
-    "compare": "Put runs side by side, and say what their numbers say.",
+    "show": "Show everything about one run.",
+    "diagnose": "Explain what is wrong with a run, and what to try.",
+    "evaluate": "Measure the quality of a run's generator: SWD, KID, modes, copies.",
+    "study": "Train all runs of a study file, and compare them.",
+    "compare": "Compare runs side by side, with a summary in words.",
     "report": "Write one HTML page about a study or several runs.",
-    "watch": "Serve a page with a run's live grid and curves, to this machine alone.",
-    "pack": "Decode pictures once, into a set of shards that any machine opens.",
-    "export": "Write a run's generator for other programs: ONNX, safetensors, a page.",
-    "card": "Write a model card about a run.",
-    "push": "Send a run to Hugging Face's hub.",
-    "pull": "Fetch a run from Hugging Face's hub.",
-    "plugins": "List what is installed, from which package, with every option.",
-    "check": "Check that a plugin keeps its promises, on each backend.",
+    "watch": "Serve a page with a run's live grid and curves, on this machine only.",
+    "pack": "Decode pictures once into a set of shards that any machine can open.",
+    "export": "Export a run's generator: ONNX, safetensors, or a page.",
+    "card": "Write a model card for a run.",
+    "push": "Upload a run to the Hugging Face Hub.",
+    "pull": "Download a run from the Hugging Face Hub.",
+    "plugins": "List installed plugins with their packages and options.",
+    "check": "Check a plugin on each installed backend.",
     "new-plugin": "Write a small plugin package that installs and trains at once.",
 }
 GROUP = "ganforge.commands"
@@ -104,7 +104,7 @@ Examples:
 @click.version_option(__version__, "--version", message="ganforge %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """Train generative adversarial networks on your own pictures, and choose what balances them."""
+    """Train generative adversarial networks (GANs) on your own pictures. Choose how the two networks are balanced."""
 
 
 def main(args: list[str] | None = None) -> None:

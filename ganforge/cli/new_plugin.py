@@ -23,14 +23,14 @@ Examples:
 @click.option("--strategy", "kind", flag_value="strategy", help="A balancing strategy with a schedule and a state.")
 @click.option("--loss", "kind", flag_value="loss", help="An adversarial loss.")
 @click.option("--dataset", "kind", flag_value="dataset", help="A source of pictures.")
-@click.option("--optimizer", "kind", flag_value="optimizer", help="A way to move weights.")
-@click.option("--logger", "kind", flag_value="logger", help="A place that a run's numbers go to.")
-@click.option("--kind", "chosen", metavar="KIND", help="The same by name: --kind optimizer.")
+@click.option("--optimizer", "kind", flag_value="optimizer", help="An optimizer.")
+@click.option("--logger", "kind", flag_value="logger", help="A logger for a run's numbers and grids.")
+@click.option("--kind", "chosen", metavar="KIND", help="The kind by name: --kind optimizer.")
 @click.option(
     "--directory", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where to write it. [default: .]"
 )
 def command(name: str, kind: str, chosen: str | None, directory: Path) -> None:
-    """Write a small plugin package, ganforge-NAME, that installs, passes its tests and trains at once."""
+    """Write a small plugin package, ganforge-NAME, that is ready to install, test and train."""
     from rich.markup import escape
 
     from ganforge.errors import UsageError, closest

@@ -72,7 +72,7 @@ no_plugin_option = click.option(
     is_eager=True,
     callback=_leave_out,
     shell_complete=_complete_plugin,
-    help="Leave an installed plugin out (repeatable; also GANFORGE_DISABLE_PLUGINS).",
+    help="Ignore an installed plugin (repeatable; environment: GANFORGE_DISABLE_PLUGINS).",
 )
 
 

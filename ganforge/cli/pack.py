@@ -18,28 +18,49 @@ Examples:
   ganforge pack --data FIRST --data SECOND.zip s3://bucket/set-64 --image-size 64
   ganforge train --data s3://bucket/set-64
 
-A packed set has its size for good; --data opens it anywhere, and takes copies of the shards in use from a store.
+The picture size of a packed set is fixed. --data opens it anywhere, and copies the shards in use from a store.
 """
 
 
 @click.command("pack", epilog=EPILOG)
 @click.argument("words", metavar="[DATA] TARGET", nargs=-1, required=True)
 @click.option(
-    "--data", multiple=True, callback=together, metavar="FOLDER|FILE|NAME", help="As of train, in place of DATA."
+    "--data",
+    multiple=True,
+    callback=together,
+    metavar="FOLDER|FILE|NAME",
+    help="Like --data of train, instead of DATA.",
 )
-@click.option("--image-size", metavar="PIXELS|WIDTHxHEIGHT", help="Side of square pictures, or both. [default: 64]")
-@click.option("--channels", type=int, metavar="1|3|4", help="Grey, colour, or with transparency. [default: 3]")
-@click.option("--fit", metavar="crop|stretch|pad", help="How pictures of other shapes get this one. [default: crop]")
-@click.option("--background", metavar="white|black|#rrggbb", help="What lies under transparency. [default: white]")
-@click.option("--range", metavar="LOW,HIGH", help="Black and white of deep pictures. [default: found from the set]")
-@click.option("--frames", metavar="first|all", help="Of files that hold several. [default: first]")
-@click.option("--limit", type=int, metavar="N", help="Take N pictures, chosen at random by the seed.")
-@click.option("--seed", type=int, metavar="N", help="Chooses those. [default: 0]")
-@click.option("--strict/--no-strict", default=None, help="Stop at the first unreadable picture.")
-@click.option("--shard-mib", type=click.IntRange(1), default=64, show_default=True, metavar="N", help="Of one file.")
+@click.option(
+    "--image-size", metavar="PIXELS|WIDTHxHEIGHT", help="Side of square pictures, or width and height. [default: 64]"
+)
+@click.option("--channels", type=int, metavar="1|3|4", help="Grey, colour, or colour with transparency. [default: 3]")
+@click.option("--fit", metavar="crop|stretch|pad", help="How to fit pictures of other shapes. [default: crop]")
+@click.option(
+    "--background", metavar="white|black|#rrggbb", help="The colour behind transparent pixels. [default: white]"
+)
+@click.option(
+    "--range",
+    metavar="LOW,HIGH",
+    help="The values of black and white in 16-bit, 32-bit and float pictures. [default: measured]",
+)
+@click.option("--frames", metavar="first|all", help="Which frames to use from files with several. [default: first]")
+@click.option("--limit", type=int, metavar="N", help="Use only N pictures, chosen at random by the seed.")
+@click.option("--seed", type=int, metavar="N", help="Random seed for --limit. [default: 0]")
+@click.option(
+    "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
+)
+@click.option(
+    "--shard-mib",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Size of one shard in MiB.",
+)
 @click.pass_context
 def command(ctx: click.Context, /, words: tuple[str, ...], shard_mib: int, **flags: Any) -> None:
-    """Decode pictures once, into a set of shards that any machine opens with --data.
+    """Decode pictures once into a set of shards that any machine can open with --data.
 
     TARGET is a new folder, or an address in a store that fsspec knows.
     """

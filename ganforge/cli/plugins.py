@@ -28,7 +28,7 @@ Examples:
 @no_plugin_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
-    """List what is installed, from which package; with NAME, everything about one, with every option."""
+    """List installed plugins and their packages; with NAME, show one with all of its options."""
     from ganforge.backend import choose_backend
     from ganforge.cli.completion import remember
     from ganforge.errors import UsageError, closest
@@ -47,7 +47,7 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
             names = [entry.name for kind in KINDS for entry in registry.of(kind)]
             broken = next((line for line in registry.warnings() if f"'{name}'" in line), "")
             raise UsageError(
-                broken or f"nothing is called '{name}'; ganforge plugins lists all.{closest(name, names)}"
+                broken or f"nothing is called '{name}'; `ganforge plugins` lists all names.{closest(name, names)}"
             )
     if as_json:
         _print_json(entries, registry)

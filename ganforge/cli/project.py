@@ -32,24 +32,26 @@ Examples:
     nargs=2,
     type=click.Path(path_type=Path),
     metavar="A B",
-    help="Animate the way from one projection to another: pictures, or .npy of latents.",
+    help="Animate the path between two projections: pictures, or .npy files of latents.",
 )
-@click.option("--starts", type=click.IntRange(1), default=4, show_default=True, help="Latents to look from.")
-@click.option("--steps", type=click.IntRange(1), default=250, show_default=True, help="Steps of Adam from each.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the latents to look from.")
-@click.option("--class", "class_name", metavar="NAME", help="Of this class alone, from a conditional generator.")
+@click.option(
+    "--starts", type=click.IntRange(1), default=4, show_default=True, help="Number of latents to start from."
+)
+@click.option("--steps", type=click.IntRange(1), default=250, show_default=True, help="Adam steps from each start.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed for the starts.")
+@click.option("--class", "class_name", metavar="NAME", help="Search only this class (conditional generators).")
 @click.option(
     "--features",
     metavar="pixels|imagenet",
     default="pixels",
     show_default=True,
-    help="What is near: imagenet, by an ImageNet network as well (extra: imagenet).",
+    help="imagenet: also compare features of an ImageNet network (extra: imagenet).",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE.png",
-    help="The strip; the animation (.gif) and the latents (.npy) stand beside it. [default: in the run]",
+    help="The strip; the animation (.gif) and the latents (.npy) are saved beside it. [default: in the run]",
 )
 @plugin_option
 @no_plugin_option
@@ -67,10 +69,10 @@ def command(
     plugins: tuple[str, ...],
     runs_dir: str,
 ) -> None:
-    """Find the latents whose pictures are nearest to yours, and show the way there.
+    """Find the latents whose pictures are nearest to yours, and show the path to them.
 
-    RUN is a name such as run_12, a path, or `latest`. PICTURE is a file of any size: it is read as the pictures were
-    that the run was trained on.
+    RUN is a name such as run_12, a path, or `latest`. PICTURE is a file of any size, read like the run's
+    training pictures.
     """
     import numpy as np
 

@@ -21,9 +21,9 @@ Examples:
 @click.option("--revision", metavar="NAME", help="A branch, a tag or a commit. [default: main]")
 @runs_dir_option
 def command(repo: str, revision: str | None, runs_dir: str) -> None:
-    """Fetch a run from Hugging Face's hub (extra: hub), as a new run here.
+    """Download a run from the Hugging Face Hub (extra: hub) as a new run.
 
-    Nothing of it runs: its files are looked at as those of any run from elsewhere.
+    None of its code is run: its files are checked like those of any untrusted run.
     """
     from ganforge.export.hub import pull
 

@@ -16,16 +16,19 @@ Examples:
 @click.command("push", epilog=EPILOG)
 @run_argument
 @click.argument("repo", metavar="USER/NAME")
-@click.option("--private", is_flag=True, help="Where the repository is new: for you alone.")
-@click.option("--message", metavar="TEXT", help="Of the commit.")
-@click.option("--checkpoint", is_flag=True, help="The last checkpoint too, so that others can train it further.")
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option("--message", metavar="TEXT", help="The commit message.")
+@click.option(
+    "--checkpoint", is_flag=True, help="Also upload the last checkpoint, so that others can continue training."
+)
 @runs_dir_option
 def command(run: str, repo: str, private: bool, message: str | None, checkpoint: bool, runs_dir: str) -> None:
-    """Send a run to a model repository of Hugging Face's hub (extra: hub), made where there is none.
+    """Upload a run to a model repository on the Hugging Face Hub (extra: hub), created if needed.
 
-    RUN is a name such as run_12, a path, or `latest`. What goes: the model card (`ganforge card` writes it; it is
-    written where there is none), the generator, what was exported, run.json without the paths of this machine,
-    numbers and pictures. You are known to the hub by `hf auth login`.
+    RUN is a name such as run_12, a path, or `latest`. Uploads the model card (written by `ganforge card`, or
+    now if there is none), the generator, exported files, numbers, pictures, and run.json without this machine's
+    paths.
+    Log in first with `hf auth login`.
     """
     from ganforge.api import Run
     from ganforge.export.hub import push

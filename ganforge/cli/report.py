@@ -21,16 +21,18 @@ Examples:
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="FILE.html", help="[default: in the runs directory]"
 )
-@click.option("--title", help="[default: the names]")
-@click.option("--frames", type=click.IntRange(2), default=12, show_default=True, help="Grids of each run, at most.")
-@click.option("--open", "open_it", is_flag=True, help="Open it.")
+@click.option("--title", help="[default: the names of the runs]")
+@click.option(
+    "--frames", type=click.IntRange(2), default=12, show_default=True, help="Maximum number of grids per run."
+)
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @runs_dir_option
 def command(
     names: tuple[str, ...], output: Path | None, title: str | None, frames: int, open_it: bool, runs_dir: str
 ) -> None:
-    """Write one HTML page about a study or several runs, which needs nothing beside it and no network.
+    """Write one self-contained HTML page about a study or several runs.
 
-    Curves, grids over the epochs, a table of metrics, both networks, and what the numbers say.
+    It shows curves, grids over the epochs, a table of metrics, both networks, and a summary in words.
     """
     from ganforge.files import require_file
     from ganforge.report.report import write_report

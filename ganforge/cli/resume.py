@@ -48,48 +48,48 @@ class _Resume(click.Command):
 
 @click.command("resume", cls=_Resume, epilog=EPILOG)
 @run_argument
-@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Train on to N epochs in all.")
+@click.option("--epochs", type=click.IntRange(1), metavar="N", help="Continue training to N epochs in total.")
 @click.option(
     "--balance",
     multiple=True,
     metavar="NAME[:OPTIONS]",
-    help="Replace the run's strategies by these (repeatable), or by none.",
+    help="Replace the run's strategies with these (repeatable), or with none.",
 )
-@click.option("--backend", metavar="torch|jax|tensorflow", help="Go on with another backend.")
-@click.option("--devices", type=click.IntRange(1), metavar="N", help="Go on on N devices of this machine.")
-@click.option("--on-nan", metavar="stop|rollback", help="When a loss becomes nan: stop, or go back to a checkpoint.")
-@click.option("--stop-when", metavar="NAME:RULE|none", help="End early by this rule instead, or by none.")
-@click.option("--learning-rate", type=float, metavar="RATE", help="Both networks' from here on.")
+@click.option("--backend", metavar="torch|jax|tensorflow", help="Continue with another backend.")
+@click.option("--devices", type=click.IntRange(1), metavar="N", help="Continue on N devices of this machine.")
+@click.option("--on-nan", metavar="stop|rollback", help="What to do when a loss becomes nan.")
+@click.option("--stop-when", metavar="NAME:RULE|none", help="Stop early by this rule instead, or by none.")
+@click.option("--learning-rate", type=float, metavar="RATE", help="New learning rate of both networks.")
 @click.option(
     "--ema",
     is_flag=False,
     flag_value=str(ALONE),
     metavar="[DECAY|Nkimg|none]",
-    help=f"Another mean of the generator's weights, or none. [alone: {ALONE}]",
+    help=f"New running mean of the generator's weights, or none. [without a value: {ALONE}]",
 )
 @click.option(
     "--log",
     multiple=True,
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("logger"),
-    help="Write to these loggers instead, or to none.",
+    help="Write to these loggers instead (repeatable), or to none.",
 )
-@click.option("--snapshot-every", metavar="EPOCHS|Nsteps", help="How often to save a grid from here on.")
+@click.option("--snapshot-every", metavar="EPOCHS|Nsteps", help="How often to save a snapshot from now on.")
 @click.option(
     "--data",
     multiple=True,
     callback=together,
     metavar="FOLDER|ZIP",
-    help="Where the pictures are now, if they were moved (repeatable).",
+    help="Where the pictures are now, if they have moved (repeatable).",
 )
-@click.option("--data-changed", type=click.Choice(["ok"]), help="Go on although the pictures are not the same.")
+@click.option("--data-changed", type=click.Choice(["ok"]), help="Continue even though the pictures have changed.")
 @plugin_option
 @no_plugin_option
 @runs_dir_option
-@click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
+@click.option("--quiet", is_flag=True, help="Print only the run's directory.")
 @click.pass_context
 def command(ctx: click.Context, /, run: str, runs_dir: str, quiet: bool, **changes: Any) -> int:
-    """Carry a run on exactly where it stopped, or train it further with --epochs.
+    """Continue a run exactly where it stopped, or train it further with --epochs.
 
     RUN is a name such as run_12, a path, or `latest`.
     """

@@ -23,7 +23,7 @@ STATES = {"finished": "green", "running": "cyan", "stopped": "yellow", "killed":
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @runs_dir_option
 def command(as_json: bool, runs_dir: str) -> None:
-    """List the runs, the newest last."""
+    """List the runs, newest last."""
     from ganforge.errors import GANForgeError
     from ganforge.runs import list_runs, read_manifest, run_state
 

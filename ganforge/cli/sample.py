@@ -26,7 +26,7 @@ Examples:
   ganforge sample run_12 -n 16 --save-latents mine.npy
   ganforge sample run_12 --latents mine.npy
   ganforge sample run_12 --interpolate --output walk.gif
-  ganforge sample run_13 -n 10000 --output points.csv    # where the data are vectors
+  ganforge sample run_13 -n 10000 --output points.csv    # if the data are vectors
 """
 VECTORS = 2500  # as many as the papers on mixtures look at
 
@@ -38,41 +38,49 @@ VECTORS = 2500  # as many as the papers on mixtures look at
     "count",
     type=click.IntRange(1),
     metavar="N",
-    help="How many. [default: what the grid holds, 100; or 2500 vectors]",
+    help="How many to draw. [default: enough for the grid (100), or 2500 vectors]",
 )
 @click.option("--grid", metavar="COLUMNSxROWS", help="Shape of the grid. [default: 10x10]")
-@click.option("--seed", type=click.IntRange(0), metavar="N", help="The same seed, the same pictures. [default: 0]")
-@click.option("--seeds", metavar="A-B", help="A picture each of these seeds, such as 0-99 or 3,7: their first ones.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Random seed; the same seed gives the same pictures. [default: 0]",
+)
+@click.option("--seeds", metavar="A-B", help="Draw the first picture of each of these seeds, such as 0-99 or 3,7.")
 @click.option(
     "--truncation",
     type=float,
     metavar="PSI",
-    help="Scale the latents towards 0 by 0 to 1: less variety, more of what is typical. [default: 1]",
+    help="Scale the latents by a factor from 0 to 1: less variety, more typical pictures. [default: 1]",
 )
 @click.option(
-    "--latents", type=click.Path(path_type=Path), metavar="FILE.npy", help="Draw these, floats (n, latent_dim)."
+    "--latents",
+    type=click.Path(path_type=Path),
+    metavar="FILE.npy",
+    help="Draw from these latents, floats (n, latent_dim).",
 )
 @click.option(
     "--save-latents",
     type=click.Path(path_type=Path),
     metavar="FILE.npy",
-    help="Keep what is drawn from.",
+    help="Save the latents that were used.",
 )
-@click.option("--class", "class_name", metavar="NAME", help="Of this class alone, from a conditional generator.")
+@click.option("--class", "class_name", metavar="NAME", help="Draw only this class (conditional generators).")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE|DIR",
-    help="A grid, or a picture each; of vectors .npy, .csv or a .png plot.",
+    help="A .png grid or a folder of pictures; for vectors, .npy, .csv or a .png plot.",
 )
-@click.option("--interpolate", is_flag=True, help="Animate a walk between latents that ends where it began.")
-@click.option("--frames", type=click.IntRange(2), default=64, show_default=True, help="Frames of the walk.")
-@click.option("--fps", type=float, default=16.0, show_default=True, help="Frames a second of the walk.")
+@click.option("--interpolate", is_flag=True, help="Animate a closed walk between latents.")
+@click.option("--frames", type=click.IntRange(2), default=64, show_default=True, help="Number of frames of the walk.")
+@click.option("--fps", type=float, default=16.0, show_default=True, help="Frames per second of the walk.")
 @plugin_option
 @no_plugin_option
 @runs_dir_option
 def command(run: str, runs_dir: str, plugins: tuple[str, ...], **flags: Any) -> None:
-    """Draw new pictures, or vectors, from a trained generator, or a walk between pictures.
+    """Draw new pictures or vectors from a trained generator, or animate a walk between pictures.
 
     RUN is a name such as run_12, a path, or `latest`.
     """

@@ -34,7 +34,7 @@ FILES = (
 @click.option("--csv", "as_csv", is_flag=True, help="Print the logged lines as CSV instead.")
 @runs_dir_option
 def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
-    """Tell the whole story of one run: what it was, how it went, what it left.
+    """Show everything about one run: its settings, progress and files.
 
     RUN is a name such as run_12, a path, or `latest`.
     """
@@ -54,7 +54,7 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     try:
         out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
     except UsageError as error:  # nobody typed it
-        raise GANForgeError(f"{path / 'run.json'} is damaged, or of another version: {error}") from None
+        raise GANForgeError(f"{path / 'run.json'} is damaged, or from another version: {error}") from None
     if metrics:
         out.print("\n[bold]How it went[/]")
         out.print(_curves(metrics))

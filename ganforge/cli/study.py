@@ -22,7 +22,7 @@ Examples:
   ganforge study noise.toml --on slurm:gpu
   ganforge study modes --only "seed=0 ring" --add my-strategy:option=1
 
-A study that was stopped goes on where it was: what is done is skipped, what was cut off is resumed.
+Run the same command to continue a stopped study: finished runs are skipped, interrupted ones are resumed.
 """
 MANY = 24  # runs, of which medians are shown in place of each
 STATES = {
@@ -38,34 +38,41 @@ STATES = {
     default="local",
     show_default=True,
     metavar="WHERE",
-    help="Where they are trained: local, ray[:ADDRESS] or slurm[:PARTITION].",
+    help="Where to train: local, ray[:ADDRESS] or slurm[:PARTITION].",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Runs at a time.  [default: 1; on a cluster as many as it has room for]",
+    help="Runs at a time.  [default: 1; on a cluster, as many as fit]",
 )
 @click.option(
     "--data",
     multiple=True,
     callback=together,
     metavar="FOLDER|ZIP|NAME",
-    help="Train every run on these pictures instead (folders and zips: repeatable).",
+    help="Train every run on these pictures instead (repeatable).",
 )
-@click.option("--only", multiple=True, metavar="TEXT", help="Only runs whose name has all words of TEXT. Repeatable.")
+@click.option(
+    "--only", multiple=True, metavar="TEXT", help="Only runs whose name contains all words of TEXT (repeatable)."
+)
 @click.option(
     "--add",
     multiple=True,
     metavar="NAME[:k=v,...]",
-    help="A further row: a strategy (several: A+B), loss, optimizer or architecture beside each run without "
-    "balance. Repeatable.",
+    help="Compare one more strategy (several: A+B), loss, optimizer or architecture: repeat each run that has no "
+    "balancing strategy with it (repeatable).",
 )
-@click.option("--evaluate/--no-evaluate", default=True, show_default=True, help="Measure each run when it is done.")
+@click.option("--evaluate/--no-evaluate", default=True, show_default=True, help="Evaluate each run when it finishes.")
 @click.option(
-    "--samples", type=click.IntRange(16), default=2048, show_default=True, metavar="N", help="Pictures to measure on."
+    "--samples",
+    type=click.IntRange(16),
+    default=2048,
+    show_default=True,
+    metavar="N",
+    help="Pictures to draw for the evaluation.",
 )
-@click.option("--dry-run", is_flag=True, help="List the runs and what is done already; train nothing.")
+@click.option("--dry-run", is_flag=True, help="List the runs and their state without training.")
 @plugin_option
 @runs_dir_option
 def command(
@@ -81,10 +88,10 @@ def command(
     plugins: tuple[str, ...],
     runs_dir: str,
 ) -> int:
-    """Carry out all the runs of a study file, and compare them.
+    """Train all runs of a study file, and compare them.
 
-    The file lists runs, a grid of settings or a search; each is an ordinary run with every flag of `ganforge train`.
-    NAME is a study that comes with GANForge: auto, modes, seed, seed-quick.
+    The file contains runs, a grid of settings or a search; each run accepts every flag of `ganforge train`.
+    NAME is a built-in study: auto, modes, seed, seed-quick.
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember

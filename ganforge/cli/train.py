@@ -29,8 +29,8 @@ Examples:
   ganforge train --from run_12 --data DOGS --freeze-discriminator 2
   ganforge train --config study.toml --seed 7 --dry-run
 
-`ganforge plugins` lists all that can be named: architectures, strategies, losses, data sources, optimizers, loggers;
-`ganforge plugins NAME` shows one with its options.
+`ganforge plugins` lists all architectures, strategies, losses, data sources, optimizers and loggers;
+`ganforge plugins NAME` shows one of them with its options.
 """
 
 
@@ -39,15 +39,15 @@ class _Train(GroupedCommand):
         ("Networks and balance", ("arch", "balance", "loss", "latent_dim", "ema")),
         ("Pictures", ("data", "image_size", "channels", "fit", "background", "range", "frames", "limit", "strict")),
         (
-            "Length and learning",
+            "Training length and optimization",
             ("epochs", "batch_size", "learning_rate", "optimizer", "discriminator_optimizer", "beta_1", "seed"),
         ),
         ("Starting from another run", ("from_run", "freeze_discriminator", "from_optimizers", "from_partial")),
         (
-            "What is kept, and when it ends",
+            "Snapshots, checkpoints, logs and stopping",
             ("snapshot_every", "checkpoint_every", "keep", "stop_when", "on_nan", "log_every", "log", "runs_dir"),
         ),
-        ("What it runs on", ("backend", "devices", "precision", "step", "compile")),
+        ("Backend, devices and precision", ("backend", "devices", "precision", "step", "compile")),
         ("Plugins, settings files and output", ("plugins", "no_plugin", "config_file", "dry_run", "quiet")),
     )
 
@@ -57,7 +57,7 @@ class _Train(GroupedCommand):
     "--arch",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("architecture"),
-    help="The architecture. [default: what fits the data, such as r3gan for photographs]",
+    help="The architecture. [default: chosen to fit the data, such as r3gan for photographs]",
 )
 @click.option(
     "--balance",
@@ -76,13 +76,13 @@ class _Train(GroupedCommand):
     "--optimizer",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("optimizer"),
-    help="The optimizer of both networks. [default: the architecture's, or Adam]",
+    help="The optimizer for both networks. [default: the architecture's, or Adam]",
 )
 @click.option(
     "--discriminator-optimizer",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("optimizer"),
-    help="The discriminator's optimizer. [default: as --optimizer]",
+    help="The discriminator's optimizer. [default: the same as --optimizer]",
 )
 @click.option(
     "--data",
@@ -95,26 +95,26 @@ class _Train(GroupedCommand):
 @click.option(
     "--image-size",
     metavar="PIXELS|WIDTHxHEIGHT",
-    help="Side of square pictures, or both, such as 128x64. [default: 64; critters 32]",
+    help="Side of square pictures, or width and height, such as 128x64. [default: 64; critters 32]",
 )
 @click.option("--channels", type=int, metavar="1|3|4", help="Grey, colour, or colour with transparency. [default: 3]")
-@click.option(
-    "--fit", metavar="crop|stretch|pad", help="How pictures of other shapes are made to fit. [default: crop]"
-)
+@click.option("--fit", metavar="crop|stretch|pad", help="How to fit pictures of other shapes. [default: crop]")
 @click.option(
     "--background",
     metavar="white|black|#rrggbb",
-    help="The colour behind transparency, and of the bars of --fit pad. [default: white]",
+    help="The colour behind transparent pixels and for the bars of --fit pad. [default: white]",
 )
 @click.option(
     "--range",
     metavar="LOW,HIGH",
-    help="The values of black and white in 16-bit, 32-bit and float pictures. [default: found from the whole set]",
+    help="The values of black and white in 16-bit, 32-bit and float pictures. [default: measured on the whole set]",
 )
 @click.option(
-    "--frames", metavar="first|all", help="Which frames of files that hold several, such as GIFs. [default: first]"
+    "--frames",
+    metavar="first|all",
+    help="Which frames to use from files with several, such as GIFs. [default: first]",
 )
-@click.option("--limit", type=int, metavar="N", help="Use N pictures, chosen at random by the seed.")
+@click.option("--limit", type=int, metavar="N", help="Use only N pictures, chosen at random by the seed.")
 @click.option(
     "--strict/--no-strict", default=None, help="Stop at the first unreadable picture instead of skipping it."
 )
@@ -122,31 +122,38 @@ class _Train(GroupedCommand):
     "--from",
     "from_run",
     metavar="RUN",
-    help="Begin with the weights of another run, a name or a path; what is not given is as it was there.",
+    help="Start with the weights of another run (a name or path); settings not given are copied from it.",
 )
 @click.option(
     "--freeze-discriminator",
     type=int,
     metavar="N",
-    help="With --from: its first N layers are not trained. [default: 0]",
+    help="With --from: do not train the discriminator's first N layers. [default: 0]",
 )
 @click.option(
-    "--from-optimizers/--no-from-optimizers", default=None, help="With --from: begin with its optimizers' state too."
+    "--from-optimizers/--no-from-optimizers", default=None, help="With --from: copy the optimizers' state too."
 )
-@click.option("--from-partial/--no-from-partial", default=None, help="With --from: take only the layers that fit.")
+@click.option("--from-partial/--no-from-partial", default=None, help="With --from: copy only the layers that fit.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the pictures. [default: about 2,500 steps]")
 @click.option("--batch-size", type=int, metavar="N", help="Real pictures per step. [default: the architecture's]")
 @click.option("--latent-dim", type=int, metavar="N", help="Length of a latent vector. [default: the architecture's]")
-@click.option("--learning-rate", type=float, metavar="RATE", help="Of both networks. [default: the architecture's]")
-@click.option("--beta-1", type=float, metavar="BETA", help="Adam's beta_1. [default: the architecture's]")
-@click.option("--seed", type=int, metavar="N", help="The same seed gives the same run. [default: 0]")
 @click.option(
-    "--precision", metavar="float32|mixed_bfloat16", help="The numbers that layers compute with. [default: float32]"
+    "--learning-rate",
+    type=float,
+    metavar="RATE",
+    help="Learning rate of both networks. [default: the architecture's]",
+)
+@click.option("--beta-1", type=float, metavar="BETA", help="Adam's beta_1. [default: the architecture's]")
+@click.option("--seed", type=int, metavar="N", help="Random seed; the same seed gives the same run. [default: 0]")
+@click.option(
+    "--precision",
+    metavar="float32|mixed_bfloat16",
+    help="The number format in which layers compute. [default: float32]",
 )
 @click.option(
     "--step",
     metavar="two-stage|one-stage",
-    help="Update the networks in turn, or both at once, which is faster. [default: two-stage]",
+    help="Update the networks in turn, or both at once (faster). [default: two-stage]",
 )
 @click.option(
     "--compile/--no-compile", default=None, help="Compile the step. [default: yes on JAX and TensorFlow, no on torch]"
@@ -156,49 +163,60 @@ class _Train(GroupedCommand):
     is_flag=False,
     flag_value=str(ALONE),
     metavar="[DECAY|Nkimg|none]",
-    help="Draw pictures from a running mean of the generator's weights: its decay, or its half-life in "
-    f"thousands of pictures. [alone: {ALONE}]",
+    help="Draw pictures from a running mean of the generator's weights, with this decay or half-life in "
+    f"thousands of pictures. [without a value: {ALONE}]",
 )
-@click.option("--backend", metavar="torch|jax|tensorflow", help="[default: KERAS_BACKEND, torch, what is installed]")
 @click.option(
-    "--devices", type=int, metavar="N", help="Share each batch among N devices of this machine. [default: 1]"
+    "--backend",
+    metavar="torch|jax|tensorflow",
+    help="The backend. [default: KERAS_BACKEND, else torch, else an installed one]",
+)
+@click.option(
+    "--devices", type=int, metavar="N", help="Split each batch among N devices of this machine. [default: 1]"
 )
 @click.option(
     "--snapshot-every",
     metavar="EPOCHS|Nsteps",
-    help="How often to save a grid. [default: 6 epochs; 20 to 100 grids a run]",
+    help="How often to save a snapshot. [default: 6 epochs; 20 to 100 snapshots per run]",
 )
 @click.option(
     "--checkpoint-every",
     metavar="EPOCHS|Nsteps|Nmin",
-    help="How often to save a checkpoint; several are separated by commas. [default: with each grid, and 10min]",
+    help="How often to save a checkpoint; separate several intervals by commas. [default: each snapshot, and 10min]",
 )
 @click.option(
     "--stop-when",
     metavar="NAME:RULE",
-    help="End early, as kid:below=0.2,patience=3 says; looked at with each grid. [default: none]",
+    help="Stop early by a rule such as kid:below=0.2,patience=3, checked at each snapshot. [default: none]",
 )
 @click.option("--keep", type=int, metavar="N", help="How many checkpoints to keep. [default: 2]")
 @click.option("--on-nan", metavar="stop|rollback", help="What to do when a loss becomes nan. [default: stop]")
-@click.option("--log-every", type=int, metavar="STEPS", help="Steps from one logged line to the next. [default: 10]")
+@click.option("--log-every", type=int, metavar="STEPS", help="Log every this many steps. [default: 10]")
 @click.option(
     "--log",
     multiple=True,
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("logger"),
-    help="Write to a logger as well, such as tensorboard (repeatable).",
+    help="Also write to a logger, such as tensorboard (repeatable).",
 )
 @plugin_option
 @no_plugin_option
 @runs_dir_option
-@click.option("--config", "config_file", metavar="FILE.toml", help="Settings by the flags' names; flags win.")
-@click.option("--dry-run", is_flag=True, help="Print everything resolved and the first step's plan; train nothing.")
-@click.option("--quiet", is_flag=True, help="Print nothing but the run's directory.")
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE.toml",
+    help="Read settings from a file, named like the flags; flags take precedence.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Print the resolved settings and the first step's plan without training."
+)
+@click.option("--quiet", is_flag=True, help="Print only the run's directory.")
 @click.pass_context
 def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet: bool, **flags: Any) -> int:
     """Train a GAN on a folder or zip of pictures.
 
-    NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` goes on from there.
+    NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` continues.
     """
     from ganforge.plugin.trust import given as read_given
     from ganforge.plugin.trust import named_by_text, remember, require

@@ -18,13 +18,15 @@ Examples:
 
 @click.command("watch", epilog=EPILOG)
 @click.argument("run", metavar="[RUN]", default="latest")
-@click.option("--port", type=click.IntRange(0, 65535), default=8420, show_default=True, help="0 takes a free one.")
-@click.option("--open", "open_it", is_flag=True, help="Open it.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8420, show_default=True, help="The port; 0 chooses a free one."
+)
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @runs_dir_option
 def command(run: str, port: int, open_it: bool, runs_dir: str) -> None:
-    """Serve a page with the live grid and curves of a run, to this machine alone.
+    """Serve a page with the live grid and curves of a run, on this machine only.
 
-    RUN is a name such as run_12, a path, or `latest` (the default). Ctrl-C ends it; the run goes on.
+    RUN is a name such as run_12, a path, or `latest` (the default). Ctrl-C stops the page; the run continues.
     """
     from ganforge.report.server import HOST, serve
     from ganforge.runs import find_run

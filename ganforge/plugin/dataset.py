@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Images:
     """Pictures ready for training.
 
-    ``array`` is uint8 (N, H, W, C) in 0…255, usually a read-only memory map; or, for data that are not pictures,
-    float32 (N, D), which networks see unscaled. ``fingerprint`` is a hexadecimal
+    ``array`` is uint8 (N, H, W, C) in 0…255, usually a read-only memory map; or, for vectors, float32 (N, D),
+    which are passed to the networks unscaled. ``fingerprint`` is a hexadecimal
     string: the same pictures with the same settings give the same one, on any machine. ``skipped`` lists
     (relative path, reason) of what could not be read, ``found`` counts the files considered. ``labels`` is
-    int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes. ``range`` is what
-    was black and white in files deeper than 8 bits, None where there are none. ``notes`` say, a line each, what was
-    done to the pictures, ``warnings`` what a person should look at before training.
+    int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes. ``range`` holds
+    the values of black and white in files deeper than 8 bits, None if there are none. ``notes`` say, one per line,
+    how the pictures were changed; ``warnings`` say what to check before training.
     """
 
     array: np.ndarray
@@ -63,13 +63,13 @@ class DatasetSource:
     Args:
         name: what ``--data`` calls it.
         load: ``(options, image_shape, image_size, channels, limit, seed, cache_dir, progress) -> Images``; it takes
-            only the arguments it names. Pictures are uint8 (N, H, W, C), vectors float32 (N, D). ``image_shape`` is
-            (H, W, C), since GANForge 0.2; ``image_size`` the side of a square. Where it names ``image_size`` and no
-            ``image_shape``, it is asked for squares alone, and other sizes are refused for it.
+            only the arguments it names. Pictures are uint8 (N, H, W, C), vectors float32 (N, D). ``image_shape``
+            is (H, W, C), since GANForge 0.2; ``image_size`` the side of a square. If it names ``image_size`` and
+            not ``image_shape``, it is only asked for squares, and other sizes are refused.
         options: the ``Options`` subclass it receives.
         summary: one line for ``ganforge plugins``.
         image_size: pixels when ``--image-size`` is not given, a side or ``WIDTHxHEIGHT``; None for a source of
-            vectors, which has none.
+            vectors.
         channels: 1 (grey), 3 (colour) or 4 (colour with transparency) when ``--channels`` is not given.
     """
 

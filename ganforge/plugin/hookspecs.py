@@ -119,7 +119,7 @@ def configure_run(config: RunConfig) -> None:
     ``config.generator_options`` and ``config.discriminator_options`` are dicts of the architecture's options, one
     for each network, so that one side can be made stronger; ``config.learning_rate`` and ``config.loss_options``
     may be changed too. Everything is validated again afterwards. The rest (``architecture``, ``image_shape``,
-    ``latent_dim``, ``batch_size``, ``epochs``, ``loss``) can be read; assigning to it is an error.
+    ``latent_dim``, ``batch_size``, ``epochs``, ``loss``) is read-only.
     """
 
 
@@ -127,19 +127,19 @@ def configure_run(config: RunConfig) -> None:
 def plan_step(progress: Progress, signals: Mapping[str, float]) -> dict[str, float] | None:
     """Return this step's scalars (before each step, on active strategies): the same names every step.
 
-    Shared names the engine acts on: ``generator_lr`` and ``discriminator_lr`` (multipliers; they multiply across
+    Shared names that the engine acts on: ``generator_lr`` and ``discriminator_lr`` (multipliers; they multiply across
     strategies), ``generator_steps`` and ``discriminator_steps`` (whole numbers from 0, not both 0; a network that
-    makes no update does not change at all, and its metrics keep their last value). Since version 2, absolute values:
-    ``generator_beta_1``, ``generator_beta_2``, ``discriminator_beta_1``, ``discriminator_beta_2`` (refused where the
-    optimizer has none) and ``ema_decay`` (where there is no ``--ema``). At most one strategy may set a count or an
+    is not updated does not change at all, and its metrics keep their last value). Since version 2, absolute values:
+    ``generator_beta_1``, ``generator_beta_2``, ``discriminator_beta_1``, ``discriminator_beta_2`` (refused if the
+    optimizer has none) and ``ema_decay`` (refused without ``--ema``). At most one strategy may set a count or an
     absolute value. Any other name is the strategy's own and reaches its traced hooks in ``controls``.
 
-    ``progress`` has ``step``, ``steps``, ``epoch``, ``epochs`` and ``fraction`` in [0, 1]. ``signals`` holds what
-    was last measured: ``d_loss``, ``g_loss``, ``d_real`` and ``d_fake`` (mean sigmoids), ``d_real_logit`` and
+    ``progress`` has ``step``, ``steps``, ``epoch``, ``epochs`` and ``fraction`` in [0, 1]. ``signals`` holds the
+    last measurements: ``d_loss``, ``g_loss``, ``d_real`` and ``d_fake`` (mean sigmoids), ``d_real_logit`` and
     ``d_fake_logit`` (means), ``d_accuracy``, ``d_real_sign`` (E[sign D(real)], from the loss's boundary; of pairs
-    where it has none), what strategies add under their names, and in ``step`` after how many steps. It is empty
-    before the first measurement and some steps late ever after, so that the device never waits. Two measurements may
-    be alike in all but ``step``.
+    if it has none), scalars from the strategy's own hooks, and ``step``, the number of steps completed. It is empty
+    before the first measurement and several steps old afterwards, so that the device never waits. Two measurements
+    may differ only in ``step``.
     """
 
 
@@ -150,15 +150,15 @@ def plan_step(progress: Progress, signals: Mapping[str, float]) -> dict[str, flo
 def discriminator_images(images: Any, real: bool, controls: Mapping[str, Any], random: Random, state: Any) -> Any:
     """Return what the discriminator sees instead of ``images``: (B, H, W, C) in [-1, 1], same shape out.
 
-    ``real`` is a Python bool. Fakes pass here in the generator's update as well, and gradients flow through.
+    ``real`` is a Python bool. Fakes also pass through it in the generator's update, and gradients flow through.
     """
 
 
 @hookspec
 def discriminator_labels(labels: Any, real: bool, controls: Mapping[str, Any], random: Random, state: Any) -> Any:
-    """Return what the discriminator is told instead of ``labels``: (B, 1), 1 for real and 0 for fake.
+    """Return the discriminator's target labels instead of ``labels``: (B, 1), 1 for real and 0 for fake.
 
-    Not called in the generator's update, whose label is always "real".
+    Not called in the generator's update, whose target label is always "real".
     """
 
 
@@ -178,13 +178,14 @@ def discriminator_penalty(
 ) -> Any:
     """Return a scalar added to the discriminator's loss, such as R1.
 
-    ``discriminator(images)`` gives logits (B, K) through every active ``discriminator_images``, as real images;
-    ``discriminator(images, real=False)`` as fakes. n < B rows are of the classes of rows 0 … n-1 of the batch.
-    ``real`` and ``fake`` are (B, H, W, C) in [-1, 1]. ``gradient(f, x)`` is d sum(f(x)) / dx, itself differentiable;
-    where f gives the discriminator's logits, of their mean over K, summed over rows.
+    ``discriminator(images)`` returns logits (B, K) after every active ``discriminator_images``, as for real
+    images; ``discriminator(images, real=False)`` as for fakes. n < B rows have the classes of rows 0 … n-1 of the
+    batch.
+    ``real`` and ``fake`` are (B, H, W, C) in [-1, 1]. ``gradient(f, x)`` is d sum(f(x)) / dx, itself
+    differentiable; if f returns the discriminator's logits, it is that of their mean over K, summed over rows.
 
     Since version 2: ``real_logits`` and ``fake_logits`` are this update's own, (B, K), differentiable;
-    ``real_features`` and ``fake_features`` likewise, refused where the discriminator returns none.
+    ``real_features`` and ``fake_features`` likewise, refused if the discriminator returns none.
     """
 
 
@@ -201,18 +202,19 @@ def generator_penalty(
 ) -> Any:
     """Return a scalar added to the generator's loss, in each of its updates. Since version 2.
 
-    ``latents`` are (B, latent_dim) and ``fake`` is what this update made of them, (B, H, W, C). ``generator(z)``
-    makes more, in training mode, without a change of batch statistics. Gradients by both ways reach the generator's
-    weights, and none the discriminator's. ``discriminator(images)`` gives logits (B, K) as of fakes.
+    ``latents`` are (B, latent_dim) and ``fake`` the images this update made from them, (B, H, W, C).
+    ``generator(z)`` makes more, in training mode, without changing batch statistics. Gradients through both reach
+    the generator's weights, but not the discriminator's. ``discriminator(images)`` returns logits (B, K) as for
+    fakes.
     """
 
 
 @hookspec
 def update_state(state: Any, controls: Mapping[str, Any], metrics: Mapping[str, Any], random: Random) -> Any:
-    """Return the strategy's new device state: structure, shapes and dtypes as ``initial_state``. Since version 2.
+    """Return the strategy's new device state: structure, shapes and dtypes as in ``initial_state``. Since version 2.
 
-    Called once a step, when its main update is made. ``metrics`` are that update's, 0-d tensors; those of a network
-    that makes no update in this step are not among them.
+    Called once per step, after its main update. ``metrics`` are that update's, 0-d tensors; they exclude those of
+    a network that is not updated in this step.
     """
 
 
@@ -222,8 +224,8 @@ def after_step(
 ) -> Any:
     """Return ``(generator_weights, discriminator_weights)``, such as averaged or clipped ones. Since version 2.
 
-    Called once a step, after ``update_state`` and with what that returned. Both are lists of tensors, the trainable
-    weights in their order; None leaves a network as it is. A strategy that keeps weights in its state may return
+    Called once per step, after ``update_state`` and with its result. Both are lists of tensors, the trainable
+    weights in their order; None leaves a network unchanged. A strategy that keeps weights in its state may return
     ``(generator_weights, discriminator_weights, state)``.
     """
 
@@ -238,7 +240,7 @@ def run_started(run: RunInfo) -> None:
 
 @hookspec
 def step_ended(step: StepInfo) -> None:
-    """Called after every step. ``step.metrics`` is filled only on logged steps, else empty: nothing waits."""
+    """Called after every step. ``step.metrics`` is empty except on logged steps, so nothing waits."""
 
 
 @hookspec

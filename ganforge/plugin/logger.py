@@ -11,12 +11,12 @@ from ganforge.plugin.options import Options
 
 @dataclass(frozen=True)
 class Logger:
-    """A place that a run's numbers and grids are written to as well, by name.
+    """An additional destination for a run's numbers and grids, by name.
 
     Args:
         name: what ``--log`` calls it.
         make: ``(run, options) -> observer``, called when the run starts; ``run`` is a ``RunInfo``. The observer's
-            hooks are marked like any other's, and those from ``run_started`` on are called.
+            hooks are marked like any other's; the first one called is ``run_started``.
         options: the ``Options`` subclass it receives.
         summary: one line for ``ganforge plugins``.
     """

@@ -11,15 +11,15 @@ from ganforge.plugin.options import Options
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A way to move weights that a run can use by name; each network has its own copy.
+    """An optimizer that a run can use by name; each network has its own copy.
 
     Args:
         name: what ``--optimizer`` calls it.
-        build: ``(options) -> keras.optimizers.Optimizer``, a new one each time. ``--learning-rate`` wins over its
-            learning rate, and ``--beta-1`` over its ``beta_1``; a learning-rate schedule is refused, since a
-            strategy does that.
-        options: the ``Options`` subclass it receives. What it calls ``learning_rate`` or ``beta_1`` wins over the
-            architecture's default when it is given.
+        build: ``(options) -> keras.optimizers.Optimizer``, a new one each time. ``--learning-rate`` overrides its
+            learning rate, and ``--beta-1`` its ``beta_1``; a learning-rate schedule is refused, since that is the
+            task of a strategy.
+        options: the ``Options`` subclass it receives. Its ``learning_rate`` and ``beta_1`` override the
+            architecture's defaults when they are given.
         summary: one line for ``ganforge plugins``.
     """
 

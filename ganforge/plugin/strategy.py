@@ -12,16 +12,16 @@ class Strategy:
     """A way to keep the two networks in balance; subclass it and implement the hooks it needs.
 
     Class attributes: ``name`` (what ``--balance`` calls it), ``Options`` (its typed options) and optionally
-    ``conflicts`` (names of strategies it cannot run beside) and ``lazy``: its penalties, on either network, are paid
-    in every ``every``-th step alone and then weigh that many times as much; its options must have ``every``. An
+    ``conflicts`` (names of strategies it cannot be combined with) and ``lazy``: its penalties, on either network,
+    are computed only in every ``every``-th step and weighted by that factor; its options must have ``every``. An
     instance lives as long as the run; ``self.options`` holds the validated options.
 
-    What it remembers on the host is in ``get_state``. What it remembers on the device is begun by
-    ``initial_state(self, image_shape, batch_size)``, an ordinary method without ``@hookimpl``: numbers or arrays in a
-    dict, list or tuple, float32 or int32; the batch size is that of all devices together. It may also name
-    ``generator_weights`` and ``discriminator_weights``, lists of numpy arrays: the trainable weights as they begin.
-    Traced hooks that name ``state`` are given it as tensors, ``update_state`` returns the next one. Structure, shapes
-    and dtypes stay; it is saved with every checkpoint, and begins anew after ``resume --balance``.
+    Its state on the host is returned by ``get_state``. Its state on the device starts with
+    ``initial_state(self, image_shape, batch_size)``, an ordinary method without ``@hookimpl`` that returns numbers
+    or arrays in a dict, list or tuple, float32 or int32; the batch size is the total of all devices. It may also
+    name ``generator_weights`` and ``discriminator_weights``, lists of numpy arrays: the initial trainable weights.
+    Traced hooks that name ``state`` receive it as tensors, and ``update_state`` returns the next one. Structure,
+    shapes and dtypes must not change. It is saved with every checkpoint, and is reset by ``resume --balance``.
     """
 
     name: ClassVar[str] = ""

@@ -52,8 +52,8 @@ CHANGEABLE = ("learning_rate", "generator_options", "discriminator_options", "lo
 class RunConfig:
     """A run before its networks exist, as ``configure_run`` sees it.
 
-    ``learning_rate``, ``generator_options``, ``discriminator_options`` and ``loss_options`` may be changed; the rest
-    is what the person chose, or the data needs, and is there to be read.
+    ``learning_rate``, ``generator_options``, ``discriminator_options`` and ``loss_options`` may be changed; the
+    rest is set by the user or the data, and is read-only.
 
     Raises:
         AttributeError: another setting is assigned, or one that does not exist.
@@ -103,7 +103,7 @@ class Random(Protocol):
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A run, for observers: its directory, its configuration, how far it is, and its networks, to be looked at."""
+    """A run, for observers: its directory, configuration, progress, and networks (for reading)."""
 
     directory: Path
     config: Mapping[str, Any]
@@ -116,12 +116,12 @@ class RunInfo:
     brings: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
     def stop(self) -> None:
-        """Ask for an end after the running step, as Ctrl-C does: all is saved, and the run can be resumed."""
+        """Ask for a stop after the current step, like Ctrl-C: everything is saved, and the run can be resumed."""
         if self.asks is not None:
             self.asks()
 
     def sync(self) -> None:
-        """Bring the networks' Keras variables up to date: on JAX they are those of the last save until then."""
+        """Bring the networks' Keras variables up to date; on JAX they are otherwise those of the last save."""
         if self.brings is not None:
             self.brings()
 
@@ -146,9 +146,9 @@ class EpochInfo:
 
 @dataclass(frozen=True)
 class SnapshotInfo:
-    """A saved grid: the epochs done when it was, its file and its pictures, uint8 (N, H, W, C); and the steps done.
+    """A saved grid: epochs completed, its file and its pictures, uint8 (N, H, W, C), and steps completed.
 
-    Of vectors, float32 (N, D), the file is a scatter plot.
+    For vectors, float32 (N, D), the file is a scatter plot.
     """
 
     epoch: int

@@ -197,4 +197,4 @@ def read_config(run: Path) -> TrainConfig:
         return TrainConfig.of(manifest["config"])
     except UsageError as error:
         # Nobody typed this: the exit code is that of a failure, not of wrong usage.
-        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None
+        raise GANForgeError(f"{run / 'run.json'} is damaged, or from another version: {error}") from None

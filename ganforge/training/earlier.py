@@ -195,7 +195,7 @@ def with_recorded_options(choices: Choices, run: Path, manifest: Mapping[str, An
     try:
         made = make_options(f"architecture '{choice.name}'", known, values)
     except UsageError as error:
-        raise GANForgeError(f"{run / 'run.json'} is damaged, or of another version: {error}") from None
+        raise GANForgeError(f"{run / 'run.json'} is damaged, or from another version: {error}") from None
     return replace(choices, architecture=replace(choice, options=made))
 
 

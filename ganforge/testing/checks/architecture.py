@@ -22,7 +22,7 @@ BOUNDED = ("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "relu", "s
 
 @check("architecture", everywhere=True)
 def builds(case: Any) -> None:
-    """(B, latent_dim) gives (B, H, W, C), and that logits (B, 1) or (B, …).
+    """(B, latent_dim) gives (B, H, W, C), which gives logits (B, 1) or (B, …).
 
     A dict of ``logits`` and ``features`` will do as well.
     """
@@ -38,7 +38,7 @@ def builds(case: Any) -> None:
 
 @check("architecture")
 def other_sizes(case: Any) -> None:
-    """Other sizes, grey, transparency and what is not square are built or refused in one line."""
+    """Other sizes, grey, transparent and non-square pictures are built, or refused in one line."""
     for size, channels in (*SIZES, *SHAPES):
         where = f"{spoken_size(size)}, {channels} channel(s)"
         try:
@@ -93,7 +93,7 @@ def latents_matter(case: Any) -> None:
 
 @check("architecture")
 def classes_matter(case: Any) -> None:
-    """A conditional architecture's pictures and verdicts depend on it."""
+    """A conditional architecture's pictures and logits depend on the class."""
     from ganforge.testing.small import outputs, refill, some_latents, some_pictures
 
     if not case.value.conditional:
@@ -138,7 +138,7 @@ def logits(case: Any) -> None:
 
 @check("architecture")
 def honours_options(case: Any) -> None:
-    """Each option changes a network; absurd values are refused."""
+    """Every option changes a network; absurd values are refused."""
     plain = described(case, case.options)
     unused = []
     for name in case.options_class.model_fields:
@@ -165,7 +165,7 @@ def honours_options(case: Any) -> None:
 
 @check("architecture")
 def known_defaults(case: Any) -> None:
-    """What ``defaults`` names is there, with the options it is given."""
+    """Everything named in ``defaults`` exists, with the given options."""
     named = {"loss": "loss", "optimizer": "optimizer", "balance": "strategy"}
     for name, kind in named.items():
         given = case.value.defaults.get(name, ())
@@ -182,7 +182,7 @@ def known_defaults(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def starts_from_the_seed(case: Any) -> None:
-    """The same seed, the same weights; another seed, others."""
+    """The same seed gives the same weights; another seed gives others."""
     import keras
 
     def weights(seed: int) -> list[np.ndarray]:
@@ -201,7 +201,7 @@ def starts_from_the_seed(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def saves(case: Any) -> None:
-    """Saved and opened again, the same pictures."""
+    """Saved and loaded, it gives the same pictures."""
     import keras
 
     from ganforge.backend import quietly
@@ -266,7 +266,7 @@ def _numbers(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def moves_every_weight(case: Any) -> None:
-    """Gradients reach every weight, with the loss and the strategies of ``defaults`` at the latest."""
+    """Gradients reach every weight, if necessary with the loss and strategies of ``defaults``."""
     from ganforge.testing.reference.comparison import where_gradients_stop
     from ganforge.testing.small import refill
 
@@ -289,7 +289,7 @@ def moves_every_weight(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def repeats(case: Any) -> None:
-    """The same seed trains the same; resuming changes nothing."""
+    """The same seed gives the same training; resuming changes nothing."""
     training = case.training
     if training.again != training.lines[: len(training.again)]:
         raise Nonconformity(
@@ -306,7 +306,7 @@ def repeats(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def works_with_r1(case: Any) -> None:
-    """Trains with R1: the second derivative exists."""
+    """It trains with R1: the second derivative exists."""
     if not _finite(case, True, "mixed_bfloat16") and not _finite(case, True, "float32"):
         raise Nonconformity(
             "with --balance r1 the losses are no longer finite",
@@ -316,7 +316,7 @@ def works_with_r1(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def works_in_bfloat16(case: Any) -> None:
-    """Trains in mixed_bfloat16; the outputs stay float32."""
+    """It trains in mixed_bfloat16; the outputs stay float32."""
     from ganforge.engine.networks import output_spec
 
     if not _finite(case, True, "mixed_bfloat16") and not _finite(case, False, "mixed_bfloat16"):

@@ -20,7 +20,7 @@ FORBIDDEN = {"torch", "jax", "jaxlib", "tensorflow", "flax"}
 
 @check(*KINDS)
 def describes_itself(case: Any) -> None:
-    """It has a summary, and each option a help text."""
+    """It has a summary, and every option a help text."""
     missing = [name for name, field in case.options_class.model_fields.items() if not field.description]
     if not case.entry.summary:
         where = "a docstring on the class" if KINDS[case.entry.kind].by_class else "summary=…"
@@ -34,7 +34,7 @@ def describes_itself(case: Any) -> None:
 
 @check(*KINDS)
 def imports_no_backend(case: Any) -> None:
-    """No import of torch, JAX or TensorFlow: keras.ops does."""
+    """It does not import torch, JAX or TensorFlow: keras.ops is enough."""
     for module in _modules(case):
         for line, name in _imports(module):
             if name.split(".")[0] in FORBIDDEN or name.startswith("keras.src"):
@@ -46,7 +46,7 @@ def imports_no_backend(case: Any) -> None:
 
 @check(*KINDS)
 def refuses_wrong_options(case: Any) -> None:
-    """Unknown options and values of another type are refused."""
+    """Unknown options and values of the wrong type are refused."""
     if _valid(case.options_class, {"no_such_option": 1}):
         raise Nonconformity(
             "it accepts an option that does not exist",

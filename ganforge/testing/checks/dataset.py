@@ -60,7 +60,7 @@ def gives_pictures(case: Any) -> None:
 
 @check("dataset")
 def gives_other_shapes(case: Any) -> None:
-    """Pictures that are not square, and transparent ones, or a refusal."""
+    """Non-square and transparent pictures, or a refusal."""
     if load(case).array.ndim == 2:
         raise Skip("its data are no pictures")
     for size, channels in (((16, 24), 3), ((24, 16), 1), (16, 4)):
@@ -92,7 +92,7 @@ def heeds_the_limit(case: Any) -> None:
 
 @check("dataset")
 def uses_the_whole_range(case: Any) -> None:
-    """Values of 0…255, and pictures that differ."""
+    """Values from 0 to 255, and pictures that differ."""
     array = np.asarray(load(case).array)
     if array.ndim == 4 and array.max() <= 1:
         raise Nonconformity(
@@ -104,7 +104,7 @@ def uses_the_whole_range(case: Any) -> None:
 
 @check("dataset")
 def repeats(case: Any) -> None:
-    """The same settings, the same pictures and fingerprint.
+    """The same settings give the same pictures and fingerprint.
 
     Other pictures have another fingerprint.
     """

@@ -101,14 +101,14 @@ def makes_an_observer(case: Any) -> None:
 
 @check("logger")
 def follows_a_run(case: Any) -> None:
-    """It takes all that a run tells, with and without metrics."""
+    """It handles all events of a run, with and without metrics."""
     play(case, _run_of(case, "run_1"), 0, STEPS, "finished")
     play(case, _run_of(case, "run_2"), 0, STEPS // 2, "stopped")
 
 
 @check("logger")
 def writes_in_the_run_directory_alone(case: Any) -> None:
-    """What it leaves is in the run directory."""
+    """It writes only in the run directory."""
     folder = _run_of(case, "run_1")
     elsewhere = Path(tempfile.mkdtemp(dir=case.folder))
     before = Path.cwd()
@@ -155,7 +155,7 @@ def _written() -> Iterator[set[str]]:
 
 @check("logger")
 def survives_a_resumed_run(case: Any) -> None:
-    """A resumed run goes on in what it wrote before."""
+    """A resumed run continues its files."""
     folder = _run_of(case, "run_1")
     play(case, folder, 0, STEPS - 2, "stopped")
     before = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}

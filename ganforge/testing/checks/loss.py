@@ -71,7 +71,7 @@ def scalars(case: Any) -> None:
 
 @check("loss")
 def points_the_right_way(case: Any) -> None:
-    """D's loss falls where it is right; G's where D is fooled."""
+    """D's loss falls when D is right, G's when D is fooled."""
     if not numbers(case, 1.0, -1.0)[0] < numbers(case, -1.0, 1.0)[0]:
         raise Nonconformity(
             "the discriminator's loss is not smaller where it is right (real +1, fake -1) than where it is wrong",
@@ -86,7 +86,7 @@ def points_the_right_way(case: Any) -> None:
 
 @check("loss")
 def heeds_labels(case: Any) -> None:
-    """D's loss depends on labels: label strategies have an effect."""
+    """D's loss depends on labels, so label strategies have an effect."""
     plain = numbers(case, *LOGITS)[0]
     if numbers(case, *LOGITS, labels=(0.7, 0.0))[0] == plain or numbers(case, *LOGITS, labels=(1.0, 0.3))[0] == plain:
         raise Advice(
@@ -96,7 +96,7 @@ def heeds_labels(case: Any) -> None:
 
 @check("loss")
 def honours_options(case: Any) -> None:
-    """Each option changes a loss; absurd values are refused."""
+    """Every option changes a loss; absurd values are refused."""
     from ganforge.testing.small import run
 
     def picture(options: Any) -> Any:
@@ -140,7 +140,7 @@ def takes_several_logits(case: Any) -> None:
 
 @check("loss")
 def compares_with_real(case: Any) -> None:
-    """``real_logits`` in G's loss count, and move no D."""
+    """``real_logits`` affect G's loss, and do not change D."""
     from ganforge.engine.engine import Engine
     from ganforge.testing.small import BATCH as ROWS
     from ganforge.testing.small import LATENT, kept, one_update, small_networks

@@ -70,7 +70,7 @@ def builds(case: Any) -> None:
 
 @check("optimizer")
 def own_copy_each_time(case: Any) -> None:
-    """Each network has an optimizer of its own."""
+    """Each network has its own optimizer."""
     first, second = case.optimizer(), case.optimizer()
     shared = first is second
     if not shared:
@@ -86,7 +86,7 @@ def own_copy_each_time(case: Any) -> None:
 
 @check("optimizer", everywhere=True)
 def goes_downhill(case: Any) -> None:
-    """A step moves weights by a finite amount, against the gradient."""
+    """A step changes weights by a finite amount, against the gradient."""
     places = path(case.optimizer(), steps=3, rate=1e-2)
     if not all(np.isfinite(place).all() for step in places for place in step):
         raise Nonconformity(
@@ -102,7 +102,7 @@ def goes_downhill(case: Any) -> None:
 
 @check("optimizer")
 def heeds_the_learning_rate(case: Any) -> None:
-    """At a learning rate of 0 nothing moves."""
+    """With a learning rate of 0 nothing changes."""
     places = path(case.optimizer(), rate=0.0)
     if any(not np.array_equal(a, b) for a, b in zip(places[0], places[-1])):
         raise Nonconformity(
@@ -113,7 +113,7 @@ def heeds_the_learning_rate(case: Any) -> None:
 
 @check("optimizer")
 def honours_options(case: Any) -> None:
-    """Each option changes where it goes; absurd values are refused."""
+    """Every option changes the result; absurd values are refused."""
 
     def route(options: Any) -> Any:
         try:
@@ -144,7 +144,7 @@ def honours_options(case: Any) -> None:
 
 @check("optimizer", everywhere=True)
 def trains(case: Any) -> None:
-    """Twenty steps of both networks, finite, and every weight moves."""
+    """Twenty finite steps of both networks that change every weight."""
     training = case.training
     require_finite(training.lines, "look for a division or a square root that reaches 0")
     if training.unmoved:
@@ -155,13 +155,13 @@ def trains(case: Any) -> None:
 
 @check("optimizer", everywhere=True)
 def compiles_once(case: Any) -> None:
-    """No learning rate that changes compiles anything anew."""
+    """Changing the learning rate causes no new compilation."""
     require_one_compilation(case.training.traces, "keep what changes in variables made with add_variable")
 
 
 @check("optimizer", everywhere=True)
 def repeats(case: Any) -> None:
-    """The same seed trains the same; its state resumes to the bit."""
+    """The same seed gives the same training; its state resumes exactly."""
     training = case.training
     half = len(training.again)
     drifted = training.drifted or (training.again, training.resumed) != (training.lines[:half], training.lines[half:])

@@ -80,7 +80,7 @@ def shares_nothing(case: Any) -> None:
 
 @check("strategy")
 def state_survives_resume(case: Any) -> None:
-    """``get_state`` is JSON-able; ``set_state`` goes on from there.
+    """``get_state`` is JSON-compatible; ``set_state`` continues from it.
 
     An empty state is a fresh start.
     """
@@ -110,7 +110,7 @@ def state_survives_resume(case: Any) -> None:
 
 @check("strategy")
 def honours_options(case: Any) -> None:
-    """Each option changes what it does; absurd values are refused."""
+    """Every option changes its effect; absurd values are refused."""
     plain = behaviour(case, case.options)
     unused = []
     for name in case.options_class.model_fields:
@@ -138,7 +138,7 @@ def honours_options(case: Any) -> None:
 
 @check("strategy")
 def configures_valid_runs(case: Any) -> None:
-    """What ``configure_run`` leaves is valid, or refused."""
+    """Settings changed by ``configure_run`` are valid, or refused."""
     from pydantic import ValidationError
 
     try:
@@ -178,7 +178,7 @@ def draws_from_random(case: Any) -> None:
 
 @check("strategy")
 def reads_controls_alone(case: Any) -> None:
-    """Traced hooks read nothing that changes but ``controls``.
+    """Traced hooks read changing values only from ``controls``.
 
     Compiled, all else stays at its first value.
     """
@@ -239,7 +239,7 @@ def trains(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def compiles_once(case: Any) -> None:
-    """No scalar that changes compiles anything anew."""
+    """Changing a scalar causes no new compilation."""
     require_one_compilation(
         case.training.traces, "let shapes depend on nothing that changes, and read numbers from controls"
     )
@@ -247,7 +247,7 @@ def compiles_once(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def repeats(case: Any) -> None:
-    """The same seed trains the same; resuming changes nothing."""
+    """The same seed gives the same training; resuming changes nothing."""
     training = case.training
     half = len(training.again)
     if training.again != training.lines[:half] or training.resumed != training.lines[half:]:
@@ -265,7 +265,7 @@ def repeats(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def composes(case: Any) -> None:
-    """It works before and after each strategy in the box."""
+    """It works before and after every built-in strategy."""
     from ganforge.testing.small import run
 
     def together(strategies: list[Any]) -> None:
@@ -302,7 +302,7 @@ def composes(case: Any) -> None:
 
 @check("strategy")
 def says_where_it_comes_from(case: Any) -> None:
-    """The docstring says when it helps, and its source."""
+    """The docstring says when it helps, and cites its source."""
     text = case.value.__doc__ or ""
     if "Helps" not in text or "Source" not in text:
         raise Advice("let the docstring say when it Helps, when it Hurts and its Source; `ganforge plugins` shows it")

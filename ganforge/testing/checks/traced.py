@@ -41,7 +41,7 @@ def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list
 
 @check("strategy")
 def moves_the_generator_alone(case: Any) -> None:
-    """``generator_penalty`` moves G's weights and nothing of D."""
+    """``generator_penalty`` changes G's weights and nothing in D."""
     if not _has(case, "generator_penalty"):
         raise Skip("it adds nothing to the generator's loss")
     every = int(case.options.every) if case.value.lazy else 1
@@ -65,7 +65,7 @@ def moves_the_generator_alone(case: Any) -> None:
 
 @check("strategy")
 def judges_fakes_as_fakes(case: Any) -> None:
-    """``discriminator_penalty`` sends fakes through the fakes' door."""
+    """``discriminator_penalty`` passes fakes to D as fakes."""
     import keras
 
     from ganforge.testing.small import run
@@ -104,7 +104,7 @@ def judges_fakes_as_fakes(case: Any) -> None:
 
 @check("strategy", everywhere=True)
 def keeps_its_state_on_the_device(case: Any) -> None:
-    """``update_state`` is a function of its arguments, same form out."""
+    """``update_state`` depends only on its arguments, and keeps the form."""
     import keras
 
     from ganforge.engine.door import result_of
@@ -148,7 +148,7 @@ def keeps_its_state_on_the_device(case: Any) -> None:
 
 @check("strategy")
 def changes_weights_alone(case: Any) -> None:
-    """``after_step`` changes weights, and nothing beside them."""
+    """``after_step`` changes weights and nothing else."""
     if not _has(case, "after_step"):
         raise Skip("it leaves weights alone")
     quiet = _without(case, "after_step")
@@ -174,7 +174,7 @@ def changes_weights_alone(case: Any) -> None:
 
 @check("strategy")
 def pays_when_it_is_due(case: Any) -> None:
-    """Lazy penalties are paid when due, and weigh ``every`` once."""
+    """Lazy penalties are computed when due, weighted by ``every`` once."""
     import keras
     from pydantic import ValidationError
 

@@ -13,7 +13,7 @@ OWN_LOOPS = ("train_step", "compute_loss", "fit")
 
 @check("architecture", everywhere=True)
 def keeps_state_in_variables(case: Any) -> None:
-    """What a layer keeps or draws is in the network's variables."""
+    """The state and randomness of layers are in the network's variables."""
     from ganforge.testing.reference.comparison import Twins
     from ganforge.testing.reference.layer_faults import hidden_variables, raising_layer, unsteady_layer
     from ganforge.testing.small import refill
@@ -54,7 +54,7 @@ def _sound(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def trains_as_written(case: Any) -> None:
-    """Outputs, gradients (second ones too) and state are plain Keras's."""
+    """Outputs, gradients, second gradients and state equal plain Keras's."""
     from ganforge.testing.reference.comparison import Twins, first_difference
     from ganforge.testing.reference.layer_faults import asleep, unwished_float64
     from ganforge.testing.small import refill
@@ -141,7 +141,7 @@ def updates_as_written(case: Any) -> None:
 
 @check("architecture", everywhere=True)
 def judges_one_picture_at_a_time(case: Any) -> None:
-    """A verdict does not depend on the pictures beside it."""
+    """A logit does not depend on the other pictures in the batch."""
     from ganforge.testing.reference.comparison import Twins
     from ganforge.testing.reference.layer_faults import companions
     from ganforge.testing.small import refill
