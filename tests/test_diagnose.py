@@ -111,7 +111,7 @@ def test_a_calm_run_has_nothing_wrong_and_a_short_one_says_nothing():
 def test_what_is_no_number_is_told_first_and_alone():
     lines = [line(i, d_real=0.99, d_fake=0.01, d_accuracy=1.0) for i in range(100)] + [line(100, g_loss=None)]
     (found,) = diagnose(evidence(lines))
-    assert (found.kind, found.numbers) == ("diverged", "the first at step 100")
+    assert (found.kind, found.numbers) == ("diverged", "first at step 100")
     assert found.settings == {"learning_rate": 2.5e-4}
 
 

@@ -54,20 +54,20 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
         out.print(f"  {to_try(evidence, finding)}", markup=False, soft_wrap=True)
     if not findings:
         if evidence.too_early:
-            out.print(f"Too early to say: {len(evidence.lines)} lines are logged (--log-every logs more often).")
+            out.print(
+                f"Too early to say: only {len(evidence.lines)} lines are logged (log more often with --log-every)."
+            )
         else:
-            out.print("[green]Nothing wrong that the numbers show.[/]")
+            out.print("[green]The numbers show no problem.[/]")
             out.print(_healthy(evidence), markup=False)
     if left_out := not_looked_at(evidence):
         out.print(
-            f"Not looked at: {', '.join(left_out)}. With the loss '{evidence.loss}' logits have no zero of their "
-            "own, so that there is no D(real).",
+            f"Not looked at: {', '.join(left_out)}. With the loss '{evidence.loss}' a logit of 0 has no meaning, so "
+            "there is no D(real).",
             markup=False,
         )
     if evidence.evaluation is None:
-        out.print(
-            f"\nWhether it repeats training pictures is known after: ganforge evaluate {run_name(path, runs_dir)}"
-        )
+        out.print(f"\nTo check whether it copies training pictures: ganforge evaluate {run_name(path, runs_dir)}")
 
 
 def _healthy(evidence: Evidence) -> str:
@@ -77,6 +77,6 @@ def _healthy(evidence: Evidence) -> str:
     if "d_accuracy" not in numbers:
         return ""
     return (
-        f"In the second half the discriminator was right {numbers['d_accuracy']:.0%} of the time, "
-        f"in balance {numbers['balanced']:.0%} of it; gap between the losses {numbers.get('loss_gap', 0):.2f}."
+        f"In the second half, the discriminator accuracy was {numbers['d_accuracy']:.0%}, in balance for "
+        f"{numbers['balanced']:.0%} of the lines; gap between the losses {numbers.get('loss_gap', 0):.2f}."
     )
