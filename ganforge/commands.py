@@ -85,7 +85,7 @@ def _compared(chosen: Sequence[tuple[str, Path]]) -> Comparison:
     texts = [[s.label, *(c.text(c.get(s)) for c in columns)] for s in summaries]
     said = [*findings(summaries), *filter(None, [measured_apart(summaries)])]
     if missing := [s.run.name for s in summaries if s.evaluation is None]:
-        said.append(f"Not measured yet: {', '.join(missing)}; run.evaluate() does it.")
+        said.append(f"Not evaluated yet: {', '.join(missing)}; call run.evaluate().")
     return Comparison(rows, Table(texts, ["run", *(c.title for c in columns)]), said)
 
 

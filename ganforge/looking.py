@@ -90,8 +90,8 @@ class RunOnDisk(Shown):
         found = [Advice(f.kind, f.title, f.numbers, f.why, command(seen, f)) for f in diagnose(seen)]
         notes = []
         if not found:
-            too_early = f"Too early to say: {len(seen.lines)} lines are logged."
-            notes.append(too_early if seen.too_early else "Nothing wrong that the numbers show.")
+            too_early = f"Too early to say: only {len(seen.lines)} lines are logged."
+            notes.append(too_early if seen.too_early else "The numbers show no problem.")
         if left_out := not_looked_at(seen):
             notes.append(f"Not looked at, with the loss {seen.loss}: {', '.join(left_out)}.")
         if seen.evaluation is None:

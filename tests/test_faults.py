@@ -383,7 +383,7 @@ def test_ctrl_c_twice_names_the_run_to_go_on_from(ganforge_cli, tmp_path):
     )
     code, _, err = ganforge_cli("train", *FLAGS, "--epochs", 3, "--plugin", "twice.py", "--quiet")
     assert code == 130
-    assert one_line(err) == "ganforge: stopped at once; go on from the last checkpoint: ganforge resume run_1"
+    assert one_line(err) == "ganforge: stopped at once; continue from the last checkpoint: ganforge resume run_1"
     assert steps(Run("run_1"))[-1] == "step_00000004"
 
 
@@ -407,7 +407,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(ganforge_cli):
     code, out, err = ganforge_cli("resume", "run_1")
     assert code == 0
     assert "checkpoint step_00000012: the weights are not those that were saved" in one_line(err)
-    assert "goes on from step 8" in out
+    assert "continues from step 8" in out
     assert np.array_equal(Run("run_1").sample(4), whole)
     for path in (run.path / "checkpoints").iterdir():
         (path / "state.json").write_text("[]")
@@ -471,7 +471,7 @@ def test_a_finished_run_is_trained_further_under_another_balance_and_both_stages
     tiny(balance="noise-anneal:start=0.2,end=0")
     code, out, err = ganforge_cli("resume", "run_1", "--epochs", 4, "--balance", "r1", "--balance", "label-noise")
     assert code == 0, err
-    assert "From here on: epochs 4, balance r1 + label-noise" in out
+    assert "From now on: epochs 4, balance r1 + label-noise" in out
     run = Run("run_1")
     stages = [(s["step"], s["epochs"], s["balance"]) for s in run.manifest["stages"]]
     assert stages == [(0, 2, ["noise-anneal:start=0.2,end=0"]), (8, 4, ["r1", "label-noise"])]

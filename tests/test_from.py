@@ -326,4 +326,4 @@ def test_where_a_run_began_is_said_wherever_it_is_shown(source, ganforge_cli, tm
     for said in (ganforge_cli("show", run.path)[1], run.text(), run.report().read_text()):
         assert f"{source.id} at step 4" in said
         assert frozen in said
-    assert "began with" not in ganforge_cli("show", source.path)[1]
+    assert "started from" not in ganforge_cli("show", source.path)[1]

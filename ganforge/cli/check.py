@@ -136,7 +136,7 @@ def _show(out: Any, subject: Any, reports: dict[str, Any]) -> None:
     table.add_column("check", no_wrap=True)
     for backend in reports:
         table.add_column(backend, justify="center")
-    table.add_column("promise", overflow="fold", style="dim")
+    table.add_column("requirement", overflow="fold", style="dim")
     promises = {one.name: one.summary for one in CHECKS[subject.kind]}
     if any(result.check == "agrees" for report in reports.values() for result in report.results):
         promises["agrees"] = "The same numbers as on the first backend."
@@ -156,4 +156,4 @@ def _show(out: Any, subject: Any, reports: dict[str, Any]) -> None:
         on = "" if len(where) == len(reports) else f" on {', '.join(where)}"
         out.print(f"{SIGNS[state]} [bold]{name}[/]{on}: {escape(message)}\n")
     if not any(state == "failed" for state, _, _ in said):
-        out.print("[green]It keeps every promise.[/]" + (" What is marked ! is advice." if said else ""))
+        out.print("[green]All checks passed.[/]" + (" Lines marked ! are advice." if said else ""))

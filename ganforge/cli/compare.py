@@ -71,7 +71,7 @@ def print_medians(out: Any, found: Medians) -> None:
     from rich.table import Table
 
     if not found.rows:
-        out.print("No run is measured yet: ganforge evaluate RUN.")
+        out.print("No run has been evaluated yet: ganforge evaluate RUN.")
     for data in found.data:
         head, lines = found.table(data, "[bold green]{}[/]")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(data))
@@ -119,6 +119,6 @@ def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
     missing = [s.run.name for s in summaries if s.evaluation is None]
     if missing:
         out.print(
-            f"Not measured yet: ganforge evaluate {missing[0]}"
+            f"Not evaluated yet: ganforge evaluate {missing[0]}"
             + (f" (and {len(missing) - 1} more)" * (len(missing) > 1))
         )

@@ -1,4 +1,4 @@
-"""A training that a command runs: what is shown meanwhile, and how it ended."""
+"""A training started by a command: its display, and how it ended."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def follow(trainer: Trainer, quiet: bool) -> int:
         outcome = trainer.run(observers)
     except StoppedAtOnce as error:
         name = run_name(error.run, trainer.setup.settings.runs_dir)
-        warn(f"stopped at once; go on from the last checkpoint: ganforge resume {name}")
+        warn(f"stopped at once; continue from the last checkpoint: ganforge resume {name}")
         return 130
     finally:
         if display:
@@ -55,7 +55,7 @@ def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
     if outcome.state == "stopped":
         out.print(
             f"\n[yellow]Stopped[/] in epoch {outcome.step // setup.steps_per_epoch + 1} of "
-            f"{setup.settings.epochs}; everything is saved. Go on with:\n  [bold]ganforge resume {escape(name)}[/]"
+            f"{setup.settings.epochs}; everything is saved. Continue with:\n  [bold]ganforge resume {escape(name)}[/]"
         )
         return
     rows: list[tuple[str, Any]] = [("run", say_path(outcome.run))]

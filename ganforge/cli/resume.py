@@ -112,9 +112,9 @@ def command(ctx: click.Context, /, run: str, runs_dir: str, quiet: bool, **chang
     if not quiet:
         epoch = start_step / setup.steps_per_epoch
         console().print(
-            f"{run_name(path, runs_dir)} goes on from step {start_step:,} (epoch {epoch:.3g} of "
+            f"{run_name(path, runs_dir)} continues from step {start_step:,} (epoch {epoch:.3g} of "
             f"{setup.settings.epochs})"
         )
         if change := trainer.changes():
-            console().print(f"From here on: {change}", markup=False)
+            console().print(f"From now on: {change}", markup=False)
     return follow(trainer, quiet)

@@ -50,18 +50,18 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     manifest, metrics, snapshots = read_manifest(path), read_history(path), list_snapshots(path)
     out = console()
     made = manifest["created"][:16].replace("T", " ")
-    out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, made {escape(made)} UTC")
+    out.print(f"[bold]{escape(path.name)}[/]: {escape(run_state(path, manifest))}, created {escape(made)} UTC")
     try:
         out.print(pairs([(name, escape(value)) for name, value in _story(manifest)]))
     except UsageError as error:  # nobody typed it
         raise GANForgeError(f"{path / 'run.json'} is damaged, or from another version: {error}") from None
     if metrics:
-        out.print("\n[bold]How it went[/]")
+        out.print("\n[bold]Progress[/]")
         out.print(_curves(metrics))
-    out.print("\n[bold]What it left[/]")
+    out.print("\n[bold]Files[/]")
     files = [(name, _size(path / name)) for name in FILES if (path / name).is_file()]
     if snapshots:
-        files.insert(0, (f"snapshots/{snapshots[-1][1].name}", f"the last of {len(snapshots)} grids"))
+        files.insert(0, (f"snapshots/{snapshots[-1][1].name}", f"last of {len(snapshots)} snapshots"))
     out.print(pairs([(f"{say_path(path)}/{name}", what) for name, what in files]))
     name = run_name(path, runs_dir)
     going = f"ganforge resume {name}" + (" --epochs N" if manifest["state"] == "finished" else "")
@@ -73,7 +73,7 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
 
 
 def _print_csv(run: Path) -> None:
-    """Print a column for every name that was ever logged; what a line lacks, or was no number, stays empty."""
+    """Print a column for every name ever logged; values that are missing or not finite are empty."""
     import csv
     import sys
 
@@ -94,7 +94,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
 
     config, progress, shape = m["config"], m["progress"], m["image_shape"]
     later = m.get("stages", [])[1:]
-    before = [f"and {len(later) - STAGES:,} before"] if len(later) > STAGES else []
+    before = [f"and {len(later) - STAGES:,} earlier"] if len(later) > STAGES else []
     stages = "\n".join([*before, *(f"from step {stage['step']:,}: {stage['reason']}" for stage in later[-STAGES:])])
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if k != "backend")
     skipped = f", {len(m['data']['skipped'])} unreadable skipped" if m["data"]["skipped"] else ""
@@ -108,7 +108,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
         ("loss", named(m["loss"])),
         *optimizer_rows(config, records_of(m)),
         *average_rows(config),
-        *([("began with", "\n".join(in_words(m["from"])))] if m.get("from") else []),
+        *([("started from", "\n".join(in_words(m["from"])))] if m.get("from") else []),
         ("data", f"{m['data']['description']}{skipped}"),
         _shape(shape),
         (

@@ -111,7 +111,7 @@ def command(
         warn(line)
     if dry_run:
         out.print(_table(runner))
-        more = f" The search makes {runner.searching.left} more." if runner.searching else ""
+        more = f" The search adds {runner.searching.left} more." if runner.searching else ""
         ready = sum(row.state in ENDED for row in runner.rows)
         out.print(f"{len(runner.rows)} runs, {ready} done.{more} Nothing was trained.")
         return 1 if said else 0
@@ -120,7 +120,7 @@ def command(
             runner.executor = executor
             finished = _follow(runner, out)
     except KeyboardInterrupt:
-        out.print(f"[yellow]Stopped[/]; everything is saved. Go on with the same command: ganforge study {file}")
+        out.print(f"[yellow]Stopped[/]; everything is saved. Continue with the same command: ganforge study {file}")
         return 130
     from ganforge.cli.compare import print_comparison, print_medians
     from ganforge.study.mattered import told

@@ -159,7 +159,7 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     """Return what a reader must know to read the numbers."""
     measured = [s.evaluation for s in summaries if s.evaluation and {"swd", "kid"} <= s.evaluation.keys()]
     if not measured:
-        return ["No run is measured yet: ganforge evaluate RUN."]
+        return ["No run has been evaluated yet: ganforge evaluate RUN."]
     first = measured[0]
     tone = first.get("tone", {})  # not measured by older versions
     floors = [

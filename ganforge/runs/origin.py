@@ -1,4 +1,4 @@
-"""The run that another began with, in words."""
+"""The run whose weights another started from, in words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def in_words(origin: Mapping[str, Any]) -> list[str]:
-    """Return what ``run.json`` says under ``from``, a line each."""
+    """Return the entry ``from`` of ``run.json`` in words, one line each."""
     lines = [f"{origin.get('run', '?')} at step {origin.get('step', 0):,}"]
     if left := origin.get("left_out"):
-        lines.append(f"{origin.get('taken', 0)} layers are taken; new: {listed(left)}")
+        lines.append(f"{origin.get('taken', 0)} layers copied; new: {listed(left)}")
     if frozen := origin.get("frozen"):
-        lines.append(f"the discriminator's first layers stay as they are: {', '.join(frozen)}")
+        lines.append(f"frozen discriminator layers: {', '.join(frozen)}")
     return lines
 
 

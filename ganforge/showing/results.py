@@ -194,7 +194,7 @@ def run_rows(manifest: Mapping[str, Any], state: str, path: Path) -> list[tuple[
         ("architecture", str(config["arch"])),
         ("balance", "\n".join(config["balance"] or ()) or "none"),
         ("loss", str(config["loss"])),
-        *([("began with", "\n".join(in_words(manifest["from"])))] if manifest.get("from") else []),
+        *([("started from", "\n".join(in_words(manifest["from"])))] if manifest.get("from") else []),
         ("data", str(manifest["data"]["description"])),
         (
             "trained",
