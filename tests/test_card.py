@@ -56,10 +56,10 @@ def test_a_card_says_what_was_trained_on_what_and_measured_against_which_floor(r
         "real against real 64.0",
         "real against real 0.0375",
         "against held-out pictures",
-        "50% of its pictures are nearer to a training picture than those are to one another",
-        "It has seen 32 pictures",
+        "50% of its pictures are closer to a training picture than training pictures are to one another",
+        "It was trained on 32 pictures",
         "float32 (batch, 6)",
-        "![What it draws](<snapshots/epoch_0002.png>)",
+        "![Generated pictures](<snapshots/epoch_0002.png>)",
     ):
         assert fact in text, fact
     assert "/home" not in text

@@ -50,7 +50,9 @@ def test_a_run_goes_to_the_hub_and_comes_back_the_same(hub, run, tmp_path):
     sent = hub.repos["me/cats"]
     last = "checkpoints/step_00000004"
     assert set(sent) >= {"README.md", "run.json", "generator.keras", f"{last}/weights.safetensors"}
-    assert f"![What it draws](<{max(n for n in sent if n.startswith('snapshots/'))}>)" in sent["README.md"].decode()
+    assert (
+        f"![Generated pictures](<{max(n for n in sent if n.startswith('snapshots/'))}>)" in sent["README.md"].decode()
+    )
     back = Run.from_hub("me/cats", runs_dir=tmp_path / "runs")
     assert back.path == tmp_path / "runs" / "run_1"
     np.testing.assert_array_equal(back.sample(5, seed=2), run.sample(5, seed=2))

@@ -258,7 +258,7 @@ def test_runs_that_were_not_measured_alike_are_said_to_be(tmp_path):
     old, same = measured("a", 1000), measured("b", 1000, held_out=False, data="x", pictures=3000)
     assert measured_apart([old, same, Summary("c", tmp_path, {}, [], None, {}, {})]) is None
     fewer, other = measured("d", 20), measured("e", 1000, held_out=True, data="photos", pictures=1000)
-    said = "Not measured alike, so that distances do not compare: a, b against 1,000 training pictures; "
+    said = "Evaluated differently, so distances cannot be compared: a, b against 1,000 training pictures; "
     assert measured_apart([old, same, fewer]) == said + "d against 20 training pictures."
     assert measured_apart([old, same, other]) == said + "e against 1,000 held-out pictures of photos."
 

@@ -317,7 +317,7 @@ def test_a_trial_that_is_worse_is_told_to_save_and_end(tmp_path, source):
     assert states.count("pruned") == len(kids) - len(done) > 0
     assert carried_out(tmp_path / "it", source, text).executor.tasks == []  # what was pruned is not trained further
     (record,) = searched(["hunt"], tmp_path / "it" / "runs")
-    assert f"{states.count('pruned')} of 12 trials were ended early." in told(record)
+    assert f"{states.count('pruned')} of 12 trials were stopped early." in told(record)
 
 
 def test_a_damaged_search_is_one_line(tmp_path, source):

@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from ganforge import Run
 
 NAME = "README.md"
-# What the author writes; the words until then.
+# Sections for the author to write, with their placeholders.
 YOURS = {
-    "licence": "**To be filled in:** under which licence others may use this model, and in the metadata above "
+    "licence": "**To be filled in:** the licence under which others may use this model, also in the metadata above "
     "(`license: …`).",
     "pictures": "**To be filled in:** where these pictures come from, who made them, and what their licence allows.",
     "use": "**To be filled in:** what this model is for, and what it should not be used for.",
 }
 EXPLAINED = {
-    "SWD": "sliced Wasserstein distance between patches, at several sizes; lower is nearer to the real pictures",
-    "tone": "how far the mean colours are from those of the real pictures, of 255 levels; lower is nearer",
-    "KID": "kernel distance between features; lower is nearer. By other features than Inception's it cannot be "
-    "compared with published values",
-    "FD": "Fréchet distance between an ImageNet network's features; lower is nearer",
-    "FID": "Fréchet distance between Inception's features, as published; lower is nearer",
+    "SWD": "sliced Wasserstein distance between patches, at several sizes; lower is better",
+    "tone": "difference from the real pictures in brightness, contrast and colour, in levels of 255; lower is better",
+    "KID": "kernel distance between features; lower is better. Without Inception's features it cannot be compared "
+    "with published values",
+    "FD": "Fréchet distance between an ImageNet network's features; lower is better",
+    "FID": "Fréchet distance between Inception's features, as published; lower is better",
     "diversity": "how different pictures are from one another; a collapsed generator scores far below the real ones",
-    "copies": "the share of pictures nearer to a training picture than training pictures are to one another",
-    "modes": "of the kinds that are in the data, how many are drawn",
+    "copies": "the share of pictures closer to a training picture than training pictures are to one another",
+    "modes": "how many of the kinds in the data are drawn",
 }
-FEW = 1000  # with fewer pictures a network tends to repeat them
+FEW = 1000  # with fewer pictures, a generator tends to copy them
 
 
 def write_card(run: Run, output: str | Path | None = None) -> Path:
@@ -91,17 +91,17 @@ def card_of(run: Run, folder: Path, yours: Mapping[str, str] | None = None) -> s
         _metadata(about, manifest, evaluation, yours.get("license")),
         f"# {escaped(run.id)}: {escaped(_what(about))}",
         _grid(run, folder),
-        f"A generative adversarial network, trained with GANForge: it draws "
-        f"{escaped(_what(about))} like those it has learned from, of random numbers.",
+        f"The generator of a generative adversarial network, trained with GANForge. From random numbers it draws "
+        f"{escaped(_what(about))} like those it was trained on.",
         _own("use", yours),
-        "## Use it",
+        "## Usage",
         _usage(run, about),
         "## Data",
         _table(_data_rows(manifest, about)),
         _own("pictures", yours),
         "## Training",
         _table(_training_rows(manifest)),
-        "## Measured",
+        "## Evaluation",
         _measured(run, evaluation),
         "## Limits",
         "\n".join(f"- {one}" for one in _limits(run, manifest, evaluation)),
@@ -112,7 +112,7 @@ def card_of(run: Run, folder: Path, yours: Mapping[str, str] | None = None) -> s
 
 
 def escaped(text: object) -> str:
-    """Return a text of a run as Markdown shows it: nothing of it is obeyed."""
+    """Return a text of a run escaped for Markdown."""
     return re.sub(r"([\\`*_\[\]<>|#!~$&])", r"\\\1", on_one_line(str(text)))
 
 
@@ -138,7 +138,7 @@ def _metadata(
     if licence:
         lines.append(f"license: {licence}")
     else:
-        lines.append("# Fill in, and take the mark off: license: cc-by-4.0")
+        lines.append("# Fill in, and remove this mark: license: cc-by-4.0")
     lines.append("library_name: keras")
     if pictures:
         lines.append(f"pipeline_tag: {task}")
@@ -170,7 +170,7 @@ def _grid(run: Run, folder: Path) -> str:
         return ""
     last = snapshots[-1]
     place = Path(os.path.relpath(last.path.resolve(), folder.resolve())).as_posix()
-    return f"![What it draws](<{place}>)\n\n*What it draws at {last.title}: not chosen, drawn as they come.*"
+    return f"![Generated pictures](<{place}>)\n\n*Generated pictures at {last.title}, not selected.*"
 
 
 def _usage(run: Run, about: About) -> str:
@@ -193,9 +193,13 @@ def _usage(run: Run, about: About) -> str:
     ]
     if about.classes:
         lines.append(f"- classes: {', '.join(f'{i} {escaped(one)}' for i, one in enumerate(about.classes[:50]))}")
-    others = {"generator.onnx": "ONNX", "generator.safetensors": "safetensors", "generator.html": "a page that draws"}
+    others = {
+        "generator.onnx": "ONNX",
+        "generator.safetensors": "safetensors",
+        "generator.html": "a page that draws pictures",
+    }
     there = [f"`{file}` ({kind})" for file, kind in others.items() if (run.path / file).is_file()]
-    return "\n".join([*lines, *([f"- also here: {', '.join(there)}"] if there else [])])
+    return "\n".join([*lines, *([f"- other formats: {', '.join(there)}"] if there else [])])
 
 
 def _data_rows(manifest: Mapping[str, Any], about: About) -> list[tuple[str, str]]:
@@ -203,10 +207,10 @@ def _data_rows(manifest: Mapping[str, Any], about: About) -> list[tuple[str, str
     skipped = len(data.get("skipped") or ())
     return [
         ("data", str(data.get("description") or config.get("data"))),
-        ("how many", f"{data.get('count', 0):,}" + (f", {skipped} that cannot be read left out" if skipped else "")),
+        ("count", f"{data.get('count', 0):,}" + (f", {skipped} unreadable skipped" if skipped else "")),
         *([("classes", ", ".join(map(str, about.classes[:50])))] if about.classes else []),
         (
-            "made to",
+            "format",
             f"{_what(about)}, by {config.get('fit', 'crop')}" if len(about.image_shape) == 3 else _what(about),
         ),
         ("fingerprint", str(data.get("fingerprint", ""))[:16]),
@@ -225,8 +229,8 @@ def _training_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("balance", "; ".join(_named(one) for one in m.get("strategies") or ()) or "none"),
         ("loss", _named(m.get("loss"))),
         ("optimizer", _named(m.get("optimizer"))),
-        ("mean of the weights", str(config.get("ema") or "none")),
-        *([("began with", f"{origin['run']} at step {origin['step']:,}")] if origin else []),
+        ("running mean of the weights", str(config.get("ema") or "none")),
+        *([("started from", f"{origin['run']} at step {origin['step']:,}")] if origin else []),
         (
             "trained",
             f"{progress['step']:,} steps of {config['batch_size']}, {progress['epoch']} of "
@@ -254,13 +258,13 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 def _measured(run: Run, evaluation: Mapping[str, Any] | None) -> str:
     if evaluation is None:
-        return f"Nothing yet: `ganforge evaluate {escaped(run.id)}` measures, then `ganforge card` writes this anew."
+        return f"Not evaluated yet: run `ganforge evaluate {escaped(run.id)}`, then `ganforge card` again."
     rows = _rows(evaluation)
     reference = evaluation.get("reference") or {}
     against = "held-out pictures" if reference.get("held_out") else "the training pictures"
     said = (
-        f"At step {evaluation['step']:,}, of {evaluation['samples']:,} drawn, against {against}. "
-        "*Real against real* is what other real pictures score: the floor, which no generator is expected to beat."
+        f"At step {evaluation['step']:,}, {evaluation['samples']:,} samples, compared with {against}. "
+        "*Real against real* is the score of other real pictures, which no generator is expected to beat."
     )
     shown = [name for name, _ in rows if name in EXPLAINED]
     why = "\n".join(f"- **{name}**: {EXPLAINED[name]}." for name in dict.fromkeys(shown))
@@ -277,20 +281,22 @@ def _rows(evaluation: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 
 
 def _limits(run: Run, manifest: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> list[str]:
-    found = ["It draws what resembles its data, with their gaps and their leanings, and knows of nothing else."]
+    found = ["It reproduces its training data with their gaps and biases, and nothing else."]
     count = manifest["data"].get("count") or 0
     if 0 < count < FEW:
-        found.append(f"It has seen {count:,} pictures; with so few, a network tends to repeat them.")
+        found.append(f"It was trained on {count:,} pictures; with so few, a generator tends to copy them.")
     copies = (evaluation or {}).get("memorising") or {}
     share, real = copies.get("share"), copies.get("real_share")
     if share is not None and real is not None and share > real + 0.05:
-        found.append(f"{share:.0%} of its pictures are nearer to a training picture than those are to one another.")
+        found.append(
+            f"{share:.0%} of its pictures are closer to a training picture than training pictures are to one another."
+        )
     if evaluation is None:
-        found.append("Whether it repeats training pictures was not measured.")
+        found.append("Whether it copies training pictures was not measured.")
     elif evaluation["step"] != manifest["progress"]["step"]:
-        found.append(f"It was measured at step {evaluation['step']:,} and trained on after that.")
+        found.append(f"It was evaluated at step {evaluation['step']:,}, and trained further after that.")
     if manifest.get("state") != "finished":
-        found.append(f"Its training did not come to its planned end: {escaped(manifest.get('state'))}.")
+        found.append(f"Its training did not finish as planned; its state is {escaped(manifest.get('state'))}.")
     with suppress(GANForgeError):  # it says so when it is asked for; a card can do without
-        found += [f"Seen in its numbers: {escaped(one.title)} ({escaped(one.numbers)})." for one in run.diagnose()]
+        found += [f"Diagnosis: {escaped(one.title)} ({escaped(one.numbers)})." for one in run.diagnose()]
     return found

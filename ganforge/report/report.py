@@ -174,11 +174,11 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     notes = [
         f"SWD{', tone' * bool(tone)} and KID from {min(first['samples'], first['real']):,} generated pictures and as "
         f"many {real} pictures{f'; real against real: {known}' * bool(known)}. KID by {first['kid']['features']}, "
-        "a fixed network with random weights: it compares these runs and has nothing to do with published numbers.",
-        "Loss gap, D accuracy and balance: of the second half of each run. In balance: an accuracy of 55 % to 90 %.",
+        "a fixed network with random weights: use it to compare these runs, not with published numbers.",
+        "Loss gap, D accuracy and balance cover the second half of each run. In balance: D accuracy of 55 % to 90 %.",
     ]
     if apart := measured_apart(summaries):
         notes.append(apart)
     if len(measured) < len(summaries):
-        notes.append(f"{len(summaries) - len(measured)} of {len(summaries)} runs are not measured.")
+        notes.append(f"{len(summaries) - len(measured)} of {len(summaries)} runs are not evaluated.")
     return notes

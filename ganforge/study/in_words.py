@@ -17,7 +17,7 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
             (
                 "modes",
                 f"{c['modes']} of {c['of']} covered (a perfect generator: {c['expected']:.0f}), precision "
-                f"{c['precision']:.1%}; the reader is right on {c['reader']['mode']:.1%} of real critters",
+                f"{c['precision']:.1%}; classifier accuracy {c['reader']['mode']:.1%} on real critters",
             )
         )
     if "modes" in e and "classifier" in e["modes"]:
@@ -32,11 +32,11 @@ def rows(e: dict[str, Any]) -> list[tuple[str, str]]:
         accuracy = f", D accuracy {gap['d_accuracy']:.0%}" if "d_accuracy" in gap else ""
         table.append(("balance", f"gap between the losses {gap['loss_gap']:.2f}{accuracy}{balanced}"))
     flops = cost["flops"]
-    memory = f", {cost['peak_memory'] / 1e9:.2f} GB at most" if "peak_memory" in cost else ""
+    memory = f", {cost['peak_memory'] / 1e9:.2f} GB peak memory" if "peak_memory" in cost else ""
     table += [
         (
             "cost",
-            f"G {cost['parameters']['generator']:,} parameters, {flops['generator'] / 1e6:.1f} MFLOP a picture; "
+            f"G {cost['parameters']['generator']:,} parameters, {flops['generator'] / 1e6:.1f} MFLOP per picture; "
             f"D {cost['parameters']['discriminator']:,}, {flops['discriminator'] / 1e6:.1f}",
         ),
         ("time", f"{duration(cost['seconds'] or 0)}{memory}"),
@@ -50,7 +50,7 @@ def vector_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
     if "modes" in e:
         m = e["modes"]
         kl = "" if m["reverse_kl"] is None else f"; reverse KL {m['reverse_kl']:.3f}"
-        share = f"{m['high_quality']:.1%} of vectors within 3 deviations of one"
+        share = f"{m['high_quality']:.1%} of vectors within 3 standard deviations of a mode"
         table.append(("modes", f"{m['covered']} of {m['of']} covered, {share}{kl}"))
         if "rare" in m:
             table.append(("rare mode", f"{m['rare']:.2f} times its share"))
@@ -84,20 +84,22 @@ def stacked_rows(m: dict[str, Any]) -> list[tuple[str, str]]:
     """Return which modes of stacks were found, and what that number is worth."""
     by = m["classifier"]
     found = f"{m['covered']:,} of {m['of']:,} covered by {m['samples']:,} pictures, KL {m['reverse_kl']:.3f}"
-    others = (("held-out stacks", m["floor"]), ("one over and over", m["ceiling"]))
+    others = (("held-out stacks", m["floor"]), ("one mode repeated", m["ceiling"]))
     told = []
     often = m.get("by_class", {})
     if often:
         least, most = min(often, key=often.__getitem__), max(often, key=often.__getitem__)
         told.append(
-            ("by class", f"'{least}' comes {often[least]:.2f} times its share, '{most}' {often[most]:.2f} times")
+            ("by class", f"'{least}' at {often[least]:.2f} times its share, '{most}' at {often[most]:.2f} times")
         )
     if "rare" in m:
         told.append(("rare class", f"{m['rare']:.2f} times its share"))
     if asked := m.get("asked"):
         worst = min(asked, key=asked.__getitem__)
         mean = sum(asked.values()) / len(asked)
-        told.append(("asked for", f"{mean:.1%} of pictures are of their class; of '{worst}' {asked[worst]:.1%}"))
+        told.append(
+            ("conditioning", f"{mean:.1%} of pictures show the requested class; lowest '{worst}' {asked[worst]:.1%}")
+        )
     return [
         ("modes", found),
         *told,

@@ -31,14 +31,14 @@ def told(record: Mapping[str, Any]) -> list[str]:
     about = shown(record)
     metric, trials, best = about["metric"], about["trials"], about["best"]
     if best is None:
-        return [f"Of {trials} trials none was measured to its end."]
+        return [f"None of {trials} trials was trained to the end and evaluated."]
     values = ", ".join(f"{row['name']} {row['best']}" for row in about["rows"])
-    sentences = [f"The best {metric} of {trials} trials is {best['value']:.4g}, of {best['name']}: {values}."]
+    sentences = [f"The best {metric} of {trials} trials is {best['value']:.4g}, in {best['name']}: {values}."]
     if about["measured"]:
         shares = ", ".join(f"{row['name']} {row['share']:.0%}" for row in about["rows"] if row["share"] is not None)
         sentences.append(f"What mattered for {metric}, by {SOURCE} over {about['done']} trials: {shares}.")
     if about["pruned"]:
-        sentences.append(f"{about['pruned']} of {trials} trials were ended early.")
+        sentences.append(f"{about['pruned']} of {trials} trials were stopped early.")
     return sentences
 
 

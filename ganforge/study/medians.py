@@ -14,7 +14,7 @@ from ganforge.study.plan import Study
 from ganforge.study.summary import COLUMNS, Column, Summary
 
 OF_MODES, OF_PICTURES = ("modes", "precision", "kl", "rare"), ("kid", "fd", "swd")
-NOTE = "Medians over the seeds, in brackets the lowest and the highest; the best median of each column is bold."
+NOTE = "Medians over the seeds, minimum and maximum in brackets; the best median of each column is bold."
 # What says how a run was trained, and what it is where nothing is said.
 WAYS = {"balance": "none", "loss": "bce", "optimizer": None}
 

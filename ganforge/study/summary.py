@@ -172,7 +172,7 @@ def measured_apart(summaries: Sequence[Summary]) -> str | None:
     if len(ways) < 2:
         return None
     parts = "; ".join(f"{', '.join(names)} against {way}" for way, names in ways.items())
-    return f"Not measured alike, so that distances do not compare: {parts}."
+    return f"Evaluated differently, so distances cannot be compared: {parts}."
 
 
 def best(column: Column, summaries: Sequence[Summary]) -> float | None:
