@@ -1,4 +1,4 @@
-"""A tour of GANForge from Python: train, look, draw, animate, resume, bring a strategy of your own.
+"""A tour of GANForge from Python: train, inspect, draw, animate, resume, and add a strategy of your own.
 
     python examples/api_tour.py            # about a minute on two cores; everything goes to api_tour/
 
@@ -25,12 +25,12 @@ from ganforge import Options, Strategy, hookimpl
 
 
 class Flip(Strategy):
-    """Mirror what the discriminator sees, each picture with the same probability, real and fake alike."""
+    """Mirror each picture that the discriminator sees, real or fake, with the same probability."""
 
     name = "flip"
 
     class Options(Options):
-        probability: float = Field(0.5, ge=0, le=1, description="part of the pictures that is mirrored")
+        probability: float = Field(0.5, ge=0, le=1, description="fraction of the pictures to mirror")
 
     @hookimpl
     def plan_step(self):
@@ -49,7 +49,7 @@ def register_strategies(register):
 
 
 class Watch:
-    """An observer: any object whose marked methods are told what happens."""
+    """An observer: any object with methods marked as hooks."""
 
     @hookimpl
     def epoch_ended(self, epoch):

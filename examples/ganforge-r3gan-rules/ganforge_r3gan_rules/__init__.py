@@ -1,7 +1,7 @@
-"""The rules of R3GAN: a relativistic loss, and D kept flat at real and at fake images.
+"""The loss and penalties of R3GAN: a relativistic loss, and gradient penalties on D at real and at fake images.
 
 Source: Huang et al. 2024, "The GAN is dead; long live the GAN! A Modern GAN Baseline"; the loss is RpGAN's,
-Jolicoeur-Martineau 2018, "The relativistic discriminator". Both penalties together make it converge locally.
+Jolicoeur-Martineau 2018, "The relativistic discriminator". With both penalties it converges locally.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ def discriminator(real_logits: Any, fake_logits: Any) -> Any:
 
 
 def generator(real_logits: Any, fake_logits: Any) -> Any:
-    """E softplus(D(x) - D(G(z))): the other way round."""
+    """E softplus(D(x) - D(G(z))): the reverse."""
     return ops.mean(ops.softplus(real_logits - fake_logits))
 
 
 class FlatAtBoth(Strategy):
-    """Adds gamma / 2 of the squared slopes of D at real images (R1) and at fakes (R2), every few steps.
+    """Adds gamma / 2 times the squared gradient norm of D at real images (R1) and at fakes (R2), every few steps.
 
-    Helps: the relativistic loss, which circles or runs away without. Hurts: too large a gamma blinds D.
+    Helps: the relativistic loss, which circles or diverges without it. Hurts: if gamma is too large, D cannot tell
+    real from fake.
 
-    Source: Huang et al. 2024, "The GAN is dead; long live the GAN!"; paid now and then as in Karras et al. 2020.
+    Source: Huang et al. 2024, "The GAN is dead; long live the GAN!"; computed in every Nth step as in Karras et al. 2020.
     """
 
     name = "flat-at-both"
     lazy = True
 
     class Options(BaseOptions):
-        gamma: float = Field(1.0, ge=0, description="factor; useful ones shrink with fewer pixels")
-        every: int = Field(4, ge=1, description="steps between two payments, which weigh as much")
+        gamma: float = Field(1.0, ge=0, description="weight of the penalty; fewer pixels need a smaller one")
+        every: int = Field(4, ge=1, description="N: computed in every Nth step, and multiplied by N")
 
     @hookimpl
     def plan_step(self) -> dict[str, float]:
