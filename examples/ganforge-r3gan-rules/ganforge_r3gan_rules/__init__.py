@@ -34,7 +34,7 @@ class FlatAtBoth(Strategy):
     Helps: the relativistic loss, which circles or diverges without it. Hurts: if gamma is too large, D cannot tell
     real from fake.
 
-    Source: Huang et al. 2024, "The GAN is dead; long live the GAN!"; computed in every Nth step as in Karras et al. 2020.
+    Source: Huang et al. 2024, "The GAN is dead; long live the GAN!"; ``every`` as in Karras et al. 2020.
     """
 
     name = "flat-at-both"
