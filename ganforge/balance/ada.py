@@ -41,7 +41,7 @@ class ADA(Strategy):
         target: float = Field(0.6, gt=-1, lt=1, description="target of E[sign D(real)]")
         kimg: float = Field(100.0, gt=0, description="thousands of pictures in which p can go from 0 to 1")
         most: float = Field(
-            0.8, ge=0, le=1, description="maximum of p; above 0.8 generated pictures may show changes"
+            0.8, ge=0, le=1, description="maximum of p; above 0.8 the changes may appear in generated pictures"
         )
         start: float = Field(0.0, ge=0, le=1, description="p at the first step")
         geometry: bool = Field(True, description="rotate, shift, scale and stretch")

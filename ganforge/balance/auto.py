@@ -28,8 +28,9 @@ class Auto(Strategy):
 
     The accuracy is measured some steps late and smoothed, so ``lag`` must be much longer than both: with 200 steps
     from h = 0 to 1, a delay of 10 and a mean over about 40, h settles without oscillating. Over the last fifth of the
-    run the noise fades out, so that the generator learns sharp pictures at the end. Over the last quarter both
-    learning rates fall to 0, in the same proportion, so that the networks settle instead of circling each other.
+    run the noise and the flips fade out, so that the generator learns sharp pictures at the end. Over the last
+    quarter both learning rates fall to 0, in the same proportion, so that the networks settle instead of circling
+    each other.
 
     Helps: when you do not know which network will win, or if one wins only for a while. Hurts: short runs, in which
     the loop has no time to act; if the networks cannot reach the target, h stays at its limit.
@@ -55,7 +56,9 @@ class Auto(Strategy):
         start: float = Field(0.25, ge=-1, le=1, description="h at the first step")
         lag: float = Field(200.0, ge=20, description="steps in which h goes from 0 to 1 at full error")
         fade: float = Field(0.2, ge=0, le=1, description="last part of training, over which the noise fades out")
-        cool: float = Field(0.25, ge=0, le=1, description="last part, over which both learning rates fall to 0")
+        cool: float = Field(
+            0.25, ge=0, le=1, description="last part of training, over which both learning rates fall to 0"
+        )
 
     def __init__(self, options: BaseOptions | None = None) -> None:
         super().__init__(options)

@@ -31,9 +31,13 @@ class DiffAugment(Strategy):
         translation: float = Field(
             0.125, ge=0, lt=1, description="largest shift, as a fraction of the side; 0 for none"
         )
-        cutout: float = Field(0.5, ge=0, lt=1, description="side of the square cut out, as a fraction; 0 for none")
+        cutout: float = Field(
+            0.5, ge=0, lt=1, description="side of the square cut out, as a fraction of the picture's; 0 for none"
+        )
         probability: float = Field(1.0, gt=0, le=1, description="fraction of the pictures that are changed")
-        warmup: float = Field(0.0, ge=0, le=1, description="first part, over which the probability rises from 0")
+        warmup: float = Field(
+            0.0, ge=0, le=1, description="first part of training, over which the probability rises from 0"
+        )
 
     @hookimpl
     def configure_run(self, config: Any) -> None:

@@ -1,7 +1,7 @@
 """What is wrong with a run, in words: rules over its log lines and grids, each with its threshold.
 
-Every rule is a function of ``Evidence`` that returns a ``Finding`` or None. It looks at the last ``WINDOW`` (a fraction)
-of the log lines, at least ``LEAST``; with fewer lines, the rules on losses find nothing.
+Every rule is a function of ``Evidence`` that returns a ``Finding`` or None. It looks at the last ``WINDOW``, a
+fraction, of the log lines, and at least ``LEAST`` of them; with fewer lines, the rules on losses find nothing.
 """
 
 from __future__ import annotations
