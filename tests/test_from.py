@@ -128,7 +128,7 @@ def test_layers_that_do_not_fit_are_listed_and_refused(source, ganforge_cli):
     assert "192×8" in line
     code, out, _ = ganforge_cli(*words, "--from-partial")
     assert code == 0
-    assert "begins with" in out
+    assert "starts from" in out
 
 
 def test_partly_takes_what_fits_and_leaves_the_rest_as_it_was_drawn(source):

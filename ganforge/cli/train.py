@@ -291,7 +291,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
         ("loss", with_options(setup.loss.name, setup.loss.options.model_dump())),
         *optimizer_rows(config, optimizers),
         *average_rows(config),
-        *([("begins with", "\n".join(in_words(setup.origin)))] if setup.origin else []),
+        *([("starts from", "\n".join(in_words(setup.origin)))] if setup.origin else []),
         ("data", images.description),
         *([("", "\n".join(images.notes))] if images.notes else []),
         *([("classes", _classes(images))] if images.classes else []),
@@ -316,7 +316,7 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
 def _share(setup: Setup) -> str:
     """Return what each of several devices has of a batch."""
     devices, batch = setup.settings.devices, setup.settings.batch_size
-    return f", {devices} devices, {batch // devices} pictures of a step each" if devices > 1 else ""
+    return f", {devices} devices, {batch // devices} pictures each per step" if devices > 1 else ""
 
 
 def _classes(images: Images) -> str:

@@ -147,7 +147,7 @@ def _along(members: Sequence[Group], dimension: str, column: Column) -> str:
                 verb = _verb(column, direction)
                 words.append(f"{name} {verb} {column.noun} by {abs(change or 0):.0%} {start}")
         elif not direction:
-            words.append(f"{name} no clear further one ({value})")
+            words.append(f"{name} made no further clear difference ({value})")
         else:
             again = " again" if last and direction != last else " further" if direction == last else ""
             words.append(f"at {name} it {_intransitive(column, direction)}{again} (to {value})")
