@@ -527,7 +527,7 @@ def test_without_an_architecture_what_fits_the_data_is_taken_and_said(settings, 
         (("noise-anneal",), "add --balance mirror --balance r1:gamma=1,every=4 --balance r2:gamma=1,every=4"),
         (
             ("r1", "noise-anneal"),
-            "r3gan recommends; to keep that too, add --balance mirror --balance r2:gamma=1,every=4",
+            "r3gan recommends; to keep them, add --balance mirror --balance r2:gamma=1,every=4",
         ),
     ],
 )

@@ -162,15 +162,15 @@ def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str,
     with a loss and a balance of its own: whoever chooses one of these gets networks that train under any.
     """
     if source is not None and source.value.image_size is None:
-        return "mlp", "the usual one for data that are not pictures"
+        return "mlp", "the default for data that are not pictures"
     own = [name for name in ("balance", "loss", "optimizer", "discriminator_optimizer") if getattr(config, name)]
     theirs = source is None or isinstance(source.value, FoundSource)
     if theirs and not own and config.step == "two-stage":
-        return "r3gan", "the usual one for photographs, with its own loss and balance; another by --arch"
+        return "r3gan", "the default for photographs, with its own loss and balance; choose another with --arch"
     if theirs:
         what = ("--" + own[0].replace("_", "-")) if own else "--step one-stage"
-        return "dcgan", f"the usual one where {what} is chosen; another by --arch"
-    return "dcgan", "the usual one for these pictures; another by --arch"
+        return "dcgan", f"the default with {what}; choose another with --arch"
+    return "dcgan", "the default for these pictures; choose another with --arch"
 
 
 def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) -> TrainConfig:
@@ -202,7 +202,7 @@ def _replaced(config: TrainConfig, architecture: Choice) -> list[str]:
     if not asked or "none" in asked or not lost:
         return []
     again = " ".join(f"--balance {text}" for text in lost)
-    return [f"--balance takes the place of what {architecture.name} recommends; to keep that too, add {again}"]
+    return [f"--balance replaces the strategies that {architecture.name} recommends; to keep them, add {again}"]
 
 
 def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
