@@ -219,9 +219,9 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 
 def engine(devices, loss, strategies, network, **settings):
     generator, discriminator = networks(**network)
-    if settings.get("optimizers") == "adam":
-        settings["optimizers"] = None
-    else:  # Adam makes whole steps of what is only rounding, at weights that have no gradient
+    if settings.get("optimizers") == "adam":  # with an epsilon above rounding, of which Adam else makes whole steps
+        settings["optimizers"] = tuple(keras.optimizers.Adam(1e-3, 0.5, epsilon=1e-3) for _ in range(2))
+    else:
         settings["optimizers"] = (keras.optimizers.SGD(0.05, 0.5), keras.optimizers.SGD(0.05, 0.5))
     frequencies = np.array([0.5, 0.25, 0.25]) if network.get("classes") else None
     built = Engine(

@@ -514,7 +514,7 @@ def test_without_an_architecture_what_fits_the_data_is_taken_and_said(settings, 
         settings = {**settings, "data": str(tmp_path)}
     choices = resolve(TrainConfig.of(settings), ())
     assert (choices.architecture.name, choices.loss.name) == (architecture, loss)
-    assert ("usual one" in choices.chosen_because) == ("arch" not in settings)
+    assert ("the default" in choices.chosen_because) == ("arch" not in settings)
     assert fill_in(choices, 100).arch.partition(":")[0] == architecture
 
 

@@ -55,7 +55,7 @@ def test_a_card_says_what_was_trained_on_what_and_measured_against_which_floor(r
         "4 steps of 16, 2 of 2 epochs",
         "real against real 64.0",
         "real against real 0.0375",
-        "against held-out pictures",
+        "compared with held-out pictures",
         "50% of its pictures are closer to a training picture than training pictures are to one another",
         "It was trained on 32 pictures",
         "float32 (batch, 6)",

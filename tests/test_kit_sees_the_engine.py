@@ -33,8 +33,8 @@ def found(name: str, folder: Path) -> list[Result]:
 def training_as_the_graph_has_it(patch: Any) -> None:
     """A default of ``training`` other than None wins over training mode."""
 
-    def as_it_is(node: Any) -> Callable:
-        whole = original(node)
+    def as_it_is(node: Any, forms: Any) -> Callable:
+        whole = original(node, forms)
         if not isinstance(node.operation, keras.Layer) or isinstance(whole, torch_layers.Lowered):
             return whole
         return lambda *arguments, **keywords: node.operation(*arguments, **{"training": True, **keywords})
@@ -70,7 +70,7 @@ def losses_of_the_update_ignored(patch: Any) -> None:
     class Nothing:
         sums = ()
 
-        def __init__(self, model: Any, sums: Any) -> None: ...
+        def __init__(self, model: Any, sums: Any, team: Any) -> None: ...
 
         def __bool__(self) -> bool:
             return False
@@ -90,9 +90,9 @@ def judged_together(patch: Any) -> None:
 
 
 def lowered_by_the_first_node(patch: Any) -> None:
-    def form(node: Any) -> Any:
+    def form(node: Any, forms: Any) -> Any:
         first = node.operation._inbound_nodes[0]
-        return None if original(node) is None else original(first)
+        return None if original(node, forms) is None else original(first, forms)
 
     original = torch_layers._form
     patch.setattr(torch_layers, "_form", form)

@@ -150,7 +150,7 @@ def test_what_a_run_keeps_is_said_with_the_way_out(stopped, ganforge_cli, words,
         (("--ema", "2"), "no decay below 1"),
         (("--log", "cvs"), "csv"),
         (("--snapshot-every", "5min"), "invalid --snapshot-every 5min"),
-        (("--no-such-flag",), "No such option"),
+        (("--no-such-flag",), "there is no option '--no-such-flag'"),
     ],
 )
 def test_a_wrong_change_changes_nothing(stopped, ganforge_cli, words, why):
