@@ -217,5 +217,5 @@ def test_its_policy_lets_it_draw(tmp_path, onnxruntime_web):
 
     run = Run(finished(tmp_path))
     page = run.export("page", tmp_path / "draws.html", onnxruntime_web=onnxruntime_web)
-    dom = browser._run(page.as_uri(), tmp_path, "--virtual-time-budget=30000", "--dump-dom")
+    dom = browser._run(page.as_uri(), tmp_path, "--virtual-time-budget=120000", "--dump-dom")
     assert 'data-state="ready"' in dom
