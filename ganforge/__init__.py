@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from ganforge.api import Run, pack, train
+    from ganforge.api import Run, train
     from ganforge.commands import compare, plugins, runs, study
     from ganforge.errors import GANForgeError, UsageError
     from ganforge.plugin.architecture import Architecture
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ganforge.plugin.options import Options
     from ganforge.plugin.strategy import Strategy
     from ganforge.plugin.types import EpochInfo, Progress, Random, RunConfig, RunInfo, SnapshotInfo, StepInfo
+    from ganforge.training.packing import pack
 
 # Names are looked up when first used, so that `ganforge --help` loads none of what stands behind them.
 _HOMES = {
@@ -57,7 +58,7 @@ _HOMES = {
     "Strategy": "plugin.strategy",
     "Run": "api",
     "train": "api",
-    "pack": "api",
+    "pack": "training.packing",
     "compare": "commands",
     "plugins": "commands",
 }

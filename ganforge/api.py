@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.latent.of_run import LatentSpace
@@ -106,33 +106,6 @@ def train(
             with decoding(progress) as read:
                 setup = Setup.new(config, read, plugins=files, objects=objects)
             return Plan(setup) if dry_run else Run(follow(Trainer(setup), observers, progress).run)
-
-
-def pack(data: Any, target: str | Path, **settings: Any) -> dict[str, Any]:
-    """Decode pictures once, into a packed set that ``data=`` opens on any machine, as ``ganforge pack`` does.
-
-    Args:
-        data: what ``train`` takes: a path, several of them, a name, an array …
-        target: a new folder, or an address in a store that fsspec knows.
-        settings: ``image_size``, ``channels``, ``fit``, ``background``, ``range``, ``frames``, ``limit``, ``seed``
-            and ``strict``, as of ``train``; ``shard_mib``, the size of a file (64); ``progress``, called with (done,
-            total).
-
-    Returns:
-        What was written: ``path``, ``description``, ``fingerprint``, ``count``, ``skipped``, ``shards``, ``bytes``.
-
-    Raises:
-        UsageError: a name or a setting is wrong.
-        GANForgeError: the pictures cannot be read, or the set cannot be written.
-
-    Examples:
-        >>> ganforge.pack("photos", "set-64", image_size=64)  # doctest: +SKIP
-    """
-    from ganforge.training.config import in_python
-    from ganforge.training.packing import packed
-
-    with in_python():
-        return packed(data, str(target), **settings)
 
 
 class Run(LatentSpace, RunToTake):

@@ -15,6 +15,7 @@ from ganforge.showing.tables import Part, Shown, Table, as_html, as_text, shown
 if TYPE_CHECKING:
     from ganforge.plugin.trust import PluginFile
     from ganforge.study.runner import StudyRunner
+    from ganforge.study.summary import Summary
 
 
 class Runs(Shown, list[Run]):
@@ -63,7 +64,7 @@ def compare(*runs: Run | str | Path, runs_dir: str | Path | None = None) -> Comp
         UsageError: nothing was given.
         GANForgeError: there is no such study or run, or one is damaged.
     """
-    from ganforge.study.summary import resolve
+    from ganforge.study.summary import resolve, summarise
 
     if not runs:
         raise UsageError("nothing to compare; expected runs or studies, such as compare('run_1', 'run_2')")
@@ -72,14 +73,13 @@ def compare(*runs: Run | str | Path, runs_dir: str | Path | None = None) -> Comp
     for run in runs:
         found = [(run.id, run.path)] if isinstance(run, Run) else resolve([str(run)], place)
         chosen += [(name, path) for name, path in found if path not in [known for _, known in chosen]]
-    return _compared(chosen)
+    return _compared([summarise(name, path) for name, path in chosen])
 
 
-def _compared(chosen: Sequence[tuple[str, Path]]) -> Comparison:
+def _compared(summaries: Sequence[Summary]) -> Comparison:
     from ganforge.study.findings import findings
-    from ganforge.study.summary import columns_of, measured_apart, summarise
+    from ganforge.study.summary import columns_of, measured_apart
 
-    summaries = [summarise(name, path) for name, path in chosen]
     columns = columns_of(summaries)
     rows = [{"name": s.name, "run": s.run.name, **{c.key: c.get(s) for c in columns}} for s in summaries]
     texts = [[s.label, *(c.text(c.get(s)) for c in columns)] for s in summaries]
@@ -153,11 +153,11 @@ def study(
     errors = {row.entry.name: row.error for row in runner.rows if row.error}
     for name, error in errors.items():
         log.warning("%s: %s", name, error)
-    done = study_runs(asked.name, place) or []
+    done = [summarise(name, run) for name, run in study_runs(asked.name, place) or []]
     compared = _compared(done) if done else Comparison([], Table([]), [])
     if runner.searching:
         compared.findings += tuple(told(runner.searching.record))
-    write_medians(asked, [summarise(name, run) for name, run in done], place)
+    write_medians(asked, done, place)
     states = {row.entry.name: row.state for row in runner.rows}
     ready = sum(state in ENDED for state in states.values())
     return StudyResult(compared, states, errors, f"{asked.name}: {ready} of {len(states)} runs done")

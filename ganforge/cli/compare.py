@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ganforge.cli.options import runs_dir_option
 
 if TYPE_CHECKING:
     from ganforge.study.medians import Medians
+    from ganforge.study.summary import Summary
 
 EPILOG = """\b
 Examples:
@@ -42,23 +44,22 @@ def command(names: tuple[str, ...], over_seeds: bool, as_json: bool, runs_dir: s
     from ganforge.study.mattered import searched, told
     from ganforge.study.summary import columns_of, resolve, summarise
 
-    chosen = resolve(names, Path(runs_dir))
+    summaries = [summarise(name, run) for name, run in resolve(names, Path(runs_dir))]
     if over_seeds:
         from ganforge.study.medians import medians
 
-        found = medians([summarise(name, run) for name, run in chosen])
+        found = medians(summaries)
         if as_json:
             click.echo(json.dumps(found.numbers(), indent=2))
         else:
             print_medians(console(), found)
         return
     if as_json:
-        summaries = [summarise(name, run) for name, run in chosen]
         columns = columns_of(summaries)
         rows = [{"name": s.name, "run": s.run.name, **{c.key: c.get(s) for c in columns}} for s in summaries]
         click.echo(json.dumps(rows, indent=2))
         return
-    print_comparison(console(), chosen)
+    print_comparison(console(), summaries)
     for record in searched(names, Path(runs_dir)):
         for sentence in told(record):
             console().print(f"• {sentence}", markup=False)
@@ -83,16 +84,15 @@ def print_medians(out: Any, found: Medians) -> None:
         out.print(table)
 
 
-def print_comparison(out: Any, chosen: list[tuple[str, Path]]) -> None:
+def print_comparison(out: Any, summaries: Sequence[Summary]) -> None:
     """Print the table, the best of each column bold, and the findings."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     from ganforge.study.findings import findings
-    from ganforge.study.summary import best, columns_of, measured_apart, summarise
+    from ganforge.study.summary import best, columns_of, measured_apart
 
-    summaries = [summarise(name, run) for name, run in chosen]
     # What is wide and rarely asked is in --json and in the report.
     left_out = {"flops", "memory", "copies", "balanced"} | ({"accuracy", "parameters"} if out.width < 96 else set())
     columns = [c for c in columns_of(summaries) if c.key not in left_out]

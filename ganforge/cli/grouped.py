@@ -40,8 +40,7 @@ def mistaken(error: click.ClickException) -> str:
         return f"there is no option '{error.option_name}'.{said or closest(error.option_name, known, 0.75)}"
     message = error.format_message()
     given = message.partition("unexpected extra argument")[2]
-    if given and command is not None and any("--data" in param.opts for param in command.params):
-        place = given.partition("(")[2].rstrip(")").split()
-        if command.name == "train":
-            return f"unexpected '{' '.join(place)}'; to train on these pictures, write --data {' '.join(place)}"
+    if given and getattr(command, "name", "") == "train":
+        place = given.partition("(")[2].rstrip(")")
+        return f"unexpected '{place}'; to train on these pictures, write --data {place}"
     return message

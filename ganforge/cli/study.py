@@ -135,7 +135,7 @@ def command(
         if page and len(done) > MANY:
             print_medians(out, medians(summaries))
         else:
-            print_comparison(out, done)
+            print_comparison(out, summaries)
         if page:
             out.print(f"Medians over the seeds: {say_path(page)}", markup=False)
     if runner.searching:

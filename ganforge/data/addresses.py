@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ganforge.data.adapters import file_source
 from ganforge.data.adapters.opening import split_options
-from ganforge.data.adapters.source import USUAL, FoundSource, asked, found
+from ganforge.data.adapters.source import found, read_source
 from ganforge.data.folder import load_folder
 from ganforge.data.packed import packed_choice
 from ganforge.data.remote import Store, is_packed, local_copy
@@ -39,24 +38,4 @@ def source_at(text: str) -> Choice:
 
 
 def _choice(name: str, read: Callable[..., Images]) -> Choice:
-    def load(
-        image_shape: tuple[int, ...] | None = None,
-        image_size: Any = None,
-        channels: int | None = None,
-        limit: int | None = None,
-        seed: int = 0,
-        cache_dir: Path | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        fit: str = "crop",
-        background: str = "white",
-        frames: str = "first",
-        value_range: tuple[float, float] | None = None,
-        strict: bool = False,
-    ) -> Images:
-        size, channels = asked(image_shape, image_size, channels)
-        how: dict[str, Any] = {"limit": limit, "seed": seed, "cache_dir": cache_dir, "progress": progress}
-        how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range, "strict": strict}
-        return read(image_size=size or USUAL, channels=channels or source.channels, **how)
-
-    source = FoundSource("store", load=load, summary=f"{name}: pictures in a store", image_size=USUAL, file=True)
-    return found(source)
+    return found(read_source("store", read, f"{name}: pictures in a store", file=True))

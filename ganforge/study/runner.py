@@ -97,9 +97,19 @@ class StudyRunner:
         from ganforge.training.config import TrainConfig
         from ganforge.training.first import look_first
 
+        seen: dict[str, GANForgeError | None] = {}  # runs that differ in the seed alone are all right, or none is
+
         def look(entry: Entry) -> None:
             settings = {**entry.settings, "runs_dir": str(self.runs_dir)}
-            look_first(TrainConfig.of(settings), self._plugins(entry))
+            alike = json.dumps({**settings, "seed": None}, sort_keys=True, default=str)
+            if alike not in seen:
+                try:
+                    look_first(TrainConfig.of(settings), self._plugins(entry))
+                    seen[alike] = None
+                except GANForgeError as error:
+                    seen[alike] = error
+            if (error_of := seen[alike]) is not None:
+                raise error_of
 
         lines = []
         for row in self.rows:

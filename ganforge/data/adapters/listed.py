@@ -6,18 +6,18 @@ import hashlib
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ganforge.data.adapters.beside import inside
-from ganforge.data.adapters.source import USUAL, FoundSource, asked, found
+from ganforge.data.adapters.source import found, read_source
 from ganforge.data.decode import Unreadable
 from ganforge.data.files import MAX_BYTES, File
 from ganforge.data.folder import load_folder
 from ganforge.data.layout import Layout
 from ganforge.errors import GANForgeError, reason
 from ganforge.files import at_home, read_file
-from ganforge.plugin.dataset import Images
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice
 
@@ -111,42 +111,10 @@ def listed_choice(
         of = [""] * len(of)
     layout = Layout(list(range(len(of))), of, numbered=all(one.isdecimal() for one in of))
 
-    def load(
-        image_shape: tuple[int, ...] | None = None,
-        image_size: Any = None,
-        channels: int | None = None,
-        limit: int | None = None,
-        seed: int = 0,
-        cache_dir: Path | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        fit: str = "crop",
-        background: str = "white",
-        frames: str = "first",
-        value_range: tuple[float, float] | None = None,
-        strict: bool = False,
-    ) -> Images:
-        size, channels = asked(image_shape, image_size, channels)
-        return load_folder(
-            name,
-            image_size=size or USUAL,
-            channels=channels or source.channels,
-            fit=fit,
-            background=background,
-            frames=frames,
-            value_range=value_range,
-            limit=limit,
-            seed=seed,
-            strict=strict,
-            cache_dir=cache_dir,
-            progress=progress,
-            files=files,
-            layout=layout,
-        )
-
-    source = FoundSource(
+    source = read_source(
         kind,
-        load=load,
+        partial(load_folder, name, files=files, layout=layout),
+        f"{name}: {len(files.files):,} encoded pictures",
         options=Options if options is None else type(options),
-        summary=f"{name}: {len(files.files):,} encoded pictures",
     )
     return found(source, options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from ganforge.plugin.dataset import DatasetSource
+from ganforge.plugin.dataset import DatasetSource, Images
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry
 from ganforge.plugin.sizes import LEAST, MOST, Size, size_of
@@ -25,6 +27,39 @@ class FoundSource(DatasetSource):
     """
 
     file: bool = False
+
+
+def read_source(
+    kind: str,
+    read: Callable[..., Images],
+    summary: str,
+    *,
+    options: type[Options] = Options,
+    file: bool = False,
+) -> FoundSource:
+    """Return a source of encoded pictures: ``read`` takes what ``load_folder`` does beside where they are."""
+
+    def load(
+        image_shape: tuple[int, ...] | None = None,
+        image_size: Any = None,
+        channels: int | None = None,
+        limit: int | None = None,
+        seed: int = 0,
+        cache_dir: Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        fit: str = "crop",
+        background: str = "white",
+        frames: str = "first",
+        value_range: tuple[float, float] | None = None,
+        strict: bool = False,
+    ) -> Images:
+        size, channels = asked(image_shape, image_size, channels)
+        how: dict[str, Any] = {"limit": limit, "seed": seed, "cache_dir": cache_dir, "progress": progress}
+        how |= {"fit": fit, "background": background, "frames": frames, "value_range": value_range, "strict": strict}
+        return read(image_size=size or USUAL, channels=channels or source.channels, **how)
+
+    source = FoundSource(kind, load=load, options=options, summary=summary, image_size=USUAL, file=file)
+    return source
 
 
 def found(source: FoundSource, options: Options | None = None) -> Choice:
