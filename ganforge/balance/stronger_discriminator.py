@@ -36,12 +36,14 @@ class StrongerDiscriminator(Strategy):
             hidden = tuple(max(1, round(units * o.width)) for units in options["discriminator_hidden"])
             options["discriminator_hidden"] = hidden[:1] * o.depth + hidden
             return
-        if "discriminator_width" not in options:
+        # None stands for as wide as the generator.
+        width = options.get("discriminator_width", 0) or options.get("width")
+        if "discriminator_width" not in options or not width:
             raise UsageError(
                 f"architecture '{config.architecture}' does not say how to make its discriminator stronger: it has "
                 "no option discriminator_width or discriminator_hidden"
             )
-        options["discriminator_width"] = max(1, round(options["discriminator_width"] * o.width))
+        options["discriminator_width"] = max(1, round(width * o.width))
         if o.depth:
             if "discriminator_layers" not in options:
                 raise UsageError(

@@ -164,3 +164,8 @@ def torch_device() -> str:
 
     device: str = get_device()
     return device
+
+
+def change_of(tensor: Any) -> tuple[int, int]:
+    """Return what tells whether a tensor of torch's was written to since: where it lies, and how often it was."""
+    return tensor.data_ptr(), tensor._version

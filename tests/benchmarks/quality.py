@@ -96,7 +96,7 @@ def train_rival(name: str, images: np.ndarray, a: argparse.Namespace, seed: int,
     """Train a rival until ``seconds`` are over and return what it drew and how many pictures it saw."""
     import torch
 
-    from tests.benchmarks.rival import LATENT, Rival, dcgan
+    from tests.benchmarks.rival import LATENT, Rival, dcgan, on_device
     from tests.benchmarks.rival_r3gan import LATENT as MODERN_LATENT
     from tests.benchmarks.rival_r3gan import ModernRival, drawn, networks
 
@@ -105,7 +105,9 @@ def train_rival(name: str, images: np.ndarray, a: argparse.Namespace, seed: int,
     random, modern = np.random.default_rng(seed), name.endswith("r3gan")
     batch = 32 if modern else 64
     rival: Any = (
-        ModernRival(networks(SIZE, **R3GAN), 5e-4, autocast) if modern else Rival(dcgan(SIZE, 32), 2e-4, autocast)
+        ModernRival(on_device(networks(SIZE, **R3GAN)), 5e-4, autocast)
+        if modern
+        else Rival(on_device(dcgan(SIZE, 32)), 2e-4, autocast)
     )
     order, place, steps = random.permutation(len(images)), 0, 0
     while used(a.clock) - begun < seconds:

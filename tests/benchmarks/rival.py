@@ -57,6 +57,12 @@ def fcgan(size: int, hidden: tuple[int, ...] = (128, 256, 512), channels: int = 
     return nn.Sequential(*body), discriminator
 
 
+def on_device(networks: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Move a generator and a discriminator to the GPU, if there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return networks[0].to(device), networks[1].to(device)
+
+
 class Rival:
     """Hand-written training; ``step`` takes uint8 (B, H, W, C) and makes one update of each network.
 

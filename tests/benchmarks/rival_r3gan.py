@@ -118,18 +118,19 @@ class ModernRival:
         self.generator, self.discriminator = pair
         self.average = copy.deepcopy(pair[0])
         self.autocast, self.steps = autocast, 0
+        self.device = next(self.generator.parameters()).device
         self.g_opt, self.d_opt = (
             torch.optim.Adam(network.parameters(), lr, betas=(0.0, 0.99), foreach=True) for network in pair
         )
 
     def _cast(self) -> Any:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.autocast)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast)
 
     def step(self, batch: np.ndarray) -> dict[str, torch.Tensor]:
-        real = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 127.5 - 1
+        real = torch.from_numpy(batch).to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
         count = len(real)
         with self._cast():
-            fakes = self.generator(torch.randn(count, LATENT)).float()
+            fakes = self.generator(torch.randn(count, LATENT, device=self.device)).float()
         both = mirrored(torch.cat([real, fakes.detach()]))
         pays = self.steps % EVERY == 0
         both.requires_grad_(pays)
@@ -162,15 +163,16 @@ class ModernRival:
 
 def mirrored(pictures: torch.Tensor) -> torch.Tensor:
     """Turn every second picture, on average, left to right."""
-    turned = torch.rand(len(pictures), 1, 1, 1) < 0.5
+    turned = torch.rand(len(pictures), 1, 1, 1, device=pictures.device) < 0.5
     return torch.where(turned, pictures.flip(3), pictures).contiguous(memory_format=torch.channels_last)
 
 
 def drawn(network: nn.Module, count: int, latent: int, seed: int) -> np.ndarray:
     """Return uint8 (count, H, W, C) pictures of a network in PyTorch, as it is when it does not train."""
     z = torch.randn(count, latent, generator=torch.Generator().manual_seed(seed))
+    z = z.to(next(network.parameters()).device)
     network.eval()
     with torch.inference_mode():
         parts: Iterable[torch.Tensor] = (network(part) for part in z.split(100))
         pictures = torch.cat([part.float() for part in parts]).permute(0, 2, 3, 1)
-    return to_uint8(pictures.numpy())
+    return to_uint8(pictures.cpu().numpy())

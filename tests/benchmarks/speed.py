@@ -2,7 +2,7 @@
 
 Every contender is a process of its own, since a process has one Keras backend and one memory allocator. They train in
 turn, one at a time, for several rounds; figures are medians over the rounds, ratios are taken round by round, so that
-a machine that slows down for a while slows both sides.
+a machine that slows down for a while slows both sides. On a GPU, if CUDA_VISIBLE_DEVICES names one.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ class Worker:
             text=True,
             env=quiet_environment(),
         )
-        self.started = self._read()
+        self.started: dict[str, float] = {}
         self.rates: list[float] = []
         self.peak = 0.0
         self.steps = 2
+
+    def ready(self) -> None:
+        """Wait for the networks to be built and the first step to be made."""
+        self.started = self._read()
 
     def _read(self) -> dict[str, float]:
         assert self.process.stdout is not None
@@ -65,13 +69,16 @@ class Worker:
 def measure(case: int, rounds: int, seconds: float, names: list[str]) -> list[Worker]:
     """Return the contenders of a case with their rates, one a round."""
     chosen = [i for i, c in enumerate(CONTENDERS) if find_spec(c.backend) and (not names or c.name in names)]
-    workers = [Worker(case, i) for i in chosen]
+    workers = []
+    for i in chosen:  # one after the other, so that the first step is timed alone
+        workers.append(Worker(case, i))
+        workers[-1].ready()
     for worker in workers:
         worker.run(2)
         worker.steps = max(2, round(seconds / (worker.run(2) / 2)))
     for _ in range(rounds):
         for worker in workers:
-            worker.rates.append(BATCH * worker.steps / worker.run(worker.steps))
+            worker.rates.append(CASES[case].batch * worker.steps / worker.run(worker.steps))
     for worker in workers:
         worker.close()
     return workers

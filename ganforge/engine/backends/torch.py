@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ganforge.engine.backends.torch_forms import FORMS
 from ganforge.engine.backends.torch_layers import Lowered, lower
-from ganforge.engine.keras_internals import adam_moments, held, torch_device, write
+from ganforge.engine.keras_internals import adam_moments, change_of, held, torch_device, write
 from ganforge.engine.optimizing import apply, is_plain_adam
 from ganforge.engine.team import Team
 from ganforge.engine.traits import Traits, call_once
@@ -47,8 +47,12 @@ class Adapter:
         self._random = torch.Generator(self.device)
         self._assigned: list[Any] = []
         self._fused: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+        self._updates: WeakKeyDictionary[Any, tuple[tuple[int, int], int]] = WeakKeyDictionary()
         if self.device.type == "cpu":
             _keep_memory()
+        elif self._gpus:
+            # The quickest algorithms of convolutions add in any order: no two runs of a seed would be alike.
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
     def value_and_gradients(
         self, function: Callable[..., Any], variables: Sequence[Any], *inputs: Any
@@ -96,10 +100,11 @@ class Adapter:
         # Keras's Adam, one pass over memory instead of a dozen. Keras adds epsilon to the root of the raw second
         # moment, torch to that of the corrected one; which is Keras's epsilon over the root of the correction.
         momentums, velocities = adam_moments(optimizer, variables)
-        optimizer.iterations.value.add_(1)
+        step = self._count(optimizer)
         optimizer.learning_rate = rate
-        step = int(optimizer.iterations.value)
         beta_1, beta_2 = (float(betas.get(name, getattr(optimizer, name))) for name in ("beta_1", "beta_2"))
+        # On a GPU the rate is read where it lies: to fetch it would be to wait for all that is under way.
+        there = bool(self._gpus) and isinstance(rate, torch.Tensor)
         with torch.no_grad():
             torch._fused_adam_(
                 [v.value for v in variables],
@@ -107,8 +112,8 @@ class Adapter:
                 [m.value for m in momentums],
                 [v.value for v in velocities],
                 [],
-                [torch.tensor(float(step))] * len(variables),
-                lr=float(rate),
+                [torch.full((), float(step), device=self.device)] * len(variables),
+                lr=rate if there else float(rate),
                 beta1=beta_1,
                 beta2=beta_2,
                 weight_decay=0.0,
@@ -120,10 +125,21 @@ class Adapter:
                 if variable.constraint is not None:
                     variable.assign(variable.constraint(variable.value))
 
+    def _count(self, optimizer: Any) -> int:
+        """Count an update and return its number; it is read from the device only where something else has set it."""
+        iterations = optimizer.iterations.value
+        now, (known, step) = change_of(iterations), self._updates.get(optimizer, (None, 0))
+        if now != known:
+            step = int(iterations)
+        with torch.no_grad():
+            iterations.add_(1)
+        self._updates[optimizer] = (change_of(iterations), step + 1)
+        return step + 1
+
     def _is_fused(self, optimizer: Any) -> bool:
         """Say whether the fused form of Adam serves an optimizer; its settings are read once, not in each step."""
         if optimizer not in self._fused:
-            self._fused[optimizer] = self.device.type == "cpu" and is_plain_adam(optimizer)
+            self._fused[optimizer] = self.device.type in ("cpu", "cuda") and is_plain_adam(optimizer)
         return self._fused[optimizer]
 
     def averaged(self, tensors: Sequence[Any]) -> Sequence[Any]:
