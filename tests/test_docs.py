@@ -293,6 +293,13 @@ def test_every_command_line_has_only_options_and_names_that_exist(page):
                     make_options(text, options, spec.values)
 
 
+def test_below_each_kind_of_picture_in_the_gallery_stands_the_command_that_made_it():
+    parts = re.split(r"^## .+$", read(DOCS / "gallery.md"), flags=re.M)[1:]
+    assert len(parts) >= 3
+    for part in parts:
+        assert re.search(r"^!\[.+\]\(images/\S+\)\n\n```\nganforge train ", part, flags=re.M), part
+
+
 @pytest.mark.slow
 def test_the_site_builds_with_no_broken_link(tmp_path):
     pytest.importorskip("mkdocs")
