@@ -30,6 +30,10 @@ format:
 docs *arguments:
     mkdocs build --strict {{ arguments }}
 
+# the pages of the reference, from the code
+reference:
+    python -m tools.reference
+
 # seeded faults, each of which a test must see
 mutants *arguments:
     python -m tests.mutants {{ arguments }}

@@ -25,9 +25,8 @@ requires = ["hatchling"]
 build-backend = "hatchling.build"
 [project]
 name = "ganforge"
-dynamic = ["version"]
+dynamic = ["readme", "version"]
 description = "Small."
-readme = "README.md"
 requires-python = ">=3.11"
 license = "MIT"
 license-files = ["LICENSE"]
@@ -36,6 +35,8 @@ classifiers = ["Typing :: Typed"]
 more = []
 [project.scripts]
 ganforge = "ganforge.cli:main"
+[tool.hatch.metadata.hooks.custom]
+path = "tools/description.py"
 [tool.hatch.version]
 path = "ganforge/__init__.py"
 [tool.hatch.build.targets.wheel]
@@ -47,10 +48,10 @@ packages = ["ganforge", "plugins/ganforge_tiny"]
     "README.md": "# Small\n\nSee [speed](docs/speed.md#how-fast).\n",
     "CHANGELOG.md": "# Changelog\n\n## [1.2.3] - 2026-01-02\n\n### Added\n\n- It.\n\n### Fixed\n\n- That.\n",
     "CITATION.cff": "cff-version: 1.2.0\nversion: 1.2.3\ndate-released: 2026-01-02\n",
-    "SECURITY.md": "Write to us@example.org.\n",
     "docs/speed.md": "# Speed\n\n## How fast\n\nBy `python  fast.py`:\n\n| | img/s |\n|---|---|\n| here | 12 |\n",
     "fast.py": "print(12)\n",
     "tools/numbers.toml": "",
+    "tools/description.py": (ROOT / "tools" / "description.py").read_text("utf-8"),
 }
 ENTRY = """
 [[table]]
@@ -62,7 +63,7 @@ commit = "COMMIT"
 date = 2026-01-02
 paths = ["ganforge", "fast.py"]
 """
-QUICK = ["tree", "version", "changelog", "contact", "links", "numbers"]
+QUICK = ["tree", "version", "changelog", "links", "numbers"]
 
 
 @pytest.fixture
@@ -117,10 +118,15 @@ def test_a_checkout_that_is_right_passes_one_line_a_step(checkout, capsys):
         ("version", "CHANGELOG.md", "2026-01-02", "unreleased", "expected the date of the release"),
         ("version", "CITATION.cff", "version: 1.2.3", "version: 1.2.2", "expected the line version: 1.2.3"),
         ("version", "CITATION.cff", "date-released: 2026-01-02\n", "", "expected the line date-released: 2026-01-02"),
-        ("version", "pyproject.toml", 'dynamic = ["version"]', 'version = "1.2.3"', "in ganforge/__init__.py alone"),
+        (
+            "version",
+            "pyproject.toml",
+            'dynamic = ["readme", "version"]',
+            'version = "1.2.3"',
+            "in ganforge/__init__.py alone",
+        ),
         ("changelog", "CHANGELOG.md", "### Fixed", "### Added", "1.2.3 has the heading 'Added' 2 times"),
         ("changelog", "CHANGELOG.md", "### Fixed", "### Mended", "heading 'Mended': expected Added,"),
-        ("contact", "SECURITY.md", "us@example.org", "CONTACT-ADDRESS", "SECURITY.md: put an address"),
         ("links", "README.md", "docs/speed.md", "docs/sped.md", "README.md: docs/sped.md#how-fast"),
         ("links", "docs/speed.md", "## How fast", "## How slow", "README.md: docs/speed.md#how-fast"),
         ("numbers", "docs/speed.md", "python  fast.py", "python slow.py", "the page does not name python fast.py"),
@@ -151,6 +157,22 @@ def test_an_unknown_step_and_a_missing_file_are_one_line(checkout, capsys):
     ]
 
 
+def test_the_description_reads_well_where_relative_links_lead_nowhere():
+    pytest.importorskip("hatchling")
+    from tools.description import portable
+
+    page = (
+        "# A\n\n![a *b*](docs/a.gif)\n\n*A picture.*\n\nSee [b](docs/b.md#c), [d](https://d.org/e) and [f](#f).\n\n"
+        "```\n[x](y)\n```\n"
+    )
+    rest = "[d](https://d.org/e) and [f](#f).\n\n```\n[x](y)\n```\n"
+    assert portable(page) == f"# A\n\nSee b, {rest}"
+    assert portable(page, "https://h.org/g") == (
+        "# A\n\n![a *b*](https://h.org/g/raw/HEAD/docs/a.gif)\n\n*A picture.*\n\n"
+        f"See [b](https://h.org/g/blob/HEAD/docs/b.md#c), {rest}"
+    )
+
+
 @pytest.mark.slow
 def test_the_wheel_is_built_looked_at_and_installed_elsewhere(checkout, capsys, monkeypatch):
     """No index is asked: nothing is depended on. A wheel without a committed file fails."""
@@ -159,7 +181,14 @@ def test_the_wheel_is_built_looked_at_and_installed_elsewhere(checkout, capsys, 
     assert release.main(only("build", "metadata", "extra:more"), checkout) == 0, lines(capsys)
     assert [step for _, step, _ in lines(capsys)] == ["build", "metadata", "extra:more"]
     wheel = checkout / "dist" / "ganforge-1.2.3-py3-none-any.whl"
-    assert {"ganforge/page/style.css", "ganforge_tiny/__init__.py"} <= set(zipfile.ZipFile(wheel).namelist())
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"ganforge/page/style.css", "ganforge_tiny/__init__.py"} <= set(archive.namelist())
+        assert "\n# Small\n\nSee speed.\n" in archive.read("ganforge-1.2.3.dist-info/METADATA").decode()
+
+    change(checkout, "tools/description.py", 'portable(text, repository.rstrip("/"))', "text")
+    commit(checkout)
+    assert release.main(only("build", "metadata"), checkout) == 1
+    assert lines(capsys)[1][2].startswith("the description has the relative link (docs/speed.md#how-fast)")
 
     excluded = '[tool.hatch.build]\nexclude = ["*.css"]\n[tool.hatch.version]'
     change(checkout, "pyproject.toml", "[tool.hatch.version]", excluded)

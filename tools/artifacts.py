@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tarfile
 import tempfile
@@ -67,6 +68,8 @@ def metadata(root: Path, version: str) -> str:
             raise Failed(f"{key} is missing")
     if not str(found.get_payload()).strip():
         raise Failed("the description is empty: expected README.md")
+    if link := re.search(r"\]\((?![a-z]+:|#)[^)]+\)", str(found.get_payload())):
+        raise Failed(f"the description has the relative link {link[0][1:]}: an index does not know where it leads")
     for file in found.get_all("License-File", []):
         if not any(name.endswith(f".dist-info/licenses/{file}") for name in names):
             raise Failed(f"{file} is not in the wheel")

@@ -22,8 +22,6 @@ from tools.shell import Failed, git, read, run
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
-# Stands where an address must be before anybody can write to it.
-PLACEHOLDER = "CONTACT-ADDRESS"
 
 Step = Callable[[Path], str]
 
@@ -83,14 +81,6 @@ def changelog(root: Path) -> str:
     return f"{len(found)} releases"
 
 
-def contact(root: Path) -> str:
-    """Somebody can be reached."""
-    homeless = [page.name for page in pages(root) if PLACEHOLDER in read(page) and page.name != "CONTRIBUTING.md"]
-    if homeless:
-        raise Failed(f"{', '.join(homeless)}: put an address that is read in place of {PLACEHOLDER}")
-    return "no placeholder left"
-
-
 def links(root: Path) -> str:
     found = [f"{page.relative_to(root)}: {link}" for page in pages(root) for link in broken_links(page)]
     if found:
@@ -117,7 +107,7 @@ def steps(root: Path) -> dict[str, Step]:
     """Return all steps by name, in their order."""
     extras = sorted(tomllib.loads(read(root / "pyproject.toml"))["project"].get("optional-dependencies", {}))
     found: dict[str, Step] = {
-        **{"tree": tree, "version": version, "changelog": changelog, "contact": contact, "links": links},
+        **{"tree": tree, "version": version, "changelog": changelog, "links": links},
         **{"numbers": figures, "site": site},
     }
     for name, step in {"build": build, "metadata": metadata, "install": install}.items():

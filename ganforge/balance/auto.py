@@ -54,10 +54,17 @@ class Auto(Strategy):
             description="maximum factor by which the discriminator's learning rate is divided or multiplied",
         )
         start: float = Field(0.25, ge=-1, le=1, description="h at the first step")
-        lag: float = Field(200.0, ge=20, description="steps in which h goes from 0 to 1 at full error")
+        lag: float = Field(
+            200.0,
+            ge=20,
+            description="steps in which h goes from 0 to 1 at full error; at least twenty times --log-every",
+        )
         fade: float = Field(0.2, ge=0, le=1, description="last part of training, over which the noise fades out")
         cool: float = Field(
-            0.25, ge=0, le=1, description="last part of training, over which both learning rates fall to 0"
+            0.25,
+            ge=0,
+            le=1,
+            description="last part of training, over which both learning rates fall to 0; 0: they do not",
         )
 
     def __init__(self, options: BaseOptions | None = None) -> None:

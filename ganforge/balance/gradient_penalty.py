@@ -20,7 +20,9 @@ class GradientPenalty(Strategy):
     lazy = True
 
     class Options(BaseOptions):
-        gamma: float = Field(GAMMA, ge=0, description="weight of the penalty; fewer pixels need a smaller one")
+        gamma: float = Field(
+            GAMMA, ge=0, description="weight of the penalty: 10 in the paper; fewer pixels need less"
+        )
         end: float | None = Field(None, ge=0, description="gamma at the end of training; if not given, gamma stays")
         every: int = Field(1, ge=1, description="N: computed in every Nth step, and multiplied by N")
 

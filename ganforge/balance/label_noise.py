@@ -30,7 +30,7 @@ class LabelNoise(Strategy):
 
     class Options(BaseOptions):
         flip: float = Field(0.05, ge=0, le=0.5, description="probability that a label is flipped")
-        smooth: float = Field(0.1, ge=0, le=0.5, description="how far below 1 a real label is")
+        smooth: float = Field(0.1, ge=0, le=0.5, description="how far below 1 a real label is; fakes keep 0")
         fade: bool = Field(False, description="fade both out linearly over training")
 
     @hookimpl

@@ -31,7 +31,9 @@ class LRDecay(Strategy):
     class Options(BaseOptions):
         schedule: Literal["linear", "cosine"] = Field("linear", description="how the rates fall")
         end: float = Field(0.0, ge=0, le=1, description="fraction of the learning rate that is left at the end")
-        warmup: float = Field(0.0, ge=0, lt=1, description="fraction of training over which the rates rise")
+        warmup: float = Field(
+            0.0, ge=0, lt=1, description="fraction of training over which the rates rise; at most hold"
+        )
         hold: float = Field(0.5, ge=0, lt=1, description="fraction of training after which the rates fall")
 
         @model_validator(mode="after")

@@ -16,16 +16,20 @@ class GroupedCommand(click.Command):
 
     groups: Sequence[tuple[str, Sequence[str]]] = ()
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the groups."""
+    def grouped(self, ctx: click.Context) -> list[tuple[str, list[click.Parameter]]]:
+        """Return the parameters under their titles."""
         left = {param.name: param for param in self.get_params(ctx)}
-        grouped = {name for _, names in self.groups for name in names}
+        named = {name for _, names in self.groups for name in names}
         *first, (last, its) = self.groups
         # What no group names, such as --help, stands in the last.
-        rest = [name for name in left if name and name not in grouped]
-        for title, names in [*first, (last, [*its, *rest])]:
-            found = [left.pop(name).get_help_record(ctx) for name in names if name in left]
-            if rows := [row for row in found if row]:
+        rest = [name for name in left if name and name not in named]
+        order = [*first, (last, [*its, *rest])]
+        return [(title, [left.pop(name) for name in names if name in left]) for title, names in order]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the groups."""
+        for title, params in self.grouped(ctx):
+            if rows := [row for param in params if (row := param.get_help_record(ctx))]:
                 with formatter.section(title):
                     formatter.write_dl(rows)
 

@@ -58,7 +58,7 @@ class TrainConfig(BaseModel):
     limit: int | None = Field(None, ge=2)
     strict: bool = False
     epochs: int | None = Field(None, ge=1)
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, description="How many steps to train on data that do not end.")
     batch_size: int | None = Field(None, ge=1)
     latent_dim: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)

@@ -23,9 +23,15 @@ class DCGANOptions(Options):
     width: int = Field(48, ge=1, description="channels before the image, doubled at each layer towards the latent")
     # None is what GANForge 0.1 chose: 3, or fewer where the size asks for it. Its runs have it in their run.json.
     layers: int | None = Field(
-        0, ge=0, le=8, description="doublings in the generator; 0: 3, more from 128 pixels on, fewer below 16"
+        0,
+        ge=0,
+        le=8,
+        description="doublings in the generator, of a side that is a multiple of 2^layers; "
+        "0: 3, more from 128 pixels on, fewer below 16",
     )
-    kernel: int = Field(4, ge=2, description="kernel size of both networks, an even number")
+    kernel: int = Field(
+        4, ge=2, description="kernel size of both networks, an even number; one less where the generator resizes"
+    )
     upsample: Literal["resize", "transposed"] | None = Field(
         None,
         description="how the generator doubles a side; default: transposed if layers is given, else resize",
@@ -38,7 +44,7 @@ class DCGANOptions(Options):
         description="strided convolutions in the discriminator; 0: 3, more from 128 pixels on, fewer below 16",
     )
     discriminator_width: int = Field(
-        32, ge=1, description="channels of the discriminator's first convolution, doubled later"
+        32, ge=1, description="channels of the discriminator's first convolution, doubled at each later one"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout after each of the discriminator's convolutions")
     slope: float = Field(0.2, ge=0, lt=1, description="slope of the discriminator's leaky ReLU below zero")

@@ -29,7 +29,10 @@ class FastGANOptions(BaseOptions):
         16, ge=1, description="channels at full image size, doubled whenever the size halves, up to 8x"
     )
     skip: int = Field(
-        0, ge=0, le=8, description="doublings between a map and the one it gates; 0: 4, or fewer if there are fewer"
+        0,
+        ge=0,
+        le=8,
+        description="doublings between a map and the one it gates; 0: 4 as in the paper, or fewer if there are fewer",
     )
     discriminator_width: int = Field(
         32, ge=1, description="channels after the discriminator's first halving, doubled at each later one"

@@ -33,7 +33,9 @@ class R3GANOptions(Options):
     bottleneck: int = Field(
         0, ge=0, le=8, description="channel factor inside a block of 1x1, 3x3, 1x1, as in the paper; 0: two 3x3"
     )
-    cardinality: int = Field(1, ge=1, description="groups of a block's 3x3 convolutions; the paper uses many")
+    cardinality: int = Field(
+        1, ge=1, description="groups of a block's 3x3 convolutions; the paper uses many, slow on CPUs"
+    )
 
 
 def _sizes(size: tuple[int, int], options: R3GANOptions) -> tuple[int, Maps]:

@@ -1,7 +1,7 @@
-"""Write reference.md from the contract itself: ``python docs/plugins/generate_reference.py``.
+"""The plugin reference, from the contract itself.
 
 Hooks and their arguments come from ``ganforge/plugin/hookspecs.py``, objects from their docstrings, checks from the
-conformance kit. A test fails when the page is not what this script writes.
+conformance kit.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
-
-PAGE = Path(__file__).with_name("reference.md")
+from tools.reference.markdown import code, text, wrapped
 
 HEAD = """\
-<!-- Written by generate_reference.py from ganforge/plugin/hookspecs.py: change the docstrings there, and run it. -->
-
 # Plugin reference
 
 Hook API version {version}. Everything below can be imported from `ganforge`. An implementation names only the
@@ -31,6 +29,7 @@ def page() -> str:
     from ganforge.plugin import hookspecs
     from ganforge.plugin import types as api_types
     from ganforge.plugin.dataset import Images
+    from ganforge.plugin.options import Options
     from ganforge.testing import CHECKS
 
     parts = [HEAD.format(version=hookspecs.HOOK_API_VERSION), "## All hooks\n", hook_table(hookspecs)]
@@ -44,7 +43,7 @@ def page() -> str:
             hook = getattr(hookspecs, name)
             parts.append(f"### {name}\n\n{signature(name, hook)}\n\n{text(hook)}\n")
     parts.append("## What a plugin registers\n")
-    for each in (*(kind.base for kind in KINDS.values()), Images):
+    for each in (*(kind.base for kind in KINDS.values()), Images, Options):
         parts.append(f"### {each.__name__}\n\n{fields(each)}{text(each)}\n")
     parts.append("## What hooks receive\n")
     for kind in (
@@ -61,15 +60,15 @@ def page() -> str:
         "## What is checked\n\nBy `ganforge check NAME`, and by the tests of `ganforge.testing`. Requirements "
         "marked ● are tested on every\nbackend, the others on the first.\n"
     )
-    for kind in KINDS.values():
-        title = f"{'An' if kind.word[0] in 'aeiou' else 'A'} {kind.word}"
-        checks = CHECKS[kind.name]
+    for row in KINDS.values():
+        title = f"{'An' if row.word[0] in 'aeiou' else 'A'} {row.word}"
+        checks = CHECKS[row.name]
         rows = [f"| `{one.name}` | {'●' if one.everywhere else ''} | {code(one.summary)} |" for one in checks]
         parts.append("\n".join([f"### {title}\n", "| check | | requirement |", "|---|---|---|", *rows]) + "\n")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
-def hook_table(hookspecs: object) -> str:
+def hook_table(hookspecs: ModuleType) -> str:
     rows = ["| hook | runs | when | arguments | returns |", "|---|---|---|---|---|"]
     for name, arguments in hookspecs.HOOKS.items():
         runs = "traced" if name in hookspecs.TRACED_HOOKS else "host"
@@ -108,33 +107,9 @@ RETURNS = {
 }
 
 
-def signature(name: str, function: object) -> str:
+def signature(name: str, function: Any) -> str:
     names = list(inspect.signature(function).parameters)
     return f"```python\n{wrapped(f'def {name}', names, ': ...')}\n```"
-
-
-def wrapped(before: str, names: list[str], after: str = "") -> str:
-    """Return ``before(names)after`` as the formatter has it, which looks into the blocks of Markdown too."""
-    line = f"{before}({', '.join(names)}){after}"
-    if len(line) <= 118:
-        return line
-    return f"{before}(\n" + "".join(f"    {name},\n" for name in names) + f"){after}"
-
-
-def text(thing: object) -> str:
-    """Return a docstring as Markdown: code in single backticks, ``Args:`` as a list."""
-    lines = code(inspect.getdoc(thing) or "").splitlines()
-    result: list[str] = []
-    for line in lines:
-        if line.startswith("    ") and (match := re.match(r"    (\w+): (.*)", line)):
-            result.append(f"- `{match[1]}`: {match[2]}")
-        elif line.startswith("    "):
-            result.append(f"  {line.strip()}")
-        elif line.rstrip() == "Args:":
-            result.append("Arguments:\n")
-        else:
-            result.append(line)
-    return "\n".join(result).strip() + "\n"
 
 
 def fields(kind: type) -> str:
@@ -155,12 +130,3 @@ def methods(kind: type) -> str:
             arguments = [n for n in inspect.signature(member).parameters if n != "self"]
             rows.append(f"- `{name}({', '.join(arguments)})`: {code(inspect.getdoc(member) or '')}")
     return "\n".join(rows) + ("\n" if rows else "")
-
-
-def code(docstring: str) -> str:
-    return docstring.replace("``", "`")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), "utf-8")
-    print(PAGE)
