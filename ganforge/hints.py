@@ -88,7 +88,8 @@ OTHERWISE = {
         "--epochs sets the length of a run",
     ),
     **dict.fromkeys(
-        ("gpu", "gpus", "cuda", "device", "gpu_ids"), "A GPU that the backend finds is used automatically"
+        ("gpu", "gpus", "cuda", "device", "gpu_ids", "num_gpus"),
+        "A GPU that the backend finds is used automatically; --devices N uses several",
     ),
     **dict.fromkeys(("workers", "num_workers"), "Pictures are decoded once and cached, so there is nothing to set"),
     **dict.fromkeys(("resume", "checkpoint", "ckpt"), "To continue a run, write `ganforge resume RUN`"),

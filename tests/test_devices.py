@@ -18,6 +18,7 @@ from support import ARCH, ROOT, TESTS, one_line, run, timeless
 
 from ganforge import Run, UsageError, train
 from ganforge.data.batches import Batches
+from ganforge.runs import load_checkpoint
 from ganforge.training.devices import meet, require_shares
 
 # Rounding, after six steps of float32; statistics of one's own rows alone are apart by 1e-3 and more.
@@ -181,6 +182,33 @@ def test_a_run_on_two_devices_is_one_run_which_a_process_killed_at_any_time_leav
     assert "ganforge resume run_1" in said
     ganforge("resume", "run_1", "--quiet", cwd=tmp_path)  # on two again
     assert lines(tmp_path / "runs" / "run_1") == lines(straight)
+
+
+@pytest.mark.slow
+def test_a_run_on_two_devices_ignores_what_nohup_does_and_stops_at_a_signal_after_saving(tmp_path):
+    words = [sys.executable, "-m", "ganforge", "train", *map(str, RUN), "--epochs", "100000", "--devices", "2"]
+    environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    ignoring = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN), "start_new_session": True}
+    begun = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, **ignoring)
+    metrics = tmp_path / "runs" / "run_1" / "metrics.jsonl"
+
+    def wait_for(steps: int) -> None:
+        deadline = time.monotonic() + 120
+        while not (metrics.is_file() and len(metrics.read_text().splitlines()) >= steps):
+            assert begun.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    wait_for(1)
+    os.killpg(begun.pid, signal.SIGHUP)
+    wait_for(len(metrics.read_text().splitlines()) + 20)
+    os.killpg(begun.pid, signal.SIGTERM)
+    assert begun.communicate(timeout=120)[1] == ""
+    assert begun.returncode == 130
+    manifest = json.loads((metrics.parent / "run.json").read_text())
+    assert manifest["state"] == "stopped"
+    assert manifest["progress"]["step"] == lines(metrics.parent)[-1]["step"]
+    assert load_checkpoint(metrics.parent).step == manifest["progress"]["step"]
 
 
 @pytest.mark.slow

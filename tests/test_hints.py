@@ -25,7 +25,7 @@ from ganforge.training.config import TrainConfig
         (("--data", "photos2"), "give a folder: --data ./photos2"),
         (("--epohcs", 3), "Did you mean '--epochs'?"),
         (("--learning_rate", 3), "Did you mean '--learning-rate'?"),
-        (("--gpu",), "A GPU that the backend finds is used automatically."),
+        (("--gpu",), "A GPU that the backend finds is used automatically; --devices N uses several."),
     ],
 )
 def test_the_command_line_answers_with_the_right_form(ganforge_cli, args, words):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,9 @@ from ganforge.data.batches import Batches
 from ganforge.data.load import load_images
 from ganforge.data.shards import BLOCK, Shard, Shards
 from ganforge.errors import GANForgeError
+from ganforge.metrics import memorising
+from ganforge.metrics.sides import choose_sides
+from ganforge.study import evaluate
 
 
 @pytest.fixture
@@ -189,6 +194,31 @@ def test_few_shards_stay_open():
     assert sorted(opened) == [0, 1, 4]
     array[70]
     assert len(opened) == 3
+
+
+def test_what_is_measured_reads_a_large_set_in_parts(small, numbers, tmp_path, monkeypatch):
+    images, run = read(tmp_path / "x.npy"), SimpleNamespace()
+    run.id, run.config = "run_1", SimpleNamespace(data="x.npy", limit=None)
+    run.manifest = {"data": {"fingerprint": images.fingerprint}, "image_shape": [8, 8, 1]}
+    monkeypatch.setattr(evaluate, "_read", lambda *_: images)
+    monkeypatch.setattr(memorising, "BLOCK", 40)
+    sizes, take = [], Shards.take
+    monkeypatch.setattr(Shards, "take", lambda self, rows: sizes.append(len(rows)) or take(self, rows))
+    training = evaluate.training_images(run)
+    fake = np.concatenate([numbers[:6, :, ::-1], np.random.default_rng(1).integers(0, 256, (6, 8, 8, 1), np.uint8)])
+    index, ratio = memorising.nearest(fake, training)
+    sides = choose_sides(training, fake, 0)
+    assert max(sizes) <= 40
+    turned = np.stack([numbers, numbers[:, :, ::-1]]).astype(np.float64)  # a distance is that of the nearer way round
+    apart = np.sqrt(((fake[:, None, None] - turned) ** 2).sum((3, 4, 5))).min(1)
+    near = np.sort(apart, 1)
+    np.testing.assert_array_equal(index, apart.argmin(1))
+    np.testing.assert_allclose(ratio, near[:, 0] / near[:, 1:21].mean(1), rtol=1e-4, atol=1e-3)
+    known = {picture.tobytes() for picture in numbers}
+    assert all(picture.tobytes() in known for picture in (*sides.real, *sides.other))
+    monkeypatch.setattr(evaluate, "_read", lambda *_: replace(images, fingerprint="0"))
+    assert len(evaluate.held_out_images(run, "others")) == 150
+    assert max(sizes) <= 40
 
 
 # ------------------------------------------------------------------ orders

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import importlib
 import logging
 import os
+import signal
 import sys
 import warnings
 from contextlib import suppress
@@ -129,6 +131,7 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _say("stopped")
+        _end_quietly()
         sys.exit(130)
     except GANForgeError as error:
         if debug:
@@ -146,7 +149,14 @@ def main(args: list[str] | None = None) -> None:
     if (why := refused()) is not None:
         _say(why) if why else None
         sys.exit(code if isinstance(code, int) and code else 1)
+    if code == 130:
+        _end_quietly()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_quietly() -> None:
+    """Have Python, which cleans up for a while, not show a traceback when Ctrl-C is pressed once more."""
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _say(message: str, tell: bool = True) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import TypeAlias
 
 from ganforge.cli.console import warn
 from ganforge.processes import hush, place
 
+Process: TypeAlias = "subprocess.Popen[bytes]"
 PATIENCE = 20.0  # seconds that the first process has to say what happened, once another has failed
 LOOK = 0.1
 
@@ -46,13 +46,11 @@ def shared_out(
 
 
 def _started(command: Sequence[str], count: int) -> int:
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
-
     from ganforge.training.interruption import hearing_signals
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # what failed says so itself
     store = import_module("torch.distributed").TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     together = {
+        **os.environ,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(store.port),
         "WORLD_SIZE": str(count),
@@ -62,51 +60,57 @@ def _started(command: Sequence[str], count: int) -> int:
     }
     if sys.platform == "linux":
         together["GLOO_SOCKET_IFNAME"] = os.environ.get("GLOO_SOCKET_IFNAME", "lo")
-    started = start_processes(
-        name="ganforge",
-        entrypoint=command[0],
-        args={rank: tuple(command[1:]) for rank in range(count)},
-        envs={rank: {**together, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)},
-        logs_specs=DefaultLogsSpecs(),
-    )
+    started: list[Process] = []
+    heard: list[int] = []
+
+    def pass_on(number: int) -> None:
+        """Ask all to stop, as this process was asked: they agree on the step."""
+        heard.append(number)
+        for process in started:
+            process.send_signal(number)
+
     try:
-        with hearing_signals(lambda: _pass_on(started)):
-            return _ended(started)
+        with hearing_signals(pass_on):
+            for rank in range(count):
+                if not heard:
+                    here = {**together, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                    # In a session of its own, so that Ctrl-C reaches it once, from here.
+                    started.append(subprocess.Popen(command, env=here, start_new_session=True))
+            if heard:
+                pass_on(heard[0])
+            return _ended(started, heard)
     finally:
-        started.close()
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pass_on(started: Any) -> None:
-    """Ask all to stop; they agree on the step."""
-    for pid in started.pids().values():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)
+def _ended(processes: Sequence[Process], heard: Sequence[int]) -> int:
+    """Wait until all have ended, or one has failed and the first has had time to say so; return the exit code.
 
-
-def _ended(started: Any) -> int:
-    """Wait until all have ended, or one has failed and the first has had time to say so; return the exit code."""
-    processes = [started.subprocess_handlers[rank].proc for rank in sorted(started.pids())]
+    ``heard`` are the signals passed on to them.
+    """
     failed_at = None
-    while True:
-        codes = [process.poll() for process in processes]
-        if None not in codes:
-            break
+    while None in (codes := [process.poll() for process in processes]):
         if failed_at is None and any(codes):
             failed_at = time.monotonic()
         if failed_at is not None and time.monotonic() - failed_at > PATIENCE:
-            started.close()
-            codes = [process.poll() for process in processes]
             break
         time.sleep(LOOK)
-    first: int = codes[0] if codes[0] is not None else -signal.SIGKILL
-    if first >= 0:
+    first = codes[0] if codes else None
+    if first is not None and first >= 0:  # it has said what there is to say
         return first or next((1 for code in codes if code), 0)
+    if any(code and -code in heard for code in codes) or not codes:  # before they listened
+        warn("stopped")
+        return 130
+    number, code = next((number, code) for number, code in enumerate(codes, 1) if code)
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
     warn(
-        f"the process of device 1 of {len(codes)} was ended by {signal.Signals(-first).name}; what its last "
-        "checkpoint holds is kept: ganforge runs names the run, and ganforge resume goes on"
+        f"the process of device {number} of {len(codes)} {how}; the last checkpoint is kept: find the run with "
+        "ganforge runs, and continue it with ganforge resume RUN"
     )
     return 1

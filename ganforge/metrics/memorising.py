@@ -9,6 +9,7 @@ import numpy as np
 from ganforge.metrics.transparency import visible
 
 SIDE, NEIGHBOURS, COPY = 16, 20, 0.5
+BLOCK = 1024  # pictures that are read and averaged at a time: a large set does not fit in memory
 
 
 def nearest(
@@ -69,6 +70,11 @@ def _small(images: np.ndarray) -> np.ndarray:
     """Return float32 (N, D): means over squares, as large as leave 16 pixels a side or more."""
     count, height, width, channels = images.shape
     step = max(1, min(height, width) // SIDE)
-    cut = visible(images[:, : height // step * step, : width // step * step]).astype(np.float32)
-    pooled: np.ndarray = cut.reshape(count, height // step, step, width // step, step, channels).mean((2, 4))
-    return pooled.reshape(count, -1)
+    rows, columns = height // step, width // step
+    small = np.empty((count, rows * columns * channels), np.float32)
+    for start in range(0, count, BLOCK):
+        part = images[start : start + BLOCK]
+        cut = visible(part[:, : rows * step, : columns * step]).astype(np.float32)
+        pooled = cut.reshape(len(part), rows, step, columns, step, channels).mean((2, 4))
+        small[start : start + BLOCK] = pooled.reshape(len(part), -1)
+    return small

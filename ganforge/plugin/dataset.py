@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 class Images:
     """Pictures ready for training.
 
-    ``array`` is uint8 (N, H, W, C) in 0…255, usually a read-only memory map; or, for vectors, float32 (N, D),
-    which are passed to the networks unscaled. ``fingerprint`` is a hexadecimal
-    string: the same pictures with the same settings give the same one, on any machine. ``skipped`` lists
-    (relative path, reason) of what could not be read, ``found`` counts the files considered. ``labels`` is
-    int32 (N,), indices into ``classes``, or None when the pictures are not sorted into classes. ``range`` holds
-    the values of black and white in files deeper than 8 bits, None if there are none. ``notes`` say, one per line,
-    how the pictures were changed; ``warnings`` say what to check before training.
+    ``array`` is uint8 (N, H, W, C) in 0…255; or, for vectors, float32 (N, D), which are passed to the networks
+    unscaled. It is usually a read-only memory map, or, for sets over 64 MiB and packed sets, ``Shards``: several
+    files that are indexed like one array. Index it; do not copy it whole. ``fingerprint`` is a hexadecimal string:
+    the same pictures with the same settings give the same one, on any machine. ``skipped`` lists (relative path,
+    reason) of what could not be read, ``found`` counts the files considered. ``labels`` is int32 (N,), indices into
+    ``classes``, or None when the pictures are not sorted into classes. ``range`` holds the values of black and
+    white in files deeper than 8 bits, None if there are none. ``notes`` say, one per line, how the pictures were
+    changed; ``warnings`` say what to check before training.
     """
 
     array: np.ndarray

@@ -245,6 +245,8 @@ def _source_options(run: Run) -> Options:
 def training_images(run: Run) -> np.ndarray:
     """Return what a run was trained on, uint8 (N, H, W, C) or float32 (N, D), from the cache where it is there.
 
+    What is in several files stays there (``Shards``): rows are read when they are indexed.
+
     Raises:
         GANForgeError: they cannot be read, or are not those any more.
     """
@@ -252,7 +254,7 @@ def training_images(run: Run) -> np.ndarray:
     images = _read(run, data, run.config.limit)
     if images.fingerprint != run.manifest["data"]["fingerprint"]:
         raise GANForgeError(f"the pictures in {data} are not those {run.id} was trained on; put them back")
-    return np.asarray(images.array)
+    return images.array
 
 
 def held_out_images(run: Run, data: str) -> np.ndarray:
@@ -268,7 +270,7 @@ def held_out_images(run: Run, data: str) -> np.ndarray:
     if list(images.array.shape[1:]) != shape or len(images.array) < 2:
         wanted = ", ".join(map(str, shape))
         raise GANForgeError(f"--data {data} gave {images.array.shape}; expected 2 pictures or more, (N, {wanted})")
-    return np.asarray(images.array)
+    return images.array
 
 
 def _read(run: Run, data: str, limit: int | None) -> Images:

@@ -142,7 +142,7 @@ class StudyRunner:
             threading.Thread(target=self._work, args=(place,), daemon=True).start()
         asked: list[int] = []
         interrupted = 0
-        with hearing_signals(lambda: asked.append(1)):
+        with hearing_signals(asked.append):
             # Not Thread.join: one that a signal interrupts takes a running thread for ended (CPython 3.11).
             while self._busy:
                 try:

@@ -25,14 +25,15 @@ class StoppedAtOnce(KeyboardInterrupt):
 
 def stop_on_signals(stopping: threading.Event) -> AbstractContextManager[None]:
     """Turn the first Ctrl-C, SIGTERM or lost terminal into a request to stop; a second acts as usual."""
-    return hearing_signals(stopping.set, once=True)
+    return hearing_signals(lambda _: stopping.set(), once=True)
 
 
 @contextmanager
-def hearing_signals(hear: Callable[[], object], once: bool = False) -> Iterator[None]:
-    """Call ``hear`` at each Ctrl-C, SIGTERM or lost terminal, and nothing else; ``once``: at the first of them alone.
+def hearing_signals(hear: Callable[[int], object], once: bool = False) -> Iterator[None]:
+    """Call ``hear`` with the number of each SIGINT, SIGTERM or SIGHUP, in place of its usual effect.
 
-    What the process was told to ignore (``nohup``) stays ignored.
+    ``once``: only of the first; after it, all have their usual effect again. What the process was told to ignore
+    (``nohup``) stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,8 +46,8 @@ def hearing_signals(hear: Callable[[], object], once: bool = False) -> Iterator[
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def heard(_signum: int, _frame: Any) -> None:
-        hear()
+    def heard(number: int, _frame: Any) -> None:
+        hear(number)
         if once:
             restore()
 
