@@ -98,7 +98,7 @@ def study(
     only: Sequence[str] = (),
     add: Sequence[str] = (),
     evaluate: bool = True,
-    samples: int = 2048,
+    samples: int | None = None,
     dry_run: bool = False,
     plugins: Sequence[str | PluginFile] = (),
     runs_dir: str | Path | None = None,
@@ -114,7 +114,8 @@ def study(
         only: the runs alone whose name has all words of one of these.
         add: further rows, a strategy (several: ``A+B``), loss, optimizer or architecture each, beside every run
             without balance.
-        evaluate: measure each run when it is done, on ``samples`` pictures.
+        evaluate: measure each run when it is done, on ``samples`` pictures, by default as many as ``Run.evaluate``
+            draws.
         dry_run: look at what is done already, and train nothing.
         plugins: Python files that its runs may load.
         progress: false shows nothing meanwhile.

@@ -205,6 +205,16 @@ def test_a_study_needs_no_more_of_an_executor_than_its_protocol(tmp_path):
     assert {about["run"] for about in index.values()} == {f"run_{i}" for i in range(5)}
 
 
+def test_each_run_is_measured_on_as_many_pictures_as_evaluate_draws_by_itself(tmp_path):
+    from ganforge.cli.study import command
+
+    study = read_study(written(tmp_path, TINY + "seed = 0\n[[run]]\nname = 'one'\n"))
+    executor = Elsewhere({0: 0})
+    StudyRunner(study, tmp_path / "runs", executor=executor).run()
+    assert executor.started[0].task["samples"] is None
+    assert command.make_context("study", ["modes"]).params["samples"] is None
+
+
 def test_ctrl_c_is_told_to_those_at_work_once_gently_and_then_at_once(tmp_path):
     study = read_study(written(tmp_path, TINY + "[[grid]]\nseed = [0, 1, 2]\n"))
 

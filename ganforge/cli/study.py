@@ -67,10 +67,8 @@ STATES = {
 @click.option(
     "--samples",
     type=click.IntRange(16),
-    default=2048,
-    show_default=True,
     metavar="N",
-    help="Pictures to draw for the evaluation.",
+    help="Pictures to draw for the evaluation.  [default: 2048; for the modes of stacked pictures 26 a mode]",
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and their state without training.")
 @plugin_option
@@ -83,7 +81,7 @@ def command(
     only: tuple[str, ...],
     add: tuple[str, ...],
     evaluate: bool,
-    samples: int,
+    samples: int | None,
     dry_run: bool,
     plugins: tuple[str, ...],
     runs_dir: str,

@@ -15,7 +15,6 @@ from ganforge.files import read_json, write_json
 from ganforge.plugin.trust import PluginFile, named_by_text, require
 from ganforge.runs import ended_early, read_manifest
 from ganforge.runs.evaluation import read_evaluation
-from ganforge.study.evaluate import SAMPLES
 from ganforge.study.executors import Executor, Worker
 from ganforge.study.executors.local import LocalExecutor
 from ganforge.study.plan import Entry, Study
@@ -61,7 +60,7 @@ class StudyRunner:
         runs_dir: Path,
         jobs: int = 1,
         evaluate: bool = True,
-        samples: int = SAMPLES,
+        samples: int | None = None,
         executor: Executor | None = None,
         plugins: Sequence[PluginFile] = (),
     ) -> None:
