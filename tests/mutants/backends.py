@@ -61,6 +61,7 @@ FAULTS = [
         "optimizer.epsilon * math.sqrt",
         ADAM,
     ),
+    Fault("updates-counted-past-a-checkpoint", "condition", TORCH, "if now != known:", "if known is None:", ADAM),
     Fault("one-beta-for-both-moments", "tensor", TORCH, "beta1=beta_1", "beta1=beta_2", ADAM),
     Fault(
         "gradients-as-they-lie-in-memory",
