@@ -172,6 +172,14 @@ def test_compare_and_csv(ganforge_cli, runs):
 
 
 @pytest.mark.slow
+def test_the_report_of_one_run_compares_it_with_nothing(ganforge_cli, runs, tmp_path):
+    assert ganforge_cli("report", "run_1", "--runs-dir", runs, "--output", "r.html")[0] == 0
+    script = """return [document.querySelector("#about").textContent.split(" on ")[0],
+                       document.querySelector("#findings").parentElement.hidden];"""
+    assert inside(tmp_path / "r.html", script) == ["1 run", True]
+
+
+@pytest.mark.slow
 def test_the_report_works_in_a_browser_without_a_network(ganforge_cli, runs, tmp_path):
     names = ("run_1", "run_2", "run_3")
     code, _, err = ganforge_cli("report", *names, "--runs-dir", runs, "--output", "r.html", "--title", "A & <b>")
