@@ -46,10 +46,18 @@ def same(result: dict[str, Any]) -> None:
     assert result["lines"] < ROUNDING
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_two_processes_train_as_one_does(case):
-    same(probed("torch", 2)[case])
+ALONE = "norm-r1-r2-lazy"  # by default
+
+
+@pytest.mark.parametrize(
+    ("case", "cases"),
+    [
+        pytest.param(ALONE, (ALONE,), id=f"{ALONE} alone"),
+        *(pytest.param(case, (), id=case, marks=pytest.mark.slow) for case in CASES),
+    ],
+)
+def test_two_processes_train_as_one_does(case, cases):
+    same(probed("torch", 2, *cases)[case])
 
 
 @pytest.mark.slow

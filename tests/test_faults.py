@@ -335,7 +335,6 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
     raise AssertionError(f"{path} never came")
 
 
-@pytest.mark.slow
 def test_sigterm_stops_like_ctrl_c_and_while_it_trains_nobody_else_may(tmp_path, ganforge_cli):
     process = start("train", *FLAGS, "--epochs", 100000, "--snapshot-every", 100000, "--checkpoint-every", 100000)
     wait_for(tmp_path / "runs" / "run_1" / "metrics.jsonl", process)

@@ -27,7 +27,6 @@ def torch_alone(monkeypatch):
     monkeypatch.setenv("GANFORGE_CHECK_BACKENDS", "torch")
 
 
-@pytest.mark.slow
 def test_check_says_what_is_wrong_and_what_to_change(ganforge_cli, torch_alone):
     code, out, err = ganforge_cli("check", "backwards", "--plugin", FAULTY)
     assert code == 1
