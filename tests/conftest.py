@@ -36,7 +36,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 os.environ["KERAS_BACKEND"] = "torch"
 
 # Those of a minute and more begin first, the longest of all before the others: what is left at the end is short.
-LONGEST = [f"tests/test_{name}.py" for name in ("conformance", "keras_layers", "engine", "numbers", "soak")]
+LONGEST = [f"tests/test_{name}.py" for name in ("engine", "conformance", "keras_layers", "numbers", "soak")]
 # What a process keeps for all tests of a file, and would otherwise be made again in every process that runs one.
 SHARED = re.compile(r"""scope=["'](module|session)["']|\bprobe\(""")
 
@@ -52,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = any(str(word).startswith("-m") for word in config.invocation_params.args)
     if not chosen and not hasattr(config, "workerinput") and all("::" in word for word in config.args):
         config.option.markexpr = ""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file without the marker for `-m "quick and …"`: that takes as long as half of its tests."""
+    chosen = config.option.markexpr.startswith("quick") and collection_path.match("test_*.py")
+    return True if chosen and "pytest.mark.quick" not in collection_path.read_text("utf-8") else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from support import ARCH, At, one_line, photos, python, timeless
 
+pytestmark = pytest.mark.quick
+
 COMMANDS = ("train", "resume", "gif", "sample", "runs", "show", "plugins")
 COMMANDS += ("diagnose", "evaluate", "study", "compare", "report", "watch", "project", "explore")
 TINY = ("--data", "critters:count=48", "--image-size", 16, "--batch-size", 16, "--log-every", 1)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.quick
+
 SMALL = ("--arch", "dcgan-conditional:width=8,discriminator_width=8", "--image-size", 8, "--batch-size", 16)
 
 

@@ -20,6 +20,8 @@ from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.registry import Registry
 from ganforge.training.config import TrainConfig
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:

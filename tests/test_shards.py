@@ -17,6 +17,8 @@ from ganforge.data.load import load_images
 from ganforge.data.shards import BLOCK, Shard, Shards
 from ganforge.errors import GANForgeError
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def small(tmp_path, monkeypatch) -> Path:

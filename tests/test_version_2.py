@@ -16,6 +16,8 @@ from ganforge.plugin.registry import load_plugins
 from ganforge.plugin.trust import given
 from ganforge.plugin.validation import check_observers, check_strategy
 
+pytestmark = pytest.mark.quick
+
 HEAD = "from ganforge import Options, Strategy, hookimpl\n"
 STATE = "def initial_state(self): return {'n': 0.0}"
 UPDATE = "@hookimpl\ndef update_state(self, state): return state"
