@@ -28,7 +28,7 @@ def shell(redirections: str, *words: str, code: str = CALL, **environment: str) 
         ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-c", code, *words],
         capture_output=True,
         env={**os.environ, **environment},
-        timeout=120,
+        timeout=600,
     )
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 

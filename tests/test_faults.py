@@ -327,7 +327,7 @@ def start(*args: object, **settings: object) -> subprocess.Popen:
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:
-    for _ in range(1200):
+    for _ in range(6000):
         if path.exists() and path.stat().st_size > 0:
             return
         assert process.poll() is None, process.communicate()
@@ -343,7 +343,7 @@ def test_sigterm_stops_like_ctrl_c_and_while_it_trains_nobody_else_may(tmp_path,
     assert code == 1
     assert f"run_1 is being trained by process {process.pid}" in one_line(err)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert "ganforge resume run_1" in out
     run = Run("run_1")
@@ -391,7 +391,7 @@ def test_a_reader_that_leaves_does_not_end_the_training(tmp_path):
     process = start("train", *FLAGS, "--epochs", 3)
     assert process.stdout.readline()
     process.stdout.close()
-    assert process.wait(120) == 0, process.stderr.read()
+    assert process.wait(600) == 0, process.stderr.read()
     assert Run(tmp_path / "runs" / "run_1").state == "finished"
 
 
