@@ -4,13 +4,17 @@
 _:
     @just --list --unsorted
 
-# all tests, in as many processes as there are cores (four at most)
+# the files that find most faults in seconds: while you work
+quick *arguments:
+    pytest -m "quick and not slow" {{ arguments }}
+
+# all tests not marked slow, in as many processes as there are cores (four at most): before every commit
 test *arguments:
     pytest {{ arguments }}
 
-# what is not marked slow: before every commit
-quick *arguments:
-    pytest -m "not slow" {{ arguments }}
+# every test: before a release
+all *arguments:
+    pytest -m "" {{ arguments }}
 
 # what CI asks beside the tests
 lint:

@@ -28,7 +28,7 @@ def _run(url: str, folder: Path, *options: str) -> str:
     # As root, as in a container, its own sandbox cannot start.
     options += ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
     command = [browser(), "--headless", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run([*command, *options, url], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, *options, url], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-500:]
     return done.stdout
 

@@ -6,6 +6,7 @@ import atexit
 import os
 import re
 import shutil
+import signal
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -30,10 +31,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.pop("GANFORGE_RUNS_DIR", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests press Ctrl-C all the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["KERAS_BACKEND"] = "torch"
 
 # Those of a minute and more begin first, the longest of all before the others: what is left at the end is short.
-LONGEST = [f"tests/test_{name}.py" for name in ("conformance", "keras_layers", "engine", "numbers", "soak")]
+LONGEST = [f"tests/test_{name}.py" for name in ("engine", "conformance", "keras_layers", "numbers", "soak")]
 # What a process keeps for all tests of a file, and would otherwise be made again in every process that runs one.
 SHARED = re.compile(r"""scope=["'](module|session)["']|\bprobe\(""")
 
@@ -42,6 +45,41 @@ SHARED = re.compile(r"""scope=["'](module|session)["']|\bprobe\(""")
 def stays_whole(file: str) -> bool:
     """Say whether the tests of a file, named as in a node id, belong in one process."""
     return bool(SHARED.search((Path(__file__).parent.parent / file).read_text("utf-8")))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run what is named, ``pytest tests/test_x.py::test_y``, even if it is marked slow."""
+    chosen = any(str(word).startswith("-m") for word in config.invocation_params.args)
+    if not chosen and not hasattr(config, "workerinput") and all("::" in word for word in config.args):
+        config.option.markexpr = ""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file without the marker for `-m "quick and …"`: that takes as long as half of its tests."""
+    chosen = config.option.markexpr.startswith("quick") and collection_path.match("test_*.py")
+    return True if chosen and "pytest.mark.quick" not in collection_path.read_text("utf-8") else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have runs that tests train leave blank drawings: Matplotlib takes three times as long as these trainings.
+
+    What it draws is tested by test_media.py, whose imports are done by now, and in processes of their own.
+    """
+    from PIL import Image
+
+    from ganforge.files import replacing
+    from ganforge.media import curves, diagram
+
+    def blank(what: object, path: Path, title: str = "") -> None:
+        with replacing(path) as file:
+            Image.new("RGB", (8, 8), "white").save(file, "png")
+
+    curves.plot_losses = diagram.draw_architecture = blank
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.option.markexpr == "not slow":
+        terminalreporter.write_line("Without the tests marked slow; all of them: pytest -m ''")
 
 
 @pytest.hookimpl(optionalhook=True)

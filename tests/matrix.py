@@ -63,7 +63,6 @@ def report(backend: str) -> Report:
     return dict(run_checks(subjects, [backend], files))[backend]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_architecture_keeps_every_promise_on_every_backend(backend, name):
@@ -72,14 +71,12 @@ def test_every_architecture_keeps_every_promise_on_every_backend(backend, name):
     assert [f"{r.check}: {r.message}" for r in results if r.state in ("failed", "advice")] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", UNUSUAL)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_unusual_is_not_taken_for_a_fault(backend, name):
     assert [f"{r.check}: {r.message}" for r in report(backend).failed if r.subject == name] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTY)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_fault_is_found_on_every_backend_and_its_layer_named(backend, name):
@@ -88,7 +85,6 @@ def test_a_fault_is_found_on_every_backend_and_its_layer_named(backend, name):
     assert any(words in message for message in failed), failed
 
 
-@pytest.mark.slow
 def test_every_layer_trains_on_jax_as_it_was_written():
     ours, by_hand = (test_keras_layers.probe(name, "every layer") for name in ("jax", "tensorflow"))
     test_keras_layers.assert_equal("every layer", ours, by_hand)

@@ -5,10 +5,12 @@ The tests and the probes, which run as scripts, both import it as ``support``. I
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -151,14 +153,35 @@ def python(*words: object, **how: Any) -> subprocess.CompletedProcess[str]:
     return run(sys.executable, *words, **how)
 
 
-@cache
-def probe(script: str, backend: str) -> dict[str, Any]:
-    """Return the JSON that ``tests/SCRIPT`` (or ``-m SCRIPT``) prints last; skip where the backend is not installed.
+def printed(program: str, backend: str, *words: object) -> Any:
+    """Return the JSON that a program prints last; skip where the backend is not installed.
 
-    Once a process; the tests of a file that calls this run in one (``conftest.py``).
+    ``program`` is Python code, ``NAME.py`` of ``tests`` or the name of a module, and gets ``words``. On the backend
+    of this process it runs here: to import Keras once more would take longer than most of them.
     """
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    words = (TESTS / script,) if script.endswith(".py") else ("-m", script)
-    found: dict[str, Any] = json.loads(python(*words, backend, cwd=ROOT, backend=None).stdout.splitlines()[-1])
+    code, script = "\n" in program, program.endswith(".py")
+    if backend != os.environ.get("KERAS_BACKEND"):
+        words = ("-c" if code else TESTS / program if script else "-m", *([] if script else [program]), *words)
+        return json.loads(python(*words, cwd=ROOT, backend=backend).stdout.splitlines()[-1])
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        patch.setattr(sys, "argv", [program, *map(str, words)])
+        if code:
+            exec(compile(program, "<printed>", "exec"), {"__name__": "__main__"})
+        elif script:
+            runpy.run_path(str(TESTS / program), run_name="__main__")
+        else:
+            runpy.run_module(program, run_name="__main__")
+    return json.loads(out.getvalue().splitlines()[-1])
+
+
+@cache
+def probe(script: str, backend: str) -> dict[str, Any]:
+    """Return what ``printed`` does of a script that takes the backend's name.
+
+    Once a process; the tests of a file that calls this run in one (``conftest.py``).
+    """
+    found: dict[str, Any] = printed(script, backend, backend)
     return found

@@ -11,6 +11,8 @@ from ganforge import Run
 from ganforge.media.grids import to_uint8
 from ganforge.runs import create_run
 
+pytestmark = pytest.mark.quick
+
 SHRINK = 0.2  # latents are pictures of one pixel after this
 
 

@@ -12,6 +12,8 @@ from keras import layers
 
 from ganforge import conv_size, plan_upsampling, transposed_conv_size
 
+pytestmark = pytest.mark.quick
+
 RANDOM = np.random.default_rng(4)
 
 

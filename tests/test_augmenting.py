@@ -11,6 +11,8 @@ from keras import ops
 from ganforge import UsageError
 from ganforge.balance import ada, augmenting, diffaugment, mirror
 
+pytestmark = pytest.mark.quick
+
 
 class Fixed:
     """Random numbers that a test chooses: uniform gives one place between its bounds, normal one number."""

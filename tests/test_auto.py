@@ -139,7 +139,6 @@ def test_its_memory_is_saved():
     assert second.get_state() == {**first.get_state()}
 
 
-@pytest.mark.slow
 def test_a_resumed_run_equals_one_never_stopped(tmp_path):
     import ganforge
 

@@ -122,6 +122,7 @@ def runs_on(done):
     return next(line.split("runs on")[1].strip(" │") for line in done.stdout.splitlines() if "runs on" in line)
 
 
+@pytest.mark.slow
 def test_two_runs_in_a_row_are_on_one_backend_although_keras_wrote_its_file_between(tmp_path):
     pytest.importorskip("tensorflow")
     for number in (1, 2):

@@ -24,6 +24,8 @@ from ganforge.errors import UsageError
 from ganforge.plugin.options import make_options
 from ganforge.plugin.types import Progress, RunConfig
 
+pytestmark = pytest.mark.quick
+
 FRACTIONS = [0.0, 0.05, 0.2, 0.25, 1 / 3, 0.5, 0.7, 0.875, 0.95, 0.999]
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 
 import keras
 import numpy as np
 import pytest
-from support import BACKENDS, SMALL, python
+from support import BACKENDS, SMALL, TESTS, printed
 
 from ganforge import UsageError, hookimpl, train
 
@@ -163,10 +162,7 @@ print(json.dumps([seen, last]))
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_callback_reads_the_weights_of_each_step_on_every_backend(tmp_path, backend):
-    from support import TESTS
-
-    done = python("-c", READS.format(tests=str(TESTS), runs=str(tmp_path)), backend=backend)
-    seen, last = json.loads(done.stdout.splitlines()[-1])
+    seen, last = printed(READS.format(tests=str(TESTS), runs=str(tmp_path)), backend)
     assert len({*seen}) == 4
     assert seen[-1] == pytest.approx(last, rel=1e-6)
 

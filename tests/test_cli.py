@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from support import ARCH, At, one_line, photos, python, timeless
 
+pytestmark = pytest.mark.quick
+
 COMMANDS = ("train", "resume", "gif", "sample", "runs", "show", "plugins")
 COMMANDS += ("diagnose", "evaluate", "study", "compare", "report", "watch", "project", "explore")
 TINY = ("--data", "critters:count=48", "--image-size", 16, "--batch-size", 16, "--log-every", 1)
@@ -109,7 +111,6 @@ def test_the_same_seed_gives_the_same_run(ganforge_cli, tmp_path):
     assert final[0] == final[1] != final[2]
 
 
-@pytest.mark.slow
 def test_ctrl_c_saves_and_resume_ends_as_if_it_had_never_stopped(ganforge_cli, tmp_path):
     import _thread
 
@@ -328,7 +329,6 @@ def test_every_command_has_help_with_examples(ganforge_cli):
         assert f"ganforge {command}" in out.split("Examples:")[1]
 
 
-@pytest.mark.slow
 def test_quick_commands_load_nothing_heavy(tmp_path):
     heavy = ["keras", "torch", "jax", "tensorflow", "matplotlib"]
     for args in (

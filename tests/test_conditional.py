@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.quick
+
 SMALL = ("--arch", "dcgan-conditional:width=8,discriminator_width=8", "--image-size", 8, "--batch-size", 16)
 
 
@@ -23,7 +25,6 @@ def two_classes(tmp_path):
     return tmp_path / "photos"
 
 
-@pytest.mark.slow
 def test_each_class_is_learned_from_its_own_folder_and_drawn_by_name(ganforge_cli, tmp_path, two_classes):
     code, _, err = ganforge_cli("train", *SMALL, "--data", two_classes, "--epochs", 40, "--snapshot-every", 40)
     assert code == 0, err

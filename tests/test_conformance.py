@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,6 +163,13 @@ FAULTS = {
 }
 
 
+# Of architectures and strategies those that stand for all by default: each takes seconds, the other kinds a fraction.
+STANDING_FOR_ALL = {
+    *("sound-conditional", "nested", "sound-strategy"),
+    *("probabilities", "counting", "stopping", "hookless", "reshaping", "infinite", "unsteady"),
+}
+
+
 # What does not apply to a kind of subject; every other check passes, but for the advice of some.
 NO_IMAGES = {"lets-gradients-through"}
 NO_TRANSFORM = {"keeps-shape-and-dtype", "draws-from-random", "reads-controls-alone", *NO_IMAGES}
@@ -204,28 +212,40 @@ ADVISED = {
 }
 
 
+def cases(subjects: Iterable[Subject], quick: Container[str]) -> list[Any]:
+    """Return subjects as parameters of a test, all but the quick ones marked slow."""
+    return [
+        pytest.param(subject, id=subject.spec, marks=() if subject.spec.split(":")[0] in quick else pytest.mark.slow)
+        for subject in subjects
+    ]
+
+
+def quick(subjects: Iterable[Subject]) -> set[str]:
+    return STANDING_FOR_ALL | {s.spec.split(":")[0] for s in subjects if s.kind not in ("architecture", "strategy")}
+
+
+FAULTY_SUBJECTS = [Subject(*subject) for subject in FAULTS]
+ONE_LOGIT, DECIDING = Subject("loss", "one-logit"), COMPILED[-1]
+
+
 @pytest.fixture(scope="session")
-def reports(tmp_path_factory) -> dict[str, Report]:
-    """One process a backend, for everything."""
+def reports(request, tmp_path_factory) -> dict[str, Report]:
+    """One process a backend, for every subject that a chosen test of this file asks about."""
     folder = tmp_path_factory.mktemp("new")
     files = [*FAULTY, *EXAMPLES.glob("ganforge-*/ganforge_*/__init__.py")]
     for kind in CHECKED:
         files.append(write_plugin(f"new-{kind}", kind, folder) / f"ganforge_new_{kind}" / "__init__.py")
-    return _reports(tuple(files))
-
-
-@cache
-def _reports(files: tuple[Path, ...]) -> dict[str, Report]:
-    faulty = [*(Subject(*subject) for subject in FAULTS), Subject("loss", "one-logit")]
-    return dict(run_checks([*SOUND, *faulty], plugins=files, elsewhere=COMPILED))
+    asked = [item.callspec.params for item in request.session.items if "reports" in getattr(item, "fixturenames", ())]
+    here = list(dict.fromkeys(parameters["subject"] for parameters in asked))
+    there = [subject for subject in COMPILED if any(p["subject"] == subject for p in asked if "backend" in p)]
+    return dict(run_checks(here, () if there else ["torch"], plugins=files, elsewhere=there))
 
 
 def results(report: Report, spec: str) -> dict[str, tuple[str, str]]:
     return {r.check: (r.state, r.message) for r in report.results if r.subject == spec}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("subject", SOUND, ids=lambda s: s.spec)
+@pytest.mark.parametrize("subject", cases(SOUND, quick(SOUND)))
 def test_what_is_sound_keeps_every_promise(reports, subject):
     found = results(next(iter(reports.values())), subject.spec)
     skipped = set(SKIPPED.get(subject.spec, {"classes-matter"} if subject.kind == "architecture" else set()))
@@ -238,9 +258,8 @@ def test_what_is_sound_keeps_every_promise(reports, subject):
     assert {name: state for name, (state, _) in found.items()} == expected, found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "tensorflow"])
-@pytest.mark.parametrize("subject", COMPILED[:-1], ids=lambda s: s.spec)
+@pytest.mark.parametrize("subject", cases(COMPILED[:-1], ()))
 def test_what_is_sound_keeps_its_promises_where_steps_are_compiled(reports, backend, subject):
     if backend not in reports:
         pytest.skip(f"{backend} is not installed")
@@ -252,35 +271,37 @@ def test_what_is_sound_keeps_its_promises_where_steps_are_compiled(reports, back
     assert set(found) == (expected | {"agrees"} if subject.kind in ("architecture", "loss") else expected)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("subject", FAULTS, ids="-".join)
+@pytest.mark.parametrize("subject", cases(FAULTY_SUBJECTS, quick(FAULTY_SUBJECTS)))
 def test_each_fault_is_found_and_says_what_to_change(reports, subject):
-    check, words = FAULTS[subject]
-    found = results(next(iter(reports.values())), subject[1])
+    check, words = FAULTS[subject.kind, subject.spec]
+    found = results(next(iter(reports.values())), subject.spec)
     state, message = found[check]
     assert state == "failed"
     assert words in message
     assert "\n" not in message
 
 
-@pytest.mark.slow
-def test_a_loss_of_one_logit_is_advised_to_take_several(reports):
-    state, message = results(next(iter(reports.values())), "one-logit")["takes-several-logits"]
+@pytest.mark.parametrize("subject", [ONE_LOGIT], ids=lambda s: s.spec)
+def test_a_loss_of_one_logit_is_advised_to_take_several(reports, subject):
+    state, message = results(next(iter(reports.values())), subject.spec)["takes-several-logits"]
     assert (state, "from logits (B, 3) it fails" in message) == ("advice", True)
 
 
 @pytest.mark.slow
-def test_a_decision_on_a_tensor_is_found_where_steps_are_compiled(reports):
-    if "jax" not in reports:
-        pytest.skip("jax is not installed")
-    state, message = results(reports["jax"], "deciding")["trains"]
+@pytest.mark.parametrize("backend", ["jax"])
+@pytest.mark.parametrize("subject", [DECIDING], ids=lambda s: s.spec)
+def test_a_decision_on_a_tensor_is_found_where_steps_are_compiled(reports, backend, subject):
+    if backend not in reports:
+        pytest.skip(f"{backend} is not installed")
+    state, message = results(reports[backend], subject.spec)["trains"]
     assert state == "failed"
     assert "faulty_plugins.py line" in message
 
 
 @pytest.mark.slow
-def test_parameters_are_reported(reports):
-    facts = next(iter(reports.values())).facts["fcgan:hidden=8,discriminator_hidden=8"]
+@pytest.mark.parametrize("subject", SOUND[:1], ids=lambda s: s.spec)
+def test_parameters_are_reported(reports, subject):
+    facts = next(iter(reports.values())).facts[subject.spec]
     assert facts["parameters"] == {"generator": 7752, "discriminator": 6161}
 
 

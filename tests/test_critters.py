@@ -22,6 +22,8 @@ from ganforge.data.sources import CRITTERS, CritterOptions, register_datasets
 from ganforge.errors import UsageError
 from ganforge.plugin.dataset import DatasetSource
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture(scope="module")
 def drawn():

@@ -21,6 +21,8 @@ from ganforge.data.batches import Batches
 from ganforge.data.folder import load_folder
 from ganforge.errors import GANForgeError, UsageError
 
+pytestmark = pytest.mark.quick
+
 RED, GREEN, BLUE = (220, 30, 30), (30, 200, 60), (40, 60, 220)
 
 

@@ -23,6 +23,8 @@ from ganforge.data.load import is_path, load_images, resolve_source, whole_path
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.registry import Registry, load_plugins
 
+pytestmark = pytest.mark.quick
+
 RANDOM = np.random.default_rng(7)
 PICTURES = RANDOM.integers(0, 256, (24, 12, 12, 3), dtype=np.uint8)
 GREYS = RANDOM.integers(0, 256, (24, 12, 12), dtype=np.uint8)

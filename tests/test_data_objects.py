@@ -15,6 +15,8 @@ from ganforge.data.adapters import kept, source_of, streams
 from ganforge.data.load import load_images
 from ganforge.errors import GANForgeError, UsageError
 
+pytestmark = pytest.mark.quick
+
 RANDOM = np.random.default_rng(3)
 PICTURES = RANDOM.integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
 CLASSES = np.arange(24) % 11

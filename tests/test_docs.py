@@ -17,6 +17,8 @@ from ganforge.plugin.kinds import KINDS, REGISTRATION_HOOKS
 from ganforge.plugin.options import describe_options
 from tools.links import broken_links, pages, sections
 
+pytestmark = pytest.mark.quick
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = pages(ROOT)

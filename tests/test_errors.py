@@ -8,6 +8,8 @@ import pytest
 
 from ganforge.errors import GANForgeError, UsageError, reason
 
+pytestmark = pytest.mark.quick
+
 KERAS = "Exception encountered when calling Dense.call().\n\n\x1b[1mshapes (2, 3), (4, 5) differ\x1b[0m\n\nx"
 
 

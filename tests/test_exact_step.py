@@ -11,6 +11,8 @@ from support import Same
 from tests.exact import draws, pairs
 from tests.exact.small import STILL, Small
 
+pytestmark = pytest.mark.quick
+
 CLOSE = 1e-3  # as in test_numbers.py
 
 

@@ -89,7 +89,6 @@ def test_what_new_plugin_writes_passes_mypy_strict(tmp_path):
     assert "no issues found" in said
 
 
-@pytest.mark.slow
 def test_the_tour_of_the_python_api_runs(tmp_path, capsys):
     spec = importlib.util.spec_from_file_location("api_tour", EXAMPLES / "api_tour.py")
     tour = importlib.util.module_from_spec(spec)

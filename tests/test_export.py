@@ -136,7 +136,6 @@ def test_only_types_are_widened():
     }
 
 
-@pytest.mark.slow
 def test_what_onnxruntime_computes_otherwise_is_refused():
     import keras
 

@@ -327,7 +327,7 @@ def start(*args: object, **settings: object) -> subprocess.Popen:
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:
-    for _ in range(1200):
+    for _ in range(6000):
         if path.exists() and path.stat().st_size > 0:
             return
         assert process.poll() is None, process.communicate()
@@ -335,7 +335,6 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
     raise AssertionError(f"{path} never came")
 
 
-@pytest.mark.slow
 def test_sigterm_stops_like_ctrl_c_and_while_it_trains_nobody_else_may(tmp_path, ganforge_cli):
     process = start("train", *FLAGS, "--epochs", 100000, "--snapshot-every", 100000, "--checkpoint-every", 100000)
     wait_for(tmp_path / "runs" / "run_1" / "metrics.jsonl", process)
@@ -344,7 +343,7 @@ def test_sigterm_stops_like_ctrl_c_and_while_it_trains_nobody_else_may(tmp_path,
     assert code == 1
     assert f"run_1 is being trained by process {process.pid}" in one_line(err)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert "ganforge resume run_1" in out
     run = Run("run_1")
@@ -392,7 +391,7 @@ def test_a_reader_that_leaves_does_not_end_the_training(tmp_path):
     process = start("train", *FLAGS, "--epochs", 3)
     assert process.stdout.readline()
     process.stdout.close()
-    assert process.wait(120) == 0, process.stderr.read()
+    assert process.wait(600) == 0, process.stderr.read()
     assert Run(tmp_path / "runs" / "run_1").state == "finished"
 
 

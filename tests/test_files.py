@@ -19,6 +19,8 @@ from ganforge.media.curves import plot_losses
 from ganforge.media.diagram import draw_architecture
 from ganforge.media.grids import save_png
 
+pytestmark = pytest.mark.quick
+
 PICTURE = np.zeros((8, 8, 3), np.uint8)
 NETWORKS = {
     "generator": [

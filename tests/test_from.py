@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from support import BACKENDS, SMALL, TESTS, one_line, python
+from support import BACKENDS, SMALL, one_line, printed
 
 from ganforge import GANForgeError, Run, UsageError, hookimpl, train
 from ganforge.engine.beginning import begin
@@ -260,8 +260,7 @@ def test_a_source_of_more_layers_is_said_to_be_so(source):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_begins_alike_and_keeps_frozen_layers(source, tmp_path, backend):
-    done = python(TESTS / "from_probe.py", backend, source.path, tmp_path, backend=backend)
-    report = json.loads(done.stdout.splitlines()[-1])
+    report = printed("from_probe.py", backend, backend, source.path, tmp_path)
     assert report["compared"] > 12
     assert report["differ"] == []
     assert report["frozen"] == {

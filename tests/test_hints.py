@@ -12,6 +12,8 @@ from ganforge.errors import UsageError, closest
 from ganforge.plugin.registry import load_plugins
 from ganforge.training.config import TrainConfig
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.mark.parametrize(
     ("args", "words"),

@@ -19,6 +19,8 @@ from ganforge.plugin.trust import given
 from ganforge.plugin.types import RunConfig
 from ganforge.plugin.validation import check_observers, check_strategy
 
+pytestmark = pytest.mark.quick
+
 TINY = {**SMALL, "image_size": 8, "batch_size": 8, "log_every": 2, "epochs": 2}
 HEAD = "import functools\nfrom ganforge import Loss, Options, Strategy, hookimpl\n"
 STRATEGY = HEAD + (

@@ -16,6 +16,8 @@ from ganforge.errors import UsageError
 from ganforge.media.grids import to_uint8
 from ganforge.media.latents import parse_seeds, read_latents, save_latents
 
+pytestmark = pytest.mark.quick
+
 
 def npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+pytestmark = pytest.mark.quick
+
 FACE = "ganforge"  # ganforge/__init__.py: the public names, each looked up when first used
 VERSION = "ganforge.__version__"  # the one name of the face that stands behind nothing
 

@@ -12,8 +12,6 @@ import ganforge
 from ganforge import GANForgeError, Run, UsageError
 from ganforge.files import obstacle
 
-pytestmark = pytest.mark.slow
-
 TINY = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": "critters:count=64", "image_size": 8}
 TINY |= {"batch_size": 16, "log_every": 1, "snapshot_every": 1, "checkpoint_every": "1steps"}
 

@@ -13,6 +13,8 @@ from ganforge.media.diagram import architecture_text, draw_architecture
 from ganforge.media.grids import make_grid, save_png, to_uint8
 from ganforge.media.latents import spherical
 
+pytestmark = pytest.mark.quick
+
 RANDOM = np.random.default_rng(0)
 
 

@@ -13,6 +13,8 @@ from tests.mutants.__main__ import chosen, main
 from tests.mutants.fault import MATHEMATICS, Fault, check
 from tests.mutants.runner import copies, try_faults
 
+pytestmark = pytest.mark.quick
+
 # Eleven that once passed all tests, and three of other parts; a second or two each.
 DOZEN = [
     "noise-forgotten-in-the-generators-step",

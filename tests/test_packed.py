@@ -22,6 +22,8 @@ from ganforge.data.shards import Shards
 from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.registry import Registry
 
+pytestmark = pytest.mark.quick
+
 fsspec = pytest.importorskip("fsspec")
 
 

@@ -306,21 +306,27 @@ def test_a_stalled_disk_does_not_hold_an_interrupt(load, tmp_path, monkeypatch, 
 
     for i in range(4):
         put(tmp_path / "set" / f"{i}.png", np.full((8, 8), i, np.uint8))
-    answers = threading.Event()
+    asked, answers, answered = threading.Event(), threading.Event(), []
     read = files.read_file
 
     def stalled(*given, **more):
-        return (
-            read(*given, **more) if more else answers.wait(30)
-        )  # what may stand beside the pictures is read at once
+        if more:  # what may stand beside the pictures is read at once
+            return read(*given, **more)
+        asked.set()
+        answers.wait(60)
+        answered.append(given)
+
+    def interrupt():
+        asked.wait(60)
+        time.sleep(0.3)  # by then it is waited for
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(*((files.os, "scandir") if where == "listing" else (files, "read_file")), stalled)
-    begun = time.monotonic()
-    threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
+    threading.Thread(target=interrupt, daemon=True).start()
     try:
         with pytest.raises(KeyboardInterrupt):
             load()
-        assert time.monotonic() - begun < 10
+        assert answered == []
     finally:
         answers.set()
     assert aside(lambda: threading.current_thread().daemon)  # none is waited for at exit

@@ -27,7 +27,6 @@ def torch_alone(monkeypatch):
     monkeypatch.setenv("GANFORGE_CHECK_BACKENDS", "torch")
 
 
-@pytest.mark.slow
 def test_check_says_what_is_wrong_and_what_to_change(ganforge_cli, torch_alone):
     code, out, err = ganforge_cli("check", "backwards", "--plugin", FAULTY)
     assert code == 1
@@ -188,7 +187,7 @@ def test_completion_knows_runs(tmp_path):
 def test_bash_gets_what_stands_behind_the_last_mark_without_loading_keras(line, expected):
     completion.installed_names()  # remembered from here on
     code = "import sys\nfrom ganforge.cli import main\ntry: main([])\nfinally: assert 'keras' not in sys.modules"
-    done = python("-c", code, check=False, timeout=60, _GANFORGE_COMPLETE="bash_complete", LINE=line)
+    done = python("-c", code, check=False, _GANFORGE_COMPLETE="bash_complete", LINE=line)
     assert done.stderr == ""
     assert expected in done.stdout.splitlines()
 

@@ -15,6 +15,8 @@ from ganforge.plugin.hookspecs import OBSERVER_HOOKS, STRATEGY_HOOKS
 from ganforge.plugin.registry import _all_but, load_plugins
 from ganforge.plugin.trust import given
 
+pytestmark = pytest.mark.quick
+
 ARCHITECTURE = """
 from ganforge import Architecture, hookimpl
 

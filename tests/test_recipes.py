@@ -14,6 +14,8 @@ from ganforge.engine.optimizing import is_plain_adam
 from ganforge.plugin.types import Progress
 from tests.exact.recipes import REGISTRY, compare, scenes, strategy
 
+pytestmark = pytest.mark.quick
+
 SCENES = scenes()
 CLOSE = 1e-5
 

@@ -135,7 +135,6 @@ def runs(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_evaluate_prints_and_stores(ganforge_cli, runs):
     code, out, err = ganforge_cli("evaluate", "run_1", "--samples", 32, "--runs-dir", runs)
     assert code == 0, err
@@ -150,7 +149,6 @@ def test_evaluate_prints_and_stores(ganforge_cli, runs):
     assert again == stored
 
 
-@pytest.mark.slow
 def test_compare_and_csv(ganforge_cli, runs):
     code, out, _ = ganforge_cli("compare", "run_1", "run_2", "run_3", "--runs-dir", runs)
     assert code == 0

@@ -30,6 +30,8 @@ from ganforge.runs import (
 )
 from ganforge.runs.progression import make_progression
 
+pytestmark = pytest.mark.quick
+
 
 def made(runs_dir, count=1):
     runs = [create_run(runs_dir) for _ in range(count)]

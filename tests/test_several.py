@@ -20,6 +20,8 @@ from ganforge.errors import GANForgeError, UsageError
 from ganforge.plugin.registry import Registry
 from ganforge.training.config import TrainConfig
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
@@ -150,7 +152,6 @@ def test_what_is_wrong_is_said_of_the_one_that_is_wrong(home):
         read("photos,more", strict=True)
 
 
-@pytest.mark.slow
 def test_a_run_of_several_is_found_from_another_folder(home, tmp_path, monkeypatch):
     draw("cats", *range(8))
     draw("dogs", *range(20, 28))

@@ -22,6 +22,8 @@ from ganforge.metrics import memorising
 from ganforge.metrics.sides import choose_sides
 from ganforge.study import evaluate
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def small(tmp_path, monkeypatch) -> Path:

@@ -223,12 +223,13 @@ def test_redraw_refuses_a_discriminator_that_does_not(tmp_path):
 # ------------------------------------------------------------------ recipes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "recipe"),
     [
         ("sngan", ("hinge", ("generator-steps:generator=1,discriminator=5",), "adam:beta_2=0.9", 128, 0.0)),
-        ("fastgan", ("hinge", ("mirror", "diffaugment", "redraw"), None, 256, 0.5)),
+        pytest.param(
+            *("fastgan", ("hinge", ("mirror", "diffaugment", "redraw"), None, 256, 0.5)), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_name_alone_is_the_recipe_and_a_run_of_it_is_resumed(name, recipe, tmp_path):

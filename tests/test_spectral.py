@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-
 import pytest
-from support import BACKENDS, python
+from support import BACKENDS, printed
 
 LARGEST = """
 import json, sys
@@ -47,8 +44,6 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_largest_singular_value_is_one_in_training(backend):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    found = json.loads(python("-c", LARGEST, backend, backend=None).stdout.splitlines()[-1])
+    found = printed(LARGEST, backend, backend)
     assert len(found) == 8  # three convolutions a block, the last dense layer, the classes
     assert found == {name: pytest.approx(1.0, abs=0.01) for name in found}

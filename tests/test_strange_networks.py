@@ -224,7 +224,7 @@ def test_a_file_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path):
     small_generator(keras).save(path)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("assets/x", io.BytesIO(bytes(2**27)).getvalue())
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(GANForgeError, match="unpacks to far more"):
         open_generator(path, (8, 8, 3), 6)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

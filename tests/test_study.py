@@ -341,7 +341,6 @@ def test_a_study_from_start_to_end(tmp_path, ganforge_cli):
     assert "3 runs, 1 done" in out
 
 
-@pytest.mark.slow
 def test_a_worker_resumes_what_was_cut_off(tmp_path):
     import ganforge
 

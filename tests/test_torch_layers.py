@@ -13,6 +13,8 @@ from keras import layers
 from ganforge.engine.backends import torch_layers
 from ganforge.engine.networks import dtype_policy, seeded
 
+pytestmark = pytest.mark.quick
+
 
 def twins(body, shape, policy="float32"):
     """Build one model twice with the same weights."""

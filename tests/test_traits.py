@@ -11,6 +11,8 @@ from keras import layers, ops
 from ganforge.engine.backends.torch import Adapter
 from ganforge.engine.traits import OwnLosses, observe
 
+pytestmark = pytest.mark.quick
+
 
 class Undecided(layers.Layer):
     """A layer that is another one in training, unless it is told otherwise."""

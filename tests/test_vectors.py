@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import BACKENDS, one_line, python
+from support import BACKENDS, one_line, printed
 
 import ganforge
 from ganforge.data.gaussians import GaussianOptions, load_gaussians, mixture
@@ -280,13 +280,12 @@ def test_vectors_that_will_not_train_are_refused(tmp_path, how, said):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_step_on_every_backend(backend, tmp_path):
     program = (
-        "import sys, ganforge\n"
+        "import json, sys, ganforge\n"
         "run = ganforge.train('mlp:width=8', data='gaussians:count=64', batch_size=32, epochs=1, "
         f"backend='{backend}', runs_dir=sys.argv[1])\n"
-        "print(run.sample(3).shape, run.manifest['versions']['backend'])"
+        "print(json.dumps([run.sample(3).shape, run.manifest['versions']['backend']]))"
     )
-    said = python("-c", program, tmp_path, backend=None).stdout
-    assert said.splitlines()[-1] == f"(3, 2) {backend}"
+    assert printed(program, backend, tmp_path) == [[3, 2], backend]
 
 
 # ------------------------------------------------------------------ pictures without bounds

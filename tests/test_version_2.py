@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from keras import ops
+from PIL import Image
 from support import BACKENDS, ROOT, TESTS, python
 
 from ganforge import GANForgeError, Options, Strategy, UsageError, hookimpl
 from ganforge.plugin.registry import load_plugins
 from ganforge.plugin.trust import given
 from ganforge.plugin.validation import check_observers, check_strategy
+
+pytestmark = pytest.mark.quick
 
 HEAD = "from ganforge import Options, Strategy, hookimpl\n"
 STATE = "def initial_state(self): return {'n': 0.0}"
@@ -53,6 +56,9 @@ def test_a_plugin_of_0_1_is_installed_and_trains_unchanged(tmp_path, backend):
     # A penalty that is paid in every step, though the plugin calls itself lazy in its own sense.
     assert len({line["before/penalty"] for line in lines}) == 4
     assert (run / "before.txt").read_text() == "finished"
+    for name in ("losses.png", "architecture.png"):  # blank where a test trains in its own process (conftest.py)
+        with Image.open(run / name) as drawing:
+            assert min(drawing.size) > 500
     manifest = json.loads((run / "run.json").read_text())
     assert [s["package"] for s in manifest["strategies"]] == ["ganforge-before"]
 

@@ -123,7 +123,11 @@ def _of_version(step: Callable[[Path, str], str], root: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     known = steps(root)
-    parser = argparse.ArgumentParser(prog="python -m tools.release", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.release",
+        description=(__doc__ or "").split("\n")[0],
+        epilog="Tests are not a step: run `pytest -m ''`, all of them, first.",
+    )
     parser.add_argument("--extras", action="store_true", help="also install each extra alone, then all together")
     parser.add_argument("--only", action="append", metavar="STEP", help=f"one of {', '.join(known)}; repeatable")
     asked = parser.parse_args(arguments)
