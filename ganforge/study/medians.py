@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,11 +64,18 @@ class Medians:
         return len(medians) > 1 and cell.median == top
 
     def table(self, data: str, mark: str = "**{}**") -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of one set of data as text; ``mark`` is put around the best of a column."""
+        """Return the head and the rows of one set of data as text, the best by the first column on top.
+
+        ``mark`` is put around the best of a column.
+        """
         columns, lines = self.columns(data), []
-        for way, cells in self.rows.items():
-            if data not in cells:
-                continue
+
+        def rank(way: str) -> list[float]:
+            cells = [(self.rows[way][data].get(column.key), column.better == "high") for column in columns]
+            return [math.inf if cell is None else -cell.median if high else cell.median for cell, high in cells]
+
+        for way in sorted((way for way, cells in self.rows.items() if data in cells), key=rank):
+            cells = self.rows[way][data]
             line = [way, str(self.seeds[way][data])]
             for column in columns:
                 cell = cells[data].get(column.key)
