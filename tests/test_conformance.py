@@ -130,7 +130,7 @@ FAULTS = {
     ("strategy", "infinite"): ("trains", "nan"),
     ("strategy", "unmoving"): ("moves-the-generator-alone", "moves no weight of the generator"),
     ("strategy", "mistaken"): ("judges-fakes-as-fakes", "real=False"),
-    ("strategy", "counting-calls"): ("keeps-its-state-on-the-device", "another state from the same arguments"),
+    ("strategy", "counting-calls"): ("keeps-its-state-on-the-device", "a different state from the same arguments"),
     ("strategy", "retyping"): ("keeps-its-state-on-the-device", "gives float32 where initial_state gave int32"),
     ("strategy", "idle"): ("changes-weights-alone", "changed no weight in 20 steps"),
     ("strategy", "twice-weighed"): ("pays-when-it-is-due", "weighs 9 times as much; expected 3 times"),
@@ -266,7 +266,7 @@ def test_each_fault_is_found_and_says_what_to_change(reports, subject):
 @pytest.mark.slow
 def test_a_loss_of_one_logit_is_advised_to_take_several(reports):
     state, message = results(next(iter(reports.values())), "one-logit")["takes-several-logits"]
-    assert (state, "from logits (B, 3) it fails" in message) == ("advice", True)
+    assert (state, "with logits (B, 3) it fails" in message) == ("advice", True)
 
 
 @pytest.mark.slow
