@@ -303,7 +303,7 @@ def test_an_observer_that_would_never_be_called_is_refused_before_anything_is_re
 
 
 def test_observers_are_a_list_and_a_module_may_be_one():
-    with pytest.raises(UsageError, match="observers='Watch' is no list"):
+    with pytest.raises(UsageError, match="observers='Watch' is not a list"):
         train(**TINY, observers=Watch())
     module = types.ModuleType("watching")
     module.run_ended = hookimpl(lambda run, outcome: None)

@@ -93,8 +93,8 @@ WRONG = {
     "a pickle": (pickle.dumps(Evil()), "this is not a .npy file"),
     "cut short": (npy(np.zeros((2, 3)))[:-1], "cut short"),
     "more declared than held": (BOMB, "cut short"),
-    "not finite": (npy(np.full((2, 3), np.nan)), "no finite number"),
-    "too large": (npy(np.full((2, 3), 1e300)), "no finite number"),
+    "not finite": (npy(np.full((2, 3), np.nan)), "not finite"),
+    "too large": (npy(np.full((2, 3), 1e300)), "not finite"),
     "nothing": (b"", "this is not a .npy file"),
 }
 
