@@ -141,7 +141,7 @@ FAULTS = {
     ("loss", "unpaired"): ("compares-with-real", "does not depend on them"),
     ("optimizer", "shared-sgd"): ("own-copy-each-time", "make a new one in each call"),
     ("optimizer", "class-itself"): ("builds", "build returned SGD; expected a keras.optimizers.Optimizer"),
-    ("optimizer", "scheduled"): ("builds", "a learning-rate schedule inside"),
+    ("optimizer", "scheduled"): ("builds", "a learning-rate schedule"),
     ("optimizer", "uphill"): ("goes-downhill", "does not go against the gradient"),
     ("optimizer", "deaf-sgd"): ("heeds-the-learning-rate", "move at a learning rate of 0"),
     ("optimizer", "optionless"): ("honours-options", "option momentum changed no step"),

@@ -195,4 +195,4 @@ def test_a_grid_of_too_many_pixels_or_none_is_one_line(run, ganforge_cli, monkey
             assert says in one_line(err)
     manifest = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**manifest, "image_shape": [2**20, 2**20, 3]}))
-    assert "is no grid" in one_line(ganforge_cli("report", "run_1")[2])
+    assert "is not a grid" in one_line(ganforge_cli("report", "run_1")[2])
