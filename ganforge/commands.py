@@ -218,7 +218,9 @@ def plugins(name: str | None = None, *, plugins: Sequence[str | PluginFile] = ()
     names = [entry.name for entry in entries]
     if name is not None and name not in names:
         broken = next((line for line in registry.warnings() if f"'{name}'" in line), "")
-        raise UsageError(broken or f"nothing is called '{name}'; ganforge.plugins() lists all.{closest(name, names)}")
+        raise UsageError(
+            broken or f"there is no plugin '{name}'; ganforge.plugins() lists all.{closest(name, names)}"
+        )
     return Plugins(
         (
             Plugin(

@@ -374,7 +374,7 @@ def test_a_run_goes_on_as_it_was_whatever_the_architecture_recommends_now(tmp_pa
         ({"batch_size": 0}, "expected a positive number"),
         ({"learning_rate": float("nan")}, "expected a positive number"),
         ({"beta_1": 1.0}, "0 to below 1"),
-        ({"ema": 1.0}, "no decay below 1"),
+        ({"ema": 1.0}, "not a decay below 1"),
         ({"loss": ":x=1"}, "has no name"),
         ({"balance": ["r1:weight"]}, "is not an option"),
         ({"balance": [1]}, "invalid default balance"),

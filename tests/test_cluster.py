@@ -178,7 +178,7 @@ def test_of_a_run_what_changed_is_sent_and_what_was_pruned_is_removed(tmp_path):
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../../b", ".lock", ""])
 def test_what_is_sent_stays_in_the_run(name, tmp_path):
     (tmp_path / "run_1").mkdir()
-    with pytest.raises(GANForgeError, match="is no file of a run"):
+    with pytest.raises(GANForgeError, match="is not a file of a run"):
         put(tmp_path / "run_1", "runs", {name: b""}, [])
     assert [path.name for path in tmp_path.rglob("*")] == ["run_1"]
 

@@ -131,7 +131,7 @@ FAULTS = {
     ("strategy", "infinite"): ("trains", "nan"),
     ("strategy", "unmoving"): ("moves-the-generator-alone", "moves no weight of the generator"),
     ("strategy", "mistaken"): ("judges-fakes-as-fakes", "real=False"),
-    ("strategy", "counting-calls"): ("keeps-its-state-on-the-device", "another state from the same arguments"),
+    ("strategy", "counting-calls"): ("keeps-its-state-on-the-device", "a different state from the same arguments"),
     ("strategy", "retyping"): ("keeps-its-state-on-the-device", "gives float32 where initial_state gave int32"),
     ("strategy", "idle"): ("changes-weights-alone", "changed no weight in 20 steps"),
     ("strategy", "twice-weighed"): ("pays-when-it-is-due", "weighs 9 times as much; expected 3 times"),
@@ -142,7 +142,7 @@ FAULTS = {
     ("loss", "unpaired"): ("compares-with-real", "does not depend on them"),
     ("optimizer", "shared-sgd"): ("own-copy-each-time", "make a new one in each call"),
     ("optimizer", "class-itself"): ("builds", "build returned SGD; expected a keras.optimizers.Optimizer"),
-    ("optimizer", "scheduled"): ("builds", "a learning-rate schedule inside"),
+    ("optimizer", "scheduled"): ("builds", "a learning-rate schedule"),
     ("optimizer", "uphill"): ("goes-downhill", "does not go against the gradient"),
     ("optimizer", "deaf-sgd"): ("heeds-the-learning-rate", "move at a learning rate of 0"),
     ("optimizer", "optionless"): ("honours-options", "option momentum changed no step"),
@@ -284,7 +284,7 @@ def test_each_fault_is_found_and_says_what_to_change(reports, subject):
 @pytest.mark.parametrize("subject", [ONE_LOGIT], ids=lambda s: s.spec)
 def test_a_loss_of_one_logit_is_advised_to_take_several(reports, subject):
     state, message = results(next(iter(reports.values())), subject.spec)["takes-several-logits"]
-    assert (state, "from logits (B, 3) it fails" in message) == ("advice", True)
+    assert (state, "with logits (B, 3) it fails" in message) == ("advice", True)
 
 
 @pytest.mark.slow

@@ -418,7 +418,7 @@ BAD = {
         "row 201: not whole",
     ),
     "empty csv": (csv_with(""), "x.csv", "is empty"),
-    "header alone": (csv_with("path,label\n"), "x.csv", "a header and not one row"),
+    "header alone": (csv_with("path,label\n"), "x.csv", "a header and no rows"),
 }
 
 

@@ -262,7 +262,7 @@ def test_mistakes_are_one_line(run, tmp_path, monkeypatch):
         run.export("onxn")
     with pytest.raises(UsageError, match=r"expected a name that ends in \.onnx"):
         run.export("onnx", tmp_path / "a.safetensors")
-    with pytest.raises(UsageError, match="for the format page alone"):
+    with pytest.raises(UsageError, match="for the format page only"):
         run.export("onnx", onnxruntime_web=tmp_path)
     find = __import__("importlib.util").util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxruntime" else find(name))

@@ -209,7 +209,7 @@ def test_a_strategy_that_raises_is_named_and_what_was_trained_is_kept(tmp_path, 
         ("def register_loss(register): pass", "'register_loss', which is no hook. Did you mean 'register_losses'?"),
         ("def step_ended(step): pass", "step_ended is not marked"),
         ("step_ended = lambda step: None", "step_ended is not marked"),
-        ("def plan_step(progress): return {}", "plan_step stands in the module; it belongs in a Strategy class"),
+        ("def plan_step(progress): return {}", "plan_step is defined in the module; it belongs in a Strategy class"),
         ("@hookimpl\ndef run_ended(run): yield", "run_ended is a generator"),
         ("@hookimpl\ndef step_end(step): pass", "Did you mean 'step_ended'?"),
     ],
@@ -305,7 +305,7 @@ def test_an_observer_that_would_never_be_called_is_refused_before_anything_is_re
 
 
 def test_observers_are_a_list_and_a_module_may_be_one():
-    with pytest.raises(UsageError, match="observers='Watch' is no list"):
+    with pytest.raises(UsageError, match="observers='Watch' is not a list"):
         train(**TINY, observers=Watch())
     module = types.ModuleType("watching")
     module.run_ended = hookimpl(lambda run, outcome: None)

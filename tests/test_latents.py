@@ -92,12 +92,12 @@ WRONG = {
     "none": (npy(np.zeros((0, 3))), "(0, 3)"),
     "whole numbers": (npy(np.zeros((2, 3), int)), "int64"),
     "objects": (npy(np.array([[Evil()] * 3], object)), "object"),
-    "a pickle": (pickle.dumps(Evil()), "this is no .npy file"),
+    "a pickle": (pickle.dumps(Evil()), "this is not a .npy file"),
     "cut short": (npy(np.zeros((2, 3)))[:-1], "cut short"),
     "more declared than held": (BOMB, "cut short"),
-    "not finite": (npy(np.full((2, 3), np.nan)), "no finite number"),
-    "too large": (npy(np.full((2, 3), 1e300)), "no finite number"),
-    "nothing": (b"", "this is no .npy file"),
+    "not finite": (npy(np.full((2, 3), np.nan)), "not finite"),
+    "too large": (npy(np.full((2, 3), 1e300)), "not finite"),
+    "nothing": (b"", "this is not a .npy file"),
 }
 
 

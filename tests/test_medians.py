@@ -56,15 +56,19 @@ def test_medians_and_ranges_are_those_of_the_seeds():
 
 def test_a_low_kl_is_the_best_and_ways_that_differ_in_more_are_told_apart():
     found = medians(
-        [summary(0, 9, 0.2), summary(0, 9, 0.1, epochs=9), summary(1, 9, 0.3, epochs=9), summary(0, 9, None)]
+        [
+            *(summary(0, 9, 0.2), summary(0, 9, 0.1, epochs=9), summary(1, 9, 0.3, epochs=9)),
+            *(summary(0, 9, None), summary(0, 9, 0.5, epochs=7)),
+        ]
     )
-    assert list(found.rows) == ["epochs=5", "epochs=9"]
+    assert list(found.rows) == ["epochs=5", "epochs=9", "epochs=7"]
     kl = [column for column in found.columns(RING) if column.key == "kl"]
     assert len(kl) == 1
     cells = {way: found.rows[way][RING]["kl"] for way in found.rows}
     assert {way: found.is_best(RING, "kl", cell) for way, cell in cells.items()} == {
-        "epochs=5": False,
-        "epochs=9": False,
+        "epochs=5": True,
+        "epochs=9": True,
+        "epochs=7": False,
     }
     assert cells["epochs=9"].median == 0.2
 

@@ -238,7 +238,7 @@ def test_pictures_are_saved_and_shown(run, tmp_path, notebook, monkeypatch, capl
     with caplog.at_level(logging.WARNING, "ganforge"):
         pictures.show()
     assert "pictures.save('pictures.png')" in caplog.text
-    with pytest.raises(GANForgeError, match=r"these are no pictures: float32 \(4, 16, 16, 3\)"):
+    with pytest.raises(GANForgeError, match=r"these are not pictures: float32 \(4, 16, 16, 3\)"):
         pictures.astype("float32").show()
 
 

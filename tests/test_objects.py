@@ -172,7 +172,7 @@ BAD = {
     "channels": ({"arch": networks(), "channels": 1}, "channels=1 does not fit the discriminator, which takes 3"),
     "sigmoid G": (
         {"arch": ending(0, layers.Conv2D(3, 3, padding="same", activation="sigmoid"))},
-        "the generator ends in sigmoid, which gives nothing below 0; pictures are in [-1, 1]: end it with tanh",
+        "the generator ends in sigmoid, which is never below 0; pictures are in [-1, 1]: end it with tanh",
     ),
     "sigmoid D": (
         {"arch": ending(1, layers.Dense(1, activation="sigmoid"))},

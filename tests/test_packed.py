@@ -121,7 +121,7 @@ def test_a_shard_that_is_damaged_in_the_store_is_refused_and_a_damaged_copy_is_m
         array[32]
     assert not (folder / "images-00002.npy").exists()
     store.pipe_file("/bucket/set/about.json", b"{}")
-    with pytest.raises(GANForgeError, match="is none of a packed set, or is damaged"):
+    with pytest.raises(GANForgeError, match="is not of a packed set, or is damaged"):
         read("memory://bucket/set")
 
 
@@ -147,7 +147,7 @@ def test_files_and_folders_of_pictures_in_a_store(store, photos, tmp_path):
 
 
 def test_what_is_wrong_with_an_address_is_one_line(store, photos, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="nosuch://x is no address that can be read"):
+    with pytest.raises(UsageError, match="nosuch://x is not an address that can be read"):
         read("nosuch://x")
     with pytest.raises(GANForgeError, match="there is nothing at memory://bucket/gone"):
         read("memory://bucket/gone")

@@ -75,7 +75,7 @@ def test_new_plugin_says_what_to_do_next_and_never_overwrites(ganforge_cli, tmp_
     module.write_text("# mine")
     code, _, err = ganforge_cli("new-plugin", "slow-start", "--strategy")
     assert (code, module.read_text()) == (1, "# mine")
-    assert "is there already" in err
+    assert "already exists" in err
 
 
 @pytest.mark.parametrize(("kind", "flag"), [("optimizer", "--optimizer"), ("logger", "--log")])

@@ -147,7 +147,7 @@ def test_what_a_run_keeps_is_said_with_the_way_out(stopped, ganforge_cli, words,
     ("words", "why"),
     [
         (("--learning-rate", "0"), "invalid --learning-rate 0"),
-        (("--ema", "2"), "no decay below 1"),
+        (("--ema", "2"), "not a decay below 1"),
         (("--log", "cvs"), "csv"),
         (("--snapshot-every", "5min"), "invalid --snapshot-every 5min"),
         (("--no-such-flag",), "there is no option '--no-such-flag'"),
@@ -164,7 +164,7 @@ def test_a_wrong_change_changes_nothing(stopped, ganforge_cli, words, why):
 
 def test_python_says_the_same(stopped):
     run = stopped()
-    with pytest.raises(UsageError, match="batch_size does not change when a run goes on: which pictures"):
+    with pytest.raises(UsageError, match="batch_size cannot change when a run continues: which pictures"):
         run.resume(batch_size=8, **QUIET)
     with pytest.raises(UsageError, match="resume takes no 'learning_rte'"):
         run.resume(learning_rte=0.1, **QUIET)

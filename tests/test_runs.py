@@ -113,7 +113,7 @@ def test_the_newest_whole_checkpoint_is_used_and_damaged_ones_are_named(tmp_path
     assert (back.step, back.arrays["w"].tolist()) == (2, [2, 2, 2])
     assert "step_00000003" in back.skipped[0]
     (folder / "step_00000002" / "state.json").write_text("{")
-    with pytest.raises(GANForgeError, match="no checkpoint to go on from"):
+    with pytest.raises(GANForgeError, match="no checkpoint to continue from"):
         load_checkpoint(tmp_path)
     save_checkpoint(tmp_path, 5, {"w": np.zeros(1, np.float32)}, {"signals": {}})
     assert not (folder / ".tmp-1-4").exists()

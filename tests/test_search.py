@@ -71,7 +71,7 @@ def table(**changes):
         ({"space": {}}, "has no [search.space]"),
         ({"space": {"sed": [0]}}, "'sed' is no setting, and {sed} stands in none. Did you mean 'seed'?"),
         ({"space": {"seed": []}}, "expected a list, or { low"),
-        ({"space": {"seed": [1, 1]}}, "a choice is there twice"),
+        ({"space": {"seed": [1, 1]}}, "a choice is given twice"),
         ({"space": {"seed": {"low": 1}}}, "expected numbers as low, high"),
         ({"space": {"seed": {"low": 2, "high": 1}}}, "expected low below high"),
         ({"space": {"seed": {"low": 0, "high": 1, "log": True}}}, "low above 0 where it is logarithmic"),
@@ -343,7 +343,11 @@ def test_without_the_extra_it_says_so(tmp_path, ganforge_cli, monkeypatch):
 
 def test_the_run_that_others_begin_with_is_looked_at_first(tmp_path, source, ganforge_cli):
     shutil.copytree(source, tmp_path / "runs" / "run_1")
-    for name, words in (("run_1", ""), ("run_9", "there is no run 'run_9'"), ("empty", "has no checkpoint to go on")):
+    for name, words in (
+        ("run_1", ""),
+        ("run_9", "there is no run 'run_9'"),
+        ("empty", "has no checkpoint to continue"),
+    ):
         run = tmp_path / "empty"
         if not run.exists():
             run.mkdir()

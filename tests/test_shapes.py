@@ -232,7 +232,7 @@ def test_a_source_that_knows_sides_alone_is_asked_for_squares_alone():
     assert asked_of(choice(old), 16).array.shape == (4, 16, 16, 3)
     assert asked_of(choice(old), 16, 4).array.shape == (4, 16, 16, 4)
     with pytest.raises(
-        UsageError, match=r"--data mine gives square pictures alone; expected --image-size 16 .*, not 24x16"
+        UsageError, match=r"--data mine only gives square pictures; expected --image-size 16 .*, not 24x16"
     ):
         asked_of(choice(old), (16, 24))
     assert asked == [(16, 3), (16, 4)]

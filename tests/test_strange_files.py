@@ -187,7 +187,7 @@ def test_a_runs_number_leaves_room_for_the_next(tmp_path):
 
 def test_a_grid_of_too_many_pixels_or_none_is_one_line(run, ganforge_cli, monkeypatch):
     monkeypatch.setattr("ganforge.media.grids.MOST_PIXELS", 10_404)
-    for size, says in (((110, 100), "110 × 100 pixels"), ((1, 1), "is no grid of pictures"), ((90, 9), "90 × 9")):
+    for size, says in (((110, 100), "110 × 100 pixels"), ((1, 1), "is not a grid of pictures"), ((90, 9), "90 × 9")):
         Image.new("L", size).save(run / GRID)
         for words in ("diagnose run_1", "report run_1"):
             code, _, err = ganforge_cli(*words.split())
@@ -195,4 +195,4 @@ def test_a_grid_of_too_many_pixels_or_none_is_one_line(run, ganforge_cli, monkey
             assert says in one_line(err)
     manifest = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**manifest, "image_shape": [2**20, 2**20, 3]}))
-    assert "is no grid" in one_line(ganforge_cli("report", "run_1")[2])
+    assert "is not a grid" in one_line(ganforge_cli("report", "run_1")[2])

@@ -152,8 +152,8 @@ def test_what_is_nested_too_deeply_is_one_line_and_hides_no_other_run(name, leve
         (lambda arrays, about: about["state"].update(strategies=[]), "state.strategies"),
         (lambda arrays, about: about["state"].update(seconds=-1), "state.seconds"),
         (lambda arrays, about: about.update(scalars=[3]), "scalars.0"),
-        (lambda arrays, about: next(iter(arrays.values())).fill(np.nan), "no finite number"),
-        (lambda arrays, about: next(iter(arrays.values())).fill(np.inf), "no finite number"),
+        (lambda arrays, about: next(iter(arrays.values())).fill(np.nan), "not finite"),
+        (lambda arrays, about: next(iter(arrays.values())).fill(np.inf), "not finite"),
         (
             lambda arrays, about: arrays.update(
                 {k: v.astype("f2") for k, v in arrays.items() if v.dtype.kind == "f"}

@@ -118,7 +118,7 @@ def test_a_marked_hook_of_version_2_works_where_no_version_is_said(tmp_path):
         ("def generator_penalties(self): pass", "Did you mean 'generator_penalty'?"),
         (
             "def initial_states(self): return {}",
-            "'initial_states', which nothing calls. Did you mean 'initial_state'?",
+            "'initial_states', which is never called. Did you mean 'initial_state'?",
         ),
         (
             f"def initialState(self): return {{}}\n{UPDATE}",

@@ -39,7 +39,9 @@ class LRDecay(Strategy):
         @model_validator(mode="after")
         def _rises_before_it_falls(self) -> LRDecay.Options:
             if self.warmup > self.hold:
-                raise ValueError(f"warmup={self.warmup:g} ends after hold={self.hold:g}; expected hold to be no less")
+                raise ValueError(
+                    f"warmup={self.warmup:g} ends after hold={self.hold:g}; expected hold to be at least warmup"
+                )
             return self
 
     @hookimpl

@@ -36,7 +36,7 @@ class R1(GradientPenalty):
                 return values
             rest = {name: value for name, value in values.items() if name != "weight"}
             if rest.get("gamma", GAMMA) not in (GAMMA, values["weight"]):
-                raise ValueError("expected gamma or weight, which is its older name, and not both")
+                raise ValueError("expected gamma or weight (its older name), not both")
             return {**rest, "gamma": values["weight"]}
 
     @hookimpl

@@ -93,13 +93,13 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
         if not kinds:
             names = [n for k in KINDS for n in registry.entries[k]]
             broken = "".join(f" ({line})" for line in registry.warnings())
-            raise UsageError(f"nothing is called '{spec.name}'.{closest(spec.name, names)}{broken}")
+            raise UsageError(f"there is no plugin '{spec.name}'.{closest(spec.name, names)}{broken}")
     if kind is not None:
         if kind not in kinds:
             raise UsageError(f"'{spec.name}' is no {kind}; it is: {', '.join(kinds)}")
         kinds = [kind]
     if len(kinds) > 1:
-        raise UsageError(f"'{spec.name}' is several things: {', '.join(kinds)}; choose one with --kind")
+        raise UsageError(f"'{spec.name}' names several plugins: {', '.join(kinds)}; choose one with --kind")
     return Subject(kinds[0], name)
 
 

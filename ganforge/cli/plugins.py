@@ -47,7 +47,7 @@ def command(name: str | None, plugins: tuple[str, ...], as_json: bool) -> None:
             names = [entry.name for kind in KINDS for entry in registry.of(kind)]
             broken = next((line for line in registry.warnings() if f"'{name}'" in line), "")
             raise UsageError(
-                broken or f"nothing is called '{name}'; `ganforge plugins` lists all names.{closest(name, names)}"
+                broken or f"there is no plugin '{name}'; `ganforge plugins` lists all names.{closest(name, names)}"
             )
     if as_json:
         _print_json(entries, registry)

@@ -46,7 +46,7 @@ class GaussianOptions(Options):
         if getattr(self, foreign) is not None:
             raise ValueError(f"kind={self.kind} has no {foreign}; expected {own}")
         if self.kind == "grid" and self.n is not None and (side := math.isqrt(self.n)) ** 2 != self.n:
-            raise ValueError(f"n={self.n} is no square; a grid has n={side**2} or n={(side + 1) ** 2} modes")
+            raise ValueError(f"n={self.n} is not a square; a grid has n={side**2} or n={(side + 1) ** 2} modes")
         return self
 
 

@@ -122,7 +122,7 @@ class _Reader:
         if choice is not None:
             return self.choice(choice)
         if more:
-            raise UsageError(f"--data stacked: '{text}' is no file of arrays or tables; leave {more} out")
+            raise UsageError(f"--data stacked: '{text}' is not a file of arrays or tables; leave {more} out")
         return load_folder(at_home(text), image_size=self.size, **self.how)
 
     def choice(self, choice: Choice) -> Images:

@@ -222,7 +222,7 @@ class _Remote(_Local):
 def _require(text: str, place: str) -> Record:
     record = record_of(text)
     if record is None or not record.shards or len(record.checksums) != len(record.shards):
-        raise GANForgeError(f"{place} holds an about.json that is none of a packed set, or is damaged: pack it again")
+        raise GANForgeError(f"{place} holds an about.json that is not of a packed set, or is damaged: pack it again")
     if sum(record.shards) != record.count or min(record.shards) < 1 or len(record.shape) not in (1, 3):
         raise GANForgeError(f"{place} is damaged: its shards are not as many as it says; pack it again")
     return record
@@ -271,5 +271,5 @@ def _target(target: str) -> Store | None:
     store = Store(target) if is_url(target) else None
     there = store.has(ABOUT) if store else at_home(target).exists()
     if there:
-        raise GANForgeError(f"'{target}' is there already; expected a new folder for the packed set")
+        raise GANForgeError(f"'{target}' already exists; expected a new folder for the packed set")
     return store

@@ -48,7 +48,7 @@ class Store:
         except ImportError as error:
             raise GANForgeError(f"{url} needs another package: {reason(error, kind=False)}") from None
         except ValueError as error:
-            raise UsageError(f"{url} is no address that can be read: {reason(error, kind=False)}") from None
+            raise UsageError(f"{url} is not an address that can be read: {reason(error, kind=False)}") from None
         self.name = self.url.rsplit("/", 1)[-1]
 
     def ask(self, act: Callable[[Any, str], Any], name: str = "") -> Any:

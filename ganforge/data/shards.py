@@ -109,7 +109,7 @@ class Shards:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Return all rows in memory."""
         if copy is False:
-            raise ValueError("what lies in several files becomes one array only as a copy")
+            raise ValueError("an array in several files can only be copied into one")
         return np.asarray(self[:], dtype)
 
     def take(self, indices: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def begin(engine: Engine, arrays: Mapping[str, np.ndarray], optimizers: bool) ->
         if not all(whole.values()):
             raise UsageError(
                 f"--from-optimizers needs networks of the same layers, and the weights do not fit {left[0]}; leave "
-                "it out, and the optimizers begin anew"
+                "it out, and the optimizers start afresh"
             )
         for side, optimizer, weights in zip(("generator", "discriminator"), engine.optimizers, engine.learned):
             _take_optimizer(side, optimizer, _of(arrays, f"{side}_optimizer"), weights)
@@ -122,7 +122,7 @@ def _take_optimizer(
     whole.build(list(weights))
     if [tuple(v.shape) for v in whole.variables] != [array.shape for _, array in stored]:
         raise UsageError(
-            f"--from-optimizers: the {side}'s optimizer was another, or moved other weights; choose the same "
+            f"--from-optimizers: the {side}'s optimizer was another, or updated other weights; choose the same "
             "--optimizer, or leave it out"
         )
     by_path = {v.path: array for v, (_, array) in zip(whole.variables, stored)}

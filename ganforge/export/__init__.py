@@ -33,7 +33,7 @@ def export(
     if form not in FORMATS:
         raise UsageError(f"invalid format '{form}': expected {', '.join(FORMATS)}.{closest(form, FORMATS)}")
     if onnxruntime_web is not None and form != "page":
-        raise UsageError("onnxruntime-web is for the format page alone; leave it out")
+        raise UsageError("onnxruntime-web is for the format page only; leave it out")
     path = Path(output) if output is not None else run.path / FORMATS[form]
     suffix = Path(FORMATS[form]).suffix
     if path.suffix.lower() != suffix:

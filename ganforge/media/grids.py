@@ -121,7 +121,7 @@ def cells(path: Path, image_shape: Sequence[int], pad: int = 2) -> np.ndarray:
     height, width = image_shape[:2]
     if grid.shape[0] < height + 2 * pad or grid.shape[1] < width + 2 * pad:
         has = f"{grid.shape[1]} × {grid.shape[0]}"
-        raise GANForgeError(f"{path} is no grid of pictures of {width} × {height} pixels: it has {has}")
+        raise GANForgeError(f"{path} is not a grid of pictures of {width} × {height} pixels: it has {has}")
     rows, columns = (grid.shape[0] - pad) // (height + pad), (grid.shape[1] - pad) // (width + pad)
     body = grid[pad : pad + rows * (height + pad), pad : pad + columns * (width + pad)]
     body = body.reshape(rows, height + pad, columns, width + pad, -1)[:, :height, :, :width]

@@ -112,7 +112,7 @@ def read_latents(path: Path, latent_dim: int) -> np.ndarray:
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = header(file)
     except Exception:  # whatever is no such file
-        raise UsageError(f"invalid --latents {path}: this is no .npy file; {wanted}") from None
+        raise UsageError(f"invalid --latents {path}: this is not a .npy file; {wanted}") from None
     if dtype.kind != "f" or len(shape) != 2 or shape[0] < 1 or shape[1] != latent_dim:
         raise UsageError(f"invalid --latents {path}: it holds {dtype} {shape}; {wanted}")
     if len(content) - file.tell() != shape[0] * shape[1] * dtype.itemsize:
@@ -121,5 +121,5 @@ def read_latents(path: Path, latent_dim: int) -> np.ndarray:
     with np.errstate(over="ignore"):
         latents = flat.reshape(shape, order="F" if fortran else "C").astype(np.float32, order="C")
     if not np.isfinite(latents).all():
-        raise UsageError(f"invalid --latents {path}: it holds what is no finite number of 32 bits")
+        raise UsageError(f"invalid --latents {path}: it holds values that are not finite 32-bit numbers")
     return latents

@@ -35,7 +35,9 @@ def parse_ema(value: Any) -> float:
     except ValueError:
         decay = math.nan
     if decay >= 1 and math.isfinite(decay):
-        raise UsageError(f"--ema {value} is no decay below 1; {EXPECTED} ({value} pictures are {decay / 1000:g}kimg)")
+        raise UsageError(
+            f"--ema {value} is not a decay below 1; {EXPECTED} ({value} pictures are {decay / 1000:g}kimg)"
+        )
     if not 0 <= decay < 1:
         raise UsageError(f"invalid --ema {value}; {EXPECTED}")
     return decay

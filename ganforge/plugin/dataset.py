@@ -88,6 +88,6 @@ class DatasetSource:
         names = parameters(self.load)
         if isinstance(image_size, tuple) and "image_size" in names and "image_shape" not in names:
             raise UsageError(
-                f"--data {self.name} gives square pictures alone; "
+                f"--data {self.name} only gives square pictures; "
                 f"expected --image-size {min(image_size)} or another side, not {written_size(image_size)}"
             )

@@ -99,7 +99,8 @@ class Registry:
             return found[0]
         if found:
             raise UsageError(
-                f"{KINDS[kind].word} '{name}' is claimed by two packages, {found[0].package} and {found[1].package}; "
+                f"{KINDS[kind].word} '{name}' is registered by two packages, {found[0].package} and "
+                f"{found[1].package}; "
                 f"uninstall one, or leave it out with GANFORGE_DISABLE_PLUGINS={found[1].plugin}"
             )
         parts = [part.strip() for part in name.split(",")]

@@ -149,7 +149,7 @@ def _check_state(strategy: Any, what: str, version: int) -> None:
         for name, _ in _callables(strategy):
             if near(name, ["initial_state"]):
                 raise GANForgeError(
-                    f"{what} has a method '{name}', which nothing calls. Did you mean 'initial_state'? A method of "
+                    f"{what} has a method '{name}', which is never called. Did you mean 'initial_state'? A method of "
                     f"your own needs a name less alike, such as _{name}"
                 )
     if begin is not None and (readers or version >= 2):
@@ -190,7 +190,7 @@ def check_unmarked(module: types.ModuleType, registered: Iterable[Any] = (), ver
         if name not in HOOKS and is_marked(module, name, member):
             _check_marked(module, name, member, what)
         if name in STRATEGY_HOOKS and (name in known or is_marked(module, name, member)):
-            raise GANForgeError(f"{name} stands in the module; it belongs in a Strategy class that is registered")
+            raise GANForgeError(f"{name} is defined in the module; it belongs in a Strategy class that is registered")
         if name in (*REGISTRATION_HOOKS, *OBSERVER_HOOKS) and name in known and not is_marked(module, name, member):
             raise GANForgeError(_unmarked(what, name))
     missing = [hook for hook in REGISTRATION_HOOKS if hook in known and implementation(module, hook) is None]
@@ -218,7 +218,7 @@ def check_observers(observers: Any) -> list[Any]:
             or it is a Keras callback whose meaning does not carry over.
     """
     if isinstance(observers, (str, bytes)) or not isinstance(observers, Iterable):
-        raise UsageError(f"observers={_shown(observers)} is no list; expected one, such as [MyObserver()]")
+        raise UsageError(f"observers={_shown(observers)} is not a list; expected one, such as [MyObserver()]")
     listed = [as_observer(one) if is_callback(one) else one for one in observers]
     for observer in listed:
         try:
@@ -291,9 +291,9 @@ def _check_marked(owner: Any, name: str, member: Any, what: str) -> None:
         raise GANForgeError(f"{what} marks '{name}' with hookimpl, but there is no such hook.{hint}")
     function = _plain(member)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise GANForgeError(f"{what}: {name} is a generator (it has yield), whose lines would never run")
+        raise GANForgeError(f"{what}: {name} is a generator (it has yield), whose code would never run")
     if inspect.iscoroutinefunction(function):
-        raise GANForgeError(f"{what}: {name} is async, so that its lines would never run; expected def alone")
+        raise GANForgeError(f"{what}: {name} is async, so that its code would never run; expected a plain def")
     for argument in _arguments(owner, name, member, what):
         if argument not in HOOKS[name]:
             raise GANForgeError(

@@ -93,7 +93,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
         except Exception as error:  # whatever a damaged file makes of its reader
             skipped.append(f"{path.name}: {reason(error)}")
     why = f"; damaged: {', '.join(skipped)}" if skipped else ""
-    raise GANForgeError(f"{run.name} has no checkpoint to go on from{why}; start again with ganforge train")
+    raise GANForgeError(f"{run.name} has no checkpoint to continue from{why}; start again with ganforge train")
 
 
 def has_checkpoints(run: Path) -> bool:
@@ -123,7 +123,7 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
     if why := wrong(CheckpointAbout, about):
         raise GANForgeError(f"state.json is damaged: {why}")
     if about["step"] != _step(path) or not about["state"]:
-        raise GANForgeError("state.json is damaged: its step is another, or its state is empty")
+        raise GANForgeError("state.json is damaged: its step does not match, or its state is empty")
     if hashlib.sha256(content).hexdigest() != about.get("sha256"):
         raise GANForgeError("the weights are not those that were saved")
     arrays = load(content)
@@ -131,7 +131,7 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
         arrays[name] = arrays[name].reshape(())
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():  # none is ever saved so
-            raise GANForgeError(f"{name} holds what is no finite number")
+            raise GANForgeError(f"{name} holds values that are not finite")
     if not arrays:
         raise GANForgeError("it holds no weights")
     return Checkpoint(about["step"], arrays, about["state"], path, about["sha256"], skipped)

@@ -32,7 +32,7 @@ def lock_run(run: Path) -> BaseFileLock:
 
     path = own(run, NAME)  # some versions of filelock empty what a link leads to
     if path.exists() and not path.is_file():
-        raise GANForgeError(f"{path} is no file; remove it")
+        raise GANForgeError(f"{path} is not a file; remove it")
     lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.05)

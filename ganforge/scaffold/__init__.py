@@ -59,7 +59,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
     }
     folder = parent / f"ganforge-{name}"
     if folder.exists():
-        raise GANForgeError(f"'{folder}' is there already; choose another name, or remove it first")
+        raise GANForgeError(f"'{folder}' already exists; choose another name, or remove it first")
     try:
         for target, template in files.items():
             text = _read(template).substitute(values) if template else ""

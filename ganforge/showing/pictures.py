@@ -96,7 +96,7 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
     def _require(self) -> None:
         if not self._shown:
             raise GANForgeError(
-                f"these are no pictures: {self.dtype} {self.shape}; expected uint8 (n, H, W, C), (H, W, C) or a walk"
+                f"these are not pictures: {self.dtype} {self.shape}; expected uint8 (n, H, W, C), (H, W, C) or a walk"
             )
 
 

@@ -54,7 +54,7 @@ def shown(record: Mapping[str, Any]) -> dict[str, Any]:
     value, best = pick(done, key=lambda pair: pair[0]) if done else (None, None)
     shares = record.get("mattered") or {}
     if not isinstance(shares, dict) or not all(isinstance(share, (int, float)) for share in shares.values()):
-        raise GANForgeError("what mattered in a study's file is damaged; move the file away, and it starts anew")
+        raise GANForgeError("what mattered in a study's file is damaged; move the file away to start afresh")
     names = sorted(trials[0].params, key=lambda name: -shares.get(name, 0.0))
     return {
         "metric": str(record.get("metric")),

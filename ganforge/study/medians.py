@@ -71,8 +71,8 @@ class Medians:
         columns, lines = self.columns(data), []
 
         def rank(way: str) -> list[float]:
-            cells = [(self.rows[way][data].get(column.key), column.better == "high") for column in columns]
-            return [math.inf if cell is None else -cell.median if high else cell.median for cell, high in cells]
+            here = [(self.rows[way][data].get(column.key), column.better == "high") for column in columns]
+            return [math.inf if cell is None else -cell.median if high else cell.median for cell, high in here]
 
         for way in sorted((way for way, cells in self.rows.items() if data in cells), key=rank):
             cells = self.rows[way][data]

@@ -27,7 +27,7 @@ def with_rows(study: Study, texts: Sequence[str], registry: Registry) -> Study:
         return study
     plain = [entry for entry in study.entries if _is_plain(entry)]
     if not plain:
-        raise UsageError(f'the study {study.name} has no run with balance = "none" that --add could stand beside')
+        raise UsageError(f'the study {study.name} has no run with balance = "none" that --add could be compared with')
     added: list[Entry] = []
     for text in texts:
         setting = _setting(text, registry)

@@ -309,7 +309,7 @@ def _read_index(path: Path) -> dict[str, dict[str, Any]]:
     index = read_json(path)
     entries = index.get("entries") if isinstance(index, dict) else None
     if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
-        raise GANForgeError(f"{path} is damaged; move it away, and the study starts anew")
+        raise GANForgeError(f"{path} is damaged; move it away to start the study afresh")
     return entries
 
 

@@ -53,7 +53,7 @@ class Trial:
             return cls(int(record["number"]), dict(record["params"]), str(record["state"]), value, seen)
         except (KeyError, TypeError, ValueError):
             raise GANForgeError(
-                "a trial in the study's file is damaged; move the file away, and it starts anew"
+                "a trial in the study's file is damaged; move the file away to start afresh"
             ) from None
 
 

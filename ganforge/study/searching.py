@@ -103,7 +103,7 @@ def read_search_record(index: Path) -> dict[str, Any]:
     if found is None:
         return {}
     if not isinstance(found, dict) or not isinstance(found.get("trials"), list):
-        raise GANForgeError(f"{index} is damaged; move it away, and the study starts anew")
+        raise GANForgeError(f"{index} is damaged; move it away to start the study afresh")
     return found
 
 

@@ -180,7 +180,7 @@ def _axis(value: Any, where: str) -> Axis:
     if isinstance(value, list) and value:
         choices = {_text(one): one for one in value}
         if len(choices) < len(value):
-            raise UsageError(f"{where}: a choice is there twice; expected each once")
+            raise UsageError(f"{where}: a choice is given twice; expected each once")
         return Axis("choice", choices=choices)
     if not isinstance(value, dict):
         raise UsageError(f"{where}: invalid {shown(value)}: expected a list, or {{ low = …, high = … }}")

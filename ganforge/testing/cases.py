@@ -147,7 +147,7 @@ class ArchitectureCase(Case):
                 reasons.append(str(error))
             else:
                 return size
-        raise UsageError(f"it refuses every image size of {', '.join(map(str, SIZES))}: {reasons[0]}")
+        raise UsageError(f"it refuses all of the image sizes {', '.join(map(str, SIZES))}: {reasons[0]}")
 
     @property
     def latent_dim(self) -> int:

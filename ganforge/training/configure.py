@@ -46,7 +46,7 @@ def configure(settings: Settings, choices: Choices, image_shape: tuple[int, ...]
 def _check(run: RunConfig, choices: Choices, who: str, returned: Any) -> None:
     """Hold what a strategy made of the run to what the architecture and the loss take."""
     if returned is not None and returned is not run:
-        raise GANForgeError(f"{who}: configure_run returned something; expected it to change config itself")
+        raise GANForgeError(f"{who}: configure_run returned something; expected it to change config in place")
     rate = run.learning_rate
     if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 < rate < math.inf:
         raise GANForgeError(f"{who}: configure_run set learning_rate to {rate!r}; expected a number above 0")

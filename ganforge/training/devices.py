@@ -52,7 +52,7 @@ def meet(backend: str, devices: int, batch_size: int) -> None:
         )
     if backend == "torch" and count == 1:
         raise UsageError(
-            f"--devices {devices} takes as many processes on torch; expected the command line, ganforge train "
+            f"--devices {devices} needs as many processes on torch; expected the command line, ganforge train "
             f"--devices {devices}, or torchrun --nproc-per-node {devices} FILE.py"
         )
     if backend == "torch" and count != devices:

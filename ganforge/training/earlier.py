@@ -37,7 +37,7 @@ def require_from(config: TrainConfig) -> None:
     """Raise ``UsageError`` where a setting says how to begin with a run, and none is named."""
     for name in HOW:
         if getattr(config, name) and config.from_run is None:
-            raise UsageError(f"--{name.replace('_', '-')} is of a run to begin with; name one: --from RUN")
+            raise UsageError(f"--{name.replace('_', '-')} applies to a run to start from; name one: --from RUN")
 
 
 @dataclass(frozen=True)

@@ -36,4 +36,4 @@ def refuse_fixed(name: str, run: str) -> None:
     flag = "--from" if name == "from_run" else f"--{name.replace('_', '-')}"
     another = "--from RUN" if name == "from_run" else f"--from {run} {flag}"
     new = "a new run begins with another's weights" if why == _ONLY else "a new run begins with its weights"
-    raise UsageError(f"{flag} does not change when a run goes on: {why}; {new}: ganforge train {another} …")
+    raise UsageError(f"{flag} cannot change when a run continues: {why}; {new}: ganforge train {another} …")

@@ -68,12 +68,12 @@ def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError
         )
     saved = f"what was trained up to step {saved_step:,} is saved"
     if isinstance(error, PeerLost):
-        return PeerLost(f"{error}; {saved}: go on with ganforge resume {run.name}")
+        return PeerLost(f"{error}; {saved}: continue with ganforge resume {run.name}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return GANForgeError(f"no space left for {run}; {saved}: make room, then ganforge resume {run.name}")
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
         return GANForgeError(
-            f"{error.filename or run} can no longer be written ({error.strerror}); {saved}: put that right, then "
+            f"{error.filename or run} can no longer be written ({error.strerror}); {saved}: fix that, then "
             f"ganforge resume {run.name}"
         )
     if out_of_memory(error):

@@ -218,7 +218,7 @@ class Loop:
         self.recorder.rewind(self.step)
         self.schedule.saved()
         log.warning(
-            "%s at step %s: went back to step %s and on with the learning rate times %g",
+            "%s at step %s: went back to step %s and continued with the learning rate times %g",
             error.what,
             f"{at:,}",
             f"{self.step:,}",

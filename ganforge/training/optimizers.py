@@ -54,7 +54,7 @@ def make_optimizers(
     first, second = (_made(choice, choices, settings, learning_rate) for choice in choices.optimizers)
     if first.optimizer is second.optimizer:
         raise GANForgeError(
-            f"optimizer '{first.name}': it was built once for both networks; expected a new one each time"
+            f"optimizer '{first.name}': build returned one object for both networks; expected a new one each time"
         )
     if "beta_1" in choices.given and not any(hasattr(one.optimizer, "beta_1") for one in (first, second)):
         raise UsageError(f"--beta-1 does not apply: the optimizer '{first.name}' has no beta_1; leave it out")
@@ -102,6 +102,6 @@ def _built(choice: Choice, options: Any, owner: str) -> keras.optimizers.Optimiz
         raise GANForgeError(f"{owner} cannot be made: {reason(error)}") from error
     require_optimizer(optimizer, owner)
     if optimizer.built:
-        raise GANForgeError(f"{owner}: it is in use already; expected a new one each time that it is built")
+        raise GANForgeError(f"{owner}: it is already in use; expected build to return a new one each time")
     made: keras.optimizers.Optimizer = optimizer
     return made

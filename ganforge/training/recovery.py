@@ -79,5 +79,5 @@ def lost(error: NotFinite, at: int, step: int, run: Path, on_nan: str) -> GANFor
         way_out = f"go on from it with half the learning rate: ganforge resume {run.name} --on-nan rollback"
     return GANForgeError(
         f"{error.what} at step {at:,}; the checkpoint of step {step:,}, from before, is kept: "
-        f"{way_out}; or begin anew with a smaller --learning-rate or another --balance"
+        f"{way_out}; or start again with a smaller --learning-rate or another --balance"
     )

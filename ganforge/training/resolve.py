@@ -281,7 +281,7 @@ def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:
     for name in ("image_size", "channels"):
         if getattr(config, name) is not None:
             raise UsageError(
-                f"--{name.replace('_', '-')} does not apply to --data {source.name}, whose data are no pictures"
+                f"--{name.replace('_', '-')} does not apply to --data {source.name}, whose data are not pictures"
             )
 
 

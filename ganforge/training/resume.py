@@ -150,7 +150,7 @@ def _require_kinds(run: Path) -> None:
     for path in [path for path in files if path.is_dir() and not path.is_symlink()]:
         raise GANForgeError(f"{path} is a folder; expected a file: move it away")
     for path in [path for path in folders if path.exists() and not path.is_dir()]:
-        raise GANForgeError(f"{path} is no folder; expected one: move it away")
+        raise GANForgeError(f"{path} is not a folder; expected one: move it away")
 
 
 def _warn_anew(run: Path) -> None:
@@ -161,13 +161,13 @@ def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpo
     """Say what will not be as it was."""
     if manifest.get("draws", 1) != DRAWS and setup.settings.backend == "torch" == manifest["config"].get("backend"):
         log.warning(
-            "%s was begun by an earlier GANForge, which drew other random numbers: from step %s on it differs from "
-            "what that one would have made of it",
+            "%s was begun by an earlier GANForge, which drew random numbers differently: from step %s on it differs "
+            "from what that version would have computed",
             run.name,
             f"{checkpoint.step:,}",
         )
     for damaged in checkpoint.skipped:
-        log.warning("checkpoint %s; going on from the one before, of step %s", damaged, f"{checkpoint.step:,}")
+        log.warning("checkpoint %s; continuing from the one before, of step %s", damaged, f"{checkpoint.step:,}")
 
 
 def _take_back(setup: Setup, checkpoint: Checkpoint, anew: bool) -> None:

@@ -90,12 +90,12 @@ def _description(path: Path) -> tuple[dict[str, Any], int]:
         if len(set(names)) < len(names) or not {CONFIG, WEIGHTS} <= set(names):
             raise GANForgeError(f"expected {CONFIG} and {WEIGHTS} in it, once each")
         if any(entry.file_size > 16 * entry.compress_size + MIB for entry in entries):
-            raise GANForgeError("something in it unpacks to far more than it is")
+            raise GANForgeError("something in it unpacks to far more than its size")
         if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
             raise GANForgeError(f"its description holds more than {MOST_CONFIG:,} bytes")
         config = parse_json(archive.read(CONFIG))
         if not isinstance(config, dict):
-            raise GANForgeError("its description is no object")
+            raise GANForgeError("its description is not an object")
         config["compile_config"] = None  # it is not asked for
         return config, archive.getinfo(WEIGHTS).compress_size
 
@@ -132,7 +132,7 @@ def _is_foreign(named: Mapping[str, Any]) -> bool:
             and callable(getattr(keras.activations, function, None))
         ):
             return False
-        raise GANForgeError(f"it uses the function {_shown(function)}, which is no activation of Keras")
+        raise GANForgeError(f"it uses the function {_shown(function)}, which is not an activation of Keras")
     found = keras.saving.get_registered_object(registered) if isinstance(registered, str) else None
     if found is not None:
         return True
@@ -185,7 +185,7 @@ def require_sizes(
         with without_numbers():
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
             if not isinstance(model, keras.Model):
-                raise GANForgeError(f"it is no model of Keras but {type(model).__name__}")
+                raise GANForgeError(f"it is not a Keras model but {type(model).__name__}")
             declared = sum(math.prod(v.shape) * _width(str(v.dtype)) for v in model.variables)
             if declared > held + MIB:
                 raise GANForgeError(f"it declares {declared:,} bytes of weights, and holds {held:,}")
@@ -195,7 +195,7 @@ def require_sizes(
             if is_graph(graph):
                 _lay_out(graph, tuple(image_shape), latent_dim, classes)
             elif not foreign:
-                raise GANForgeError("it does not say what its layers make")
+                raise GANForgeError("it does not say what shapes its layers make")
     except GANForgeError:
         raise
     except Exception:

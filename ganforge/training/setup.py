@@ -202,7 +202,7 @@ def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[f
         progress=progress,
     )
     if not len(images.array):
-        raise GANForgeError(f"there is not one image in {config.data}")
+        raise GANForgeError(f"there is no image in {config.data}")
     if config.steps is not None and len(images.array) < config.steps * choices.batch_size:
         enough = len(images.array) // choices.batch_size
         raise GANForgeError(

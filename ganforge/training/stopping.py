@@ -40,7 +40,7 @@ class StopOptions(Options):
         if (self.below, self.above, self.patience) == (None, None, None):
             raise ValueError("expected below=NUMBER, above=NUMBER or patience=SNAPSHOTS")
         if self.patience and self.below is not None and self.above is not None:
-            raise ValueError("with both below and above nothing says what is better; expected patience with one")
+            raise ValueError("with both below and above it is unclear what is better; expected patience with one")
         return self
 
 
@@ -67,7 +67,7 @@ class StopRule:
         directed = spec.name in (*OF_PICTURES, *OF_MIXTURES) or (rule.below, rule.above) != (None, None)
         if rule.patience and not directed:
             raise UsageError(
-                f"invalid --stop-when {text}: nothing says whether more {spec.name} is better; expected below=… "
+                f"invalid --stop-when {text}: it is unclear whether more {spec.name} is better; expected below=… "
                 "(less is) or above=… (more is) beside patience"
             )
         return rule

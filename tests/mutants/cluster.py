@@ -1,4 +1,4 @@
-"""Faults in studies elsewhere and in searches."""
+"""Faults in studies elsewhere, in searches, and in tables over the seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,62 @@ C, S = "tests/test_cluster.py::", "tests/test_search.py::"
 SENT = (C + "test_of_a_run_what_changed_is_sent_and_what_was_pruned_is_removed",)
 ON_RAY = (C + "test_a_study_on_ray_loses_a_machine_and_no_bit",)
 
+MEDIANS, ROWS = "ganforge/study/medians.py", "ganforge/study/rows.py"
+M = "tests/test_medians.py::"
+OVER_SEEDS = (M + "test_medians_and_ranges_are_those_of_the_seeds",)
+BESIDE = (M + "test_a_row_stands_beside_every_run_without_balance",)
+
 FAULTS = [
+    Fault("the-mean-for-the-median", "formula", MEDIANS, "statistics.median(", "statistics.mean(", OVER_SEEDS),
+    Fault(
+        "a-range-from-the-first-to-the-last",
+        "order",
+        MEDIANS,
+        "(min(self.values), max(self.values))",
+        "(self.values[0], self.values[-1])",
+        OVER_SEEDS,
+    ),
+    Fault(
+        "more-is-always-better",
+        "sign",
+        MEDIANS,
+        'max(medians) if cell.column.better == "high" else min(medians)',
+        "max(medians)",
+        (M + "test_a_low_kl_is_the_best_and_ways_that_differ_in_more_are_told_apart",),
+    ),
+    Fault(
+        "the-only-one-is-the-best",
+        "condition",
+        MEDIANS,
+        "return len(medians) > 1 and cell",
+        "return cell",
+        OVER_SEEDS,
+    ),
+    Fault(
+        "a-row-has-the-seeds-of-all",
+        "tensor",
+        MEDIANS,
+        "[data] = len(group.runs)",
+        "[data] = len(summaries)",
+        OVER_SEEDS,
+    ),
+    Fault(
+        "an-added-row-has-one-seed",
+        "tensor",
+        ROWS,
+        "values = {**entry.settings,",
+        "values = {**plain[0].settings,",
+        BESIDE,
+    ),
+    Fault("a-row-beside-runs-with-a-loss", "condition", ROWS, "return not named and [", "return [", BESIDE),
+    Fault(
+        "one-word-is-enough",
+        "condition",
+        ROWS,
+        "return all(word in entry.name",
+        "return any(word in entry.name",
+        (M + "test_some_runs_are_chosen_by_words_of_their_names",),
+    ),
     Fault(
         "every-trial-draws-the-same",
         "forgotten",

@@ -24,7 +24,25 @@ BRUTE = (T + "test_nearest_equals_brute_force",)
 TONES = (T + "test_tone_sees_what_swd_is_blind_to",)
 EDGE = (D + "test_a_rule_speaks_on_one_side_of_its_threshold_alone",)
 
+PARTS = ("tests/test_shards.py::test_what_is_measured_reads_a_large_set_in_parts",)
+
 FAULTS = [
+    Fault(
+        "a-part-in-the-place-of-the-first",
+        "order",
+        MEMORISING,
+        "small[start : start + BLOCK] =",
+        "small[: len(part)] =",
+        PARTS,
+    ),
+    Fault(
+        "a-set-is-read-whole",
+        "forgotten",
+        "ganforge/study/evaluate.py",
+        'put them back")\n    return images.array',
+        'put them back")\n    return np.asarray(images.array)',
+        PARTS,
+    ),
     Fault(
         "unseen-colours-count",
         "forgotten",

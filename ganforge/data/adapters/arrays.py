@@ -49,7 +49,7 @@ def to_array(thing: Any) -> np.ndarray:
                 thing = thing.float() if str(thing.dtype) == "torch.bfloat16" else thing
             array = np.asarray(thing)
         except Exception as error:  # whatever a library raises where it has no array to give
-            raise GANForgeError(f"{kind_of(thing)} is no array of numbers: {reason(error)}") from None
+            raise GANForgeError(f"{kind_of(thing)} is not an array of numbers: {reason(error)}") from None
     # bfloat16 and its like, which NumPy itself does not know.
     if array.dtype.kind == "V" and array.dtype.names is None and "float" in array.dtype.name:
         array = array.astype(np.float32)

@@ -70,7 +70,7 @@ def _text(path: Path) -> Iterator[IO[str]]:
         with open(path, encoding="utf-8-sig") as file:
             yield file
     except UnicodeDecodeError as error:
-        raise GANForgeError(f"{path.name} is no table of text: {reason(error, kind=False)}") from None
+        raise GANForgeError(f"{path.name} is not a text table: {reason(error, kind=False)}") from None
 
 
 def _lines(file: IO[str], name: str) -> Iterator[str]:
@@ -106,7 +106,7 @@ def _form_of(path: Path) -> _Form:
     numbers_below = len(rows) > 1 and any(map(_is_number, rows[1]))
     named = not any(map(_is_number, rows[0])) and (numbers_below or not any(map(_is_picture, rows[0])))
     if named and len(rows) < 2:
-        raise GANForgeError(f"{path.name} has a header and not one row")
+        raise GANForgeError(f"{path.name} has a header and no rows")
     return _Form(delimiter, rows[0] if named else (), tuple(rows[1:] if named else rows))
 
 
@@ -200,7 +200,7 @@ def _numbers(path: Path, form: _Form, labels: int | None, options: FileOptions) 
         unpacked = folder / "unpacked.tmp"
         size = count * len(keep) * dtype.itemsize
         if size > shutil.disk_usage(folder).free:
-            raise GANForgeError(f"{name} needs {size:,} bytes in the picture cache, and there is less room")
+            raise GANForgeError(f"{name} needs {size:,} bytes in the picture cache, more than is free")
         try:
             with open(unpacked, "wb") as out:
                 for block in _parsed(path, form, keep, dtype, columns):

@@ -112,7 +112,7 @@ def _stream(path: Path) -> Iterator[Any]:
 def _header(file: IO[bytes], name: str) -> Held:
     start = file.read(4)
     if not is_idx(start):
-        raise GANForgeError(f"{name} is no idx file: it begins with {start.hex()}; expected 0000, a type, a rank")
+        raise GANForgeError(f"{name} is not an idx file: it begins with {start.hex()}; expected 0000, a type, a rank")
     sizes = file.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
         raise GANForgeError(f"{name} is damaged: it ends within its header")

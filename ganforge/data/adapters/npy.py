@@ -41,7 +41,7 @@ def header(file: IO[bytes], name: str, size: int) -> Held:
     shape = tuple(int(n) for n in shape)
     if dtype.hasobject:
         raise GANForgeError(
-            f"{name} holds Python objects (pickle), which are not opened; save an array of numbers: "
+            f"{name} holds Python objects (pickle), which is refused; save an array of numbers: "
             "pictures of one size, uint8 or float"
         )
     held, declared = size - file.tell(), math.prod(shape) * dtype.itemsize

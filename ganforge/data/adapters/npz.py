@@ -99,7 +99,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _entry(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
     # numpy writes no others, and of these no more is unpacked than the entry declares.
     if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise GANForgeError(f"'{info.filename}' in {name} is packed in a way that numpy does not use; save it again")
+        raise GANForgeError(f"'{info.filename}' in {name} is compressed in a way unknown to numpy; save it again")
     return file.open(info)
 
 

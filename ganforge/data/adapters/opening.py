@@ -60,7 +60,9 @@ def file_source(text: str) -> Choice | None:
         if make is not None:
             return _made(make, path, written, options)
         if options:
-            raise UsageError(f"'{written}' takes no options: it is no file of arrays or tables; leave :{options} out")
+            raise UsageError(
+                f"'{written}' takes no options, not being a file of arrays or tables; leave :{options} out"
+            )
     return None
 
 

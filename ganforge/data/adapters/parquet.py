@@ -179,7 +179,7 @@ def _table(path: Path, file: Any, columns: list[str], labels: str | None, raw: A
     def rows(folder: Path) -> Iterator[Rows]:
         unpacked, size = folder / "unpacked.tmp", count * math.prod(shape) * dtype.itemsize
         if size > shutil.disk_usage(folder).free:
-            raise GANForgeError(f"{path.name} needs {size:,} bytes in the picture cache, and there is less room")
+            raise GANForgeError(f"{path.name} needs {size:,} bytes in the picture cache, more than is free")
         try:
             with open(unpacked, "wb") as out:
                 for block in _batches(path, _open(path), columns, shape):

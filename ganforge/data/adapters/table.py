@@ -128,7 +128,9 @@ def form_of(
 def _flat(what: str, shape: tuple[int, ...], flat: tuple[int, ...]) -> Form:
     whole = flat if len(flat) == 3 else (*flat, 1)
     if len(whole) != 3 or min(whole) < 1 or whole[2] > 4:
-        raise GANForgeError(f"a shape of {'-'.join(map(str, flat))} is none of a picture; expected 28-28 or 32-32-3")
+        raise GANForgeError(
+            f"a shape of {'-'.join(map(str, flat))} is not the shape of a picture; expected 28-28 or 32-32-3"
+        )
     if math.prod(whole) != math.prod(shape[1:]):
         raise GANForgeError(
             f"{what}, {math.prod(shape[1:]):,} numbers a row; {_written(whole)} are {math.prod(whole):,}"

@@ -60,7 +60,7 @@ def put(run: Path, runs_dir: str, files: dict[str, bytes], names: Collection[str
     for name in sorted(files, key=lambda name: (name == "run.json", name)):
         parts = PurePosixPath(name).parts
         if not parts or PurePosixPath(name).is_absolute() or any(part.startswith(".") for part in parts):
-            raise GANForgeError(f"{name} is no file of a run")
+            raise GANForgeError(f"{name} is not a file of a run")
         path = own(run, *parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         if name == "run.json":

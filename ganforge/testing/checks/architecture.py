@@ -176,7 +176,7 @@ def known_defaults(case: Any) -> None:
                 case.registry.choose(kind, text)
             except UsageError as error:
                 raise Nonconformity(
-                    f"defaults has {name}={given!r}: {error}", "name what GANForge or this plugin brings"
+                    f"defaults has {name}={given!r}: {error}", "name something that GANForge or this plugin registers"
                 ) from None
 
 
@@ -219,13 +219,13 @@ def saves(case: Any) -> None:
             opened = keras.models.load_model(path, compile=False)
     except Exception as error:
         raise Nonconformity(
-            f"the generator cannot be saved and opened again: {reason(error, kind=False)}",
-            "mark own layers with @keras.saving.register_keras_serializable('package') and give them get_config()",
+            f"the generator cannot be saved and loaded: {reason(error, kind=False)}",
+            "mark your layers with @keras.saving.register_keras_serializable('package') and give them get_config()",
         ) from None
     worst = float(np.abs(outputs(opened, latents) - outputs(generator, latents)).max())
     if not worst <= 1e-4:
         raise Nonconformity(
-            f"opened again, the generator gives other pictures (by {worst:.2g})",
+            f"after saving and loading, the generator makes different pictures (by {worst:.2g})",
             "let get_config() return everything the layer's __init__ takes",
         )
     own = sorted(
@@ -243,7 +243,7 @@ def trains(case: Any) -> None:
     """Twenty steps with finite losses."""
     require_finite(
         case.training.lines,
-        "look for a division or a square root that reaches 0, and for weights that start too large",
+        "look for a division by 0, a square root at 0, and weights that start too large",
         " at a learning rate of 1e-3",
     )
     _numbers(case)

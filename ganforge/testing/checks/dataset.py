@@ -62,7 +62,7 @@ def gives_pictures(case: Any) -> None:
 def gives_other_shapes(case: Any) -> None:
     """Non-square and transparent pictures, or a refusal."""
     if load(case).array.ndim == 2:
-        raise Skip("its data are no pictures")
+        raise Skip("its data are not pictures")
     for size, channels in (((16, 24), 3), ((24, 16), 1), (16, 4)):
         where = f"{spoken_size(size)} with {channels} channel(s)"
         try:
@@ -70,9 +70,9 @@ def gives_other_shapes(case: Any) -> None:
         except UsageError:
             continue
         except Exception as error:
-            raise Advice(f"asked for {where}: {reason(error, kind=False)}; give it, or raise UsageError") from None
+            raise Advice(f"asked for {where}: {reason(error, kind=False)}; support it, or raise UsageError") from None
         if shape != (*sides(size), channels):
-            raise Advice(f"asked for {where}, pictures are {shape}; give image_shape, or raise ganforge.UsageError")
+            raise Advice(f"asked for {where}, pictures are {shape}; use image_shape, or raise ganforge.UsageError")
 
 
 def _hold_to_vectors(array: np.ndarray) -> None:
@@ -87,7 +87,10 @@ def _hold_to_vectors(array: np.ndarray) -> None:
 def heeds_the_limit(case: Any) -> None:
     """No more than ``limit`` pictures."""
     if len(load(case, limit=6)) > 6:
-        raise Nonconformity("--limit 6 gave more pictures", "name `limit` among load's arguments and heed it")
+        raise Nonconformity(
+            "--limit 6 gave more pictures",
+            "name `limit` among load's arguments and obey it",
+        )
 
 
 @check("dataset")
@@ -111,8 +114,9 @@ def repeats(case: Any) -> None:
     first, second = load(case), load(case)
     if not np.array_equal(first.array, second.array) or first.fingerprint != second.fingerprint:
         raise Nonconformity(
-            "the same settings gave other pictures or another fingerprint the second time",
-            "draw from numpy.random.default_rng(seed), and make the fingerprint of all that decides the pictures",
+            "the same settings gave different pictures or a different fingerprint the second time",
+            "draw from numpy.random.default_rng(seed), and compute the fingerprint from everything "
+            "that determines the pictures",
         )
     others = [load(case, 32), load(case, channels=1), load(case, limit=6), load(case, seed=1)]
     for name, value in ((n, getattr(case.options, n)) for n in case.options_class.model_fields):
@@ -123,8 +127,8 @@ def repeats(case: Any) -> None:
         same = np.array_equal(first.array, other.array)
         if not same and other.fingerprint == first.fingerprint:
             raise Nonconformity(
-                "other pictures have the same fingerprint; a resumed run would not notice that its data changed",
-                "make the fingerprint of the pictures: hashlib.sha256(array.tobytes()).hexdigest()",
+                "different pictures have the same fingerprint; a resumed run would not notice that its data changed",
+                "compute the fingerprint from the pictures: hashlib.sha256(array.tobytes()).hexdigest()",
             )
 
 
@@ -133,7 +137,7 @@ def describes_what_it_found(case: Any) -> None:
     """A description, fingerprint, count, and labels that fit."""
     images = load(case)
     if not images.description or "\n" in images.description:
-        raise Nonconformity("the description is not one line", "say how many pictures of what: '2,000 discs (32x32)'")
+        raise Nonconformity("the description is not one line", "say what there is, such as '2,000 discs (32x32)'")
     try:
         int(images.fingerprint, 16)
     except ValueError:

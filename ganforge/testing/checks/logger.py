@@ -44,7 +44,7 @@ def play(case: Any, folder: Path, start: int, stop: int, outcome: str) -> None:
         except Exception as error:
             raise Nonconformity(
                 f"{hook} raises {reason(error)}{' in a resumed run' if start else ''}",
-                "a run would go on without it; look at what the hook is given: docs/plugins/reference.md",
+                "a run would continue without it; see what the hook receives: docs/plugins/reference.md",
             ) from None
 
     tell("run_started", run=run)
@@ -82,14 +82,14 @@ def makes_an_observer(case: Any) -> None:
     try:
         made, _ = observer(case, _run_of(case, "run_1"))
     except (UsageError, GANForgeError) as error:
-        raise Skip(f"it cannot be made here: {error}") from None
+        raise Skip(f"it cannot be created here: {error}") from None
     except ImportError as error:
         raise Nonconformity(
             f"make raises {reason(error)}",
             "raise ganforge.GANForgeError where a package is missing, with the line that installs it",
         ) from None
     except Exception as error:
-        raise Nonconformity(f"make raises {reason(error)}", "let it take `run` and `options`") from None
+        raise Nonconformity(f"make raises {reason(error)}", "make it accept `run` and `options`") from None
     try:
         check_observers([made])
     except UsageError as error:
@@ -124,7 +124,7 @@ def writes_in_the_run_directory_alone(case: Any) -> None:
         inside = path == folder.resolve() or folder.resolve() in path.parents
         if path.exists() and not inside and path != elsewhere.resolve():
             raise Nonconformity(
-                f"it left '{on_one_line(path.name)}' outside the run directory", "write below run.directory alone"
+                f"it left '{on_one_line(path.name)}' outside the run directory", "write only inside run.directory"
             )
 
 
@@ -163,6 +163,6 @@ def survives_a_resumed_run(case: Any) -> None:
     for path, size in before.items():
         if not path.exists() or path.stat().st_size < size:
             raise Nonconformity(
-                f"resumed, what it had written to {on_one_line(path.name)} is gone",
+                f"after resuming, what it had written to {on_one_line(path.name)} is gone",
                 "open files to append where run.start_step is above 0, or under a new name",
             )

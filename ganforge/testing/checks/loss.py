@@ -75,12 +75,12 @@ def points_the_right_way(case: Any) -> None:
     if not numbers(case, 1.0, -1.0)[0] < numbers(case, -1.0, 1.0)[0]:
         raise Nonconformity(
             "the discriminator's loss is not smaller where it is right (real +1, fake -1) than where it is wrong",
-            "look at the signs: it is minimised, real has the label 1 and fake 0",
+            "check the signs: the loss is minimized, real has the label 1 and fake 0",
         )
     if not numbers(case, 0.0, 1.0)[1] < numbers(case, 0.0, -1.0)[1]:
         raise Nonconformity(
-            "the generator's loss does not fall when the discriminator takes its fakes for real (higher logits)",
-            "look at the sign: it is minimised",
+            "the generator's loss does not fall when the discriminator judges its fakes to be real (higher logits)",
+            "check the sign: the loss is minimized",
         )
 
 
@@ -131,11 +131,11 @@ def takes_several_logits(case: Any) -> None:
     try:
         several = values(case, *LOGITS, logits=3)
     except Exception as error:
-        raise Advice(f"from logits (B, 3) it fails ({reason(error)}); {change}") from None
+        raise Advice(f"with logits (B, 3) it fails ({reason(error)}); {change}") from None
     if any(tuple(value.shape) != () for value in several):
-        raise Advice(f"from logits (B, 3) a loss has the shape {tuple(several[0].shape)}; {change}")
+        raise Advice(f"with logits (B, 3) a loss has the shape {tuple(several[0].shape)}; {change}")
     if any(abs(float(a) - b) > 1e-4 * max(1.0, abs(b)) for a, b in zip(several, one)):
-        raise Advice(f"three times the same logit give another loss than one; {change}")
+        raise Advice(f"repeating each logit three times changes the loss; {change}")
 
 
 @check("loss")
@@ -147,10 +147,10 @@ def compares_with_real(case: Any) -> None:
 
     loss = case.value
     if not loss.compares:
-        raise Skip("its generator's loss looks at fakes alone")
+        raise Skip("its generator's loss uses only fakes")
     if numbers(case, LOGITS[0], LOGITS[1])[1] == numbers(case, LOGITS[0] + 1.0, LOGITS[1])[1]:
         raise Nonconformity(
-            "the generator's loss takes real_logits and does not depend on them",
+            "the generator's loss takes real_logits but does not depend on them",
             "use them, or leave the argument out: it costs a pass of the discriminator",
         )
     engine = case.small(loss=loss, loss_options=case.options)
@@ -174,7 +174,7 @@ def compares_with_real(case: Any) -> None:
 def trains(case: Any) -> None:
     """Twenty steps with finite losses, the same from the same seed."""
     training = case.training
-    require_finite(training.lines, "look for a square root or a logarithm that reaches 0")
+    require_finite(training.lines, "look for a square root at 0 or a logarithm of 0")
     if training.again != training.lines[: len(training.again)]:
         raise Nonconformity(
             "the same seed trained differently the second time", "draw from the argument `random` alone"
@@ -195,5 +195,5 @@ def moves_every_kernel(case: Any) -> None:
     if unmoved:
         raise Nonconformity(
             f"{', '.join(unmoved[:3])} never moved",
-            "use differentiable keras.ops: no rounding or comparing",
+            "use differentiable keras.ops: no rounding or comparison",
         )

@@ -50,7 +50,7 @@ def builds(case: Any) -> None:
         raise
     except Exception as error:
         raise Nonconformity(
-            f"build raises {reason(error)}", "let it take `options` and return an optimizer"
+            f"build raises {reason(error)}", "make it accept `options` and return an optimizer"
         ) from None
     if not isinstance(built, keras.optimizers.Optimizer):
         got = built.__name__ if isinstance(built, type) else type(built).__name__
@@ -61,7 +61,7 @@ def builds(case: Any) -> None:
     rate = built.get_config().get("learning_rate")
     if not isinstance(rate, (int, float)):
         raise Nonconformity(
-            "it has a learning-rate schedule inside, which a run refuses",
+            "it contains a learning-rate schedule, which a run refuses",
             "give a number; a strategy whose plan_step returns generator_lr and discriminator_lr does the rest",
         )
     case.hopeless = False
@@ -79,7 +79,7 @@ def own_copy_each_time(case: Any) -> None:
         shared = bool({id(v) for v in first.variables} & {id(v) for v in second.variables})
     if shared:
         raise Nonconformity(
-            "two calls of build gave one optimizer, or two that share what they remember",
+            "two calls of build gave the same optimizer, or two that share state",
             "make a new one in each call: build=lambda options: keras.optimizers.Adam(…)",
         )
 
@@ -96,7 +96,7 @@ def goes_downhill(case: Any) -> None:
     if not moved < 0:
         raise Nonconformity(
             "the first step does not go against the gradient" if moved else "the first step moves nothing",
-            "take a step of minus the learning rate times what becomes of the gradient",
+            "step by minus the learning rate times the processed gradient",
         )
 
 
@@ -106,7 +106,7 @@ def heeds_the_learning_rate(case: Any) -> None:
     places = path(case.optimizer(), rate=0.0)
     if any(not np.array_equal(a, b) for a, b in zip(places[0], places[-1])):
         raise Nonconformity(
-            "weights move at a learning rate of 0, so that no strategy can slow it down",
+            "weights move at a learning rate of 0, so no strategy can slow it down",
             "read self.learning_rate, or the argument of update_step, in each step; multiply weight decay by it too",
         )
 
@@ -146,7 +146,7 @@ def honours_options(case: Any) -> None:
 def trains(case: Any) -> None:
     """Twenty finite steps of both networks that change every weight."""
     training = case.training
-    require_finite(training.lines, "look for a division or a square root that reaches 0")
+    require_finite(training.lines, "look for a division by 0 or a square root at 0")
     if training.unmoved:
         raise Nonconformity(
             f"{', '.join(training.unmoved[:3])} never moved", "move each variable that apply is given"
@@ -167,7 +167,7 @@ def repeats(case: Any) -> None:
     drifted = training.drifted or (training.again, training.resumed) != (training.lines[:half], training.lines[half:])
     if drifted or not all(math.isfinite(v) for v in training.lines[-1].values()):
         raise Nonconformity(
-            "training again from a saved state gives other numbers",
+            "training again from a saved state gives different numbers",
             "keep all it remembers in variables made in build() with add_variable_from_reference, and count steps by "
             "self.iterations",
         )

@@ -27,7 +27,7 @@ from ganforge.testing.probes import (
     traced,
 )
 
-NOT_FINITE = "look for a division or a logarithm that reaches 0"
+NOT_FINITE = "look for a division by 0 or a logarithm of 0"
 
 
 @check("strategy")
@@ -36,10 +36,10 @@ def has_hooks(case: Any) -> None:
     marked = strategy_hooks(case.strategy())
     for name in (*STRATEGY_HOOKS, *OBSERVER_HOOKS):
         if name not in marked and callable(getattr(case.value, name, None)):
-            raise Nonconformity(f"{name} is not marked, so that it is never called", "write @hookimpl above it")
+            raise Nonconformity(f"{name} is not marked, so it is never called", "write @hookimpl above it")
     if not set(marked) & set(STRATEGY_HOOKS):
         raise Nonconformity(
-            "it implements no hook, so that it changes nothing",
+            "it implements no hook, so it changes nothing",
             f"implement one of {', '.join(STRATEGY_HOOKS)}",
         )
 
@@ -62,7 +62,7 @@ def waits_for_signals(case: Any) -> None:
     first, second = (plans([strategy], stop=1, empty=True) for _ in range(2))
     if first != second or json.dumps(strategy.get_state()) != before:
         raise Nonconformity(
-            "planning the first step twice changes what is planned, or what is remembered",
+            "planning the first step twice changes the plan, or the state",
             "change what you remember only when signals holds something: if signals: …",
         )
 
@@ -98,13 +98,13 @@ def state_survives_resume(case: Any) -> None:
     except Exception as error:
         raise Nonconformity(
             f"set_state({{}}) raises {reason(error)}",
-            "take a default for what is missing: state.get('rate', 1.0)",
+            "use a default for anything missing: state.get('rate', 1.0)",
         ) from None
     resumed.set_state(state)
     if plans([resumed], start=STEPS // 2) != expected:
         raise Nonconformity(
             "a resumed run plans differently from one never stopped",
-            "return all that plan_step remembers from get_state(), and take it back in set_state()",
+            "return everything that plan_step remembers from get_state(), and restore it in set_state()",
         )
 
 
@@ -146,7 +146,7 @@ def configures_valid_runs(case: Any) -> None:
     except (ValidationError, KeyError, TypeError) as error:
         raise Nonconformity(
             f"configure_run fails or leaves options that do not validate: {reason(error)}",
-            "look whether the architecture has the option, and raise UsageError in one line if it has not",
+            "check that the architecture has the option, and raise a one-line UsageError if it does not",
         ) from None
 
 
@@ -168,7 +168,7 @@ def draws_from_random(case: Any) -> None:
     for name in first:
         if not np.array_equal(first[name], second[name]):
             raise Nonconformity(
-                f"{name} gives other numbers for the same seed and step",
+                f"{name} gives different numbers for the same seed and step",
                 "draw from the argument `random` (random.normal, random.uniform, random.bernoulli), not from "
                 "keras.random or numpy",
             )
@@ -210,7 +210,7 @@ def lets_gradients_through(case: Any) -> None:
     if hook is None:
         raise Skip("it does not transform images")
     if keras.backend.backend() == "jax":
-        raise Skip("looked at on torch and TensorFlow")
+        raise Skip("checked on torch and TensorFlow")
     images = keras.ops.convert_to_tensor(some_pictures(BATCH, SIDE))
     controls = tensors(own_scalars(strategy))
 
@@ -226,8 +226,8 @@ def lets_gradients_through(case: Any) -> None:
         reached = False
     if not reached:
         raise Nonconformity(
-            "no gradient flows through discriminator_images, so that the generator learns nothing",
-            "use differentiable keras.ops: no rounding, comparing, ops.stop_gradient or conversion to numpy",
+            "no gradient flows through discriminator_images, so the generator learns nothing",
+            "use differentiable keras.ops: no rounding, comparison, ops.stop_gradient or conversion to numpy",
         )
 
 
@@ -252,13 +252,13 @@ def repeats(case: Any) -> None:
     half = len(training.again)
     if training.again != training.lines[:half] or training.resumed != training.lines[half:]:
         raise Nonconformity(
-            "training again from a saved state gives other numbers",
-            "return all you remember from get_state(), take it back in set_state() (an empty dict is a fresh start), "
-            "and draw from `random` alone",
+            "training again from a saved state gives different numbers",
+            "return everything you remember from get_state(), restore it in set_state() (an empty dict is a fresh "
+            "start), and draw from `random` alone",
         )
     if training.drifted:
         raise Nonconformity(
-            f"resumed, {training.drifted[0]} is another one",
+            f"after resuming, {training.drifted[0]} is different",
             "keep on the device what changes there: in the state that initial_state begins and update_state returns",
         )
 

@@ -73,7 +73,7 @@ def judges_fakes_as_fakes(case: Any) -> None:
     if not _has(case, "discriminator_penalty"):
         raise Skip("it adds nothing to the discriminator's loss")
     if keras.backend.backend() != "torch":
-        raise Skip("looked at on torch")
+        raise Skip("checked on torch")
     wrong: list[bool] = []
     engine = case.small([case.strategy()])
     ((_, hooks),) = engine.step.door.hooks
@@ -135,12 +135,12 @@ def keeps_its_state_on_the_device(case: Any) -> None:
         if kinds[1] is not None and kinds[0] != kinds[1]:
             raise Nonconformity(
                 f"update_state gives {kinds[1]} where initial_state gave {kinds[0]}",
-                "keep the dtype: ops.cast(…), or begin with a number of that kind",
+                "keep the dtype: ops.cast(…), or start with a number of that type",
             )
         values = [np.asarray(keras.ops.convert_to_numpy(x)) for x in (one, other)]
         if not np.array_equal(values[0], values[1], equal_nan=True):
             raise Nonconformity(
-                "update_state gives another state from the same arguments",
+                "update_state gives a different state from the same arguments",
                 "keep what changes in the state itself, not on self or in the module: compiled, that stays at its "
                 "first value; draw from `random` alone",
             )
@@ -161,7 +161,7 @@ def changes_weights_alone(case: Any) -> None:
         wrong = [name for name in differing if not name.startswith((*weights, "generator_average"))]
         if wrong:
             raise Nonconformity(
-                f"after_step changes {wrong[0]}, which is no weight",
+                f"after_step changes {wrong[0]}, which is not a weight",
                 "return new weights, and assign nothing in a traced hook",
             )
         if differing:
@@ -179,10 +179,10 @@ def pays_when_it_is_due(case: Any) -> None:
     from pydantic import ValidationError
 
     if not case.value.lazy:
-        raise Skip("its penalties, if any, are paid in every step")
+        raise Skip("its penalties, if any, are computed in every step")
     hook = next((name for name in PENALTIES if _has(case, name)), None)
     if hook is None:
-        raise Nonconformity("it is lazy and has no penalty", "leave out lazy = True")
+        raise Nonconformity("it is lazy but has no penalty", "leave out lazy = True")
     try:
         thrice, once = changed(case, "every", 3), changed(case, "every", 1)
     except ValidationError as error:
@@ -202,7 +202,7 @@ def pays_when_it_is_due(case: Any) -> None:
 
     if _differing(left(thrice, 1), left(thrice, 1, paying=False)):
         raise Nonconformity(
-            "with every=3 the second step pays a penalty",
+            "with every=3 the second step has a penalty",
             "leave the counting to GANForge, which calls a lazy strategy's penalties in steps 0, every, 2 every …",
         )
     for step in (0, 9):

@@ -28,13 +28,13 @@ def keeps_state_in_variables(case: Any) -> None:
             where = f"the {role}'s {place}" if place else f"the {role}"
             if "seed_generator" in variable.path:
                 raise Nonconformity(
-                    f"{where} draws from Keras's global generator, which no run keeps",
+                    f"{where} draws from Keras's global generator, which no run saves",
                     "keep a keras.random.SeedGenerator() as the layer's attribute and pass it on as seed=",
                 )
             raise Nonconformity(
-                f"{where} {'writes to' if written else 'reads'} {variable.path}, which is no variable of "
+                f"{where} {'writes to' if written else 'reads'} {variable.path}, which is not a variable of "
                 "the network: it is neither trained nor saved",
-                "make it with self.add_weight() in the layer's build() and keep it as the layer's own attribute",
+                "create it with self.add_weight() in the layer's build() and keep it as an attribute of the layer",
             )
         if place := unsteady_layer(twins):
             raise Nonconformity(
@@ -132,7 +132,7 @@ def updates_as_written(case: Any) -> None:
         for variable, a, b in zip(model.trainable_variables, found.gradients[role], plain.gradients[role]):
             if close.differs(a, b, 1e-3 * largest):
                 raise Nonconformity(
-                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} otherwise than "
+                    f"a step moves {variable.name} of the {role}'s {owner(model, variable)} differently from "
                     f"plain Keras (the gradient differs by {close.apart(a, b, 1e-3 * largest):.1%})",
                     "look at trains-as-written and judges-one-picture-at-a-time; a layer may depend on how many "
                     "pictures a batch has",
@@ -163,9 +163,9 @@ def judges_one_picture_at_a_time(case: Any) -> None:
     if apart:
         said = measured if changed > 1e-3 * spread else "it depends on them with other weights, or says so itself"
         raise Advice(
-            f"{said}: real and fake are judged apart, in two passes instead of one, which takes a few per cent "
+            f"{said}: real and fake are judged separately, in two passes instead of one, which takes a few percent "
             "longer, "
-            "and --step one-stage is refused; LayerNormalization or spectral normalisation do without"
+            "and --step one-stage is refused; LayerNormalization and spectral normalization do not need this"
         )
 
 
@@ -181,8 +181,8 @@ def draws_the_same_twice(case: Any) -> None:
         refill(model)
         if place := restless_layer(Twins(model, inputs, twice=False)):
             raise Nonconformity(
-                f"the {role}'s {place} gives another output each time in inference",
-                "let its call take training=None and be random only where training is true",
+                f"the {role}'s {place} gives a different output each time in inference",
+                "let its call take training=None and be random only if training is true",
             )
 
 
@@ -199,12 +199,12 @@ def _differs(role: str, place: str, part: Any, what: Any) -> tuple[str, str]:
                 "take training=None in call(), and pass it on to what is called within",
             )
         return (
-            f"{where} gives other outputs in training than in plain Keras (by {what.by:.1%})",
-            "compute with keras.ops from inputs and variables alone; leave no choice to Python while it is called",
+            f"{where} gives different outputs in training than plain Keras (by {what.by:.1%})",
+            "compute with keras.ops from inputs and variables alone; let Python decide nothing during the call",
         )
     if what.what == "state":
         return (
-            f"{where} leaves another {name} behind than in plain Keras (by {what.by:.1%})",
+            f"{where} leaves a different {name} behind than plain Keras (by {what.by:.1%})",
             "change variables with assign() in call(), and nothing else",
         )
     if what.what == "losses":
@@ -214,7 +214,7 @@ def _differs(role: str, place: str, part: Any, what: Any) -> tuple[str, str]:
         )
     order = "second gradients" if what.what == "second" else "gradients"
     return (
-        f"{where} has other {order} at {name} than in plain Keras (by {what.by:.1%})",
+        f"{where} has different {order} at {name} than plain Keras (by {what.by:.1%})",
         "use keras.ops between input and output; what is assigned in a call is a value, without a gradient",
     )
 

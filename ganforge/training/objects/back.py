@@ -53,7 +53,7 @@ def given_back(
         words = ", ".join(f"{kind} '{text}'" for kind, text in lost)
         arguments = ", ".join(f"{name}=…" for name in dict.fromkeys(ARGUMENTS[kind] for kind, _ in lost))
         raise GANForgeError(
-            f"{run.name} was trained with objects from Python ({words}); give them back: "
+            f"{run.name} was trained with objects from Python ({words}); pass them again: "
             f"ganforge.Run('{run.name}').resume({arguments})"
         )
     return replace(
@@ -122,7 +122,7 @@ def require_same_names(values: Mapping[str, Any], config: Mapping[str, Any], run
     for name in ("arch", "loss", "optimizer", "discriminator_optimizer"):
         if (text := rest.pop(name, None)) not in (None, config.get(name)):
             raise UsageError(
-                f"{run} was trained with {name}={config.get(name)}, not {text}; a run keeps it: start a new one"
+                f"{run} was trained with {name}={config.get(name)}, not {text}, which cannot change; start a new run"
             )
     for name, value in list(rest.items()):
         if name not in CHANGES and name in config and config[name] == value:

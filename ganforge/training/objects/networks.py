@@ -98,7 +98,7 @@ class Networks:
         end, image = _end(self.generator), _inputs(self.discriminator)[:1]
         if end in ONE_SIDED and not (image and len(image[0]) == 1):
             raise UsageError(
-                f"the generator ends in {end}, which gives nothing below 0; pictures are in [-1, 1]: end it with tanh"
+                f"the generator ends in {end}, which is never below 0; pictures are in [-1, 1]: end it with tanh"
             )
 
     def refuse_answers(self, image_shape: Sequence[int], latent_dim: int) -> None:
@@ -118,7 +118,7 @@ class Networks:
                 wanted = (
                     "logits, any number" if side == "discriminator" else "pictures in [-1, 1], such as tanh gives"
                 )
-                raise UsageError(f"the {side} answers within [0, 1], as a sigmoid does; expected {wanted}")
+                raise UsageError(f"the {side} outputs values within [0, 1], as a sigmoid does; expected {wanted}")
 
     def record(self) -> dict[str, Any]:
         """Return what ``run.json`` keeps: of each its weights' names and shapes and a hash of its configuration."""

@@ -95,7 +95,7 @@ def again(kind: str, kept: Mapping[str, Any]) -> Any:
     found = getattr(place, kept["class"], None) if isinstance(kept.get("class"), str) else None
     config = kept.get("config")
     if not (isinstance(found, type) and issubclass(found, base) and isinstance(config, dict) and _is_plain(config)):
-        raise GANForgeError(f"run.json is damaged: its {kind} is none of Keras's own")
+        raise GANForgeError(f"run.json is damaged: its {kind} is not one of Keras's own")
     kind_of: Any = found
     try:
         return kind_of.from_config(dict(config))
