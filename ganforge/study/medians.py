@@ -78,7 +78,7 @@ class Medians:
             cells = self.rows[way][data]
             line = [way, str(self.seeds[way][data])]
             for column in columns:
-                cell = cells[data].get(column.key)
+                cell = cells.get(column.key)
                 shown = "–" if cell is None else cell.text
                 line.append(mark.format(shown) if cell and self.is_best(data, column.key, cell) else shown)
             lines.append(line)
