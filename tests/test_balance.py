@@ -98,7 +98,7 @@ def test_weight_is_gamma_by_its_older_name():
     assert older.model_dump() == {"gamma": 0.7, "end": 0.7, "every": 1}
     assert R1.Options(**older.model_dump()) == older
     assert R1.Options(weight=0.7, end=0.1).end == 0.1
-    with pytest.raises(UsageError, match=r"r1: expected gamma or weight, .* not both$"):
+    with pytest.raises(UsageError, match=r"r1: expected gamma or weight .*, not both$"):
         make_options("r1", R1.Options, {"gamma": "2", "weight": "3"})
     with pytest.raises(UsageError, match="-1"):
         make_options("r1", R1.Options, {"weight": "-1"})

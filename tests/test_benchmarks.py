@@ -80,7 +80,7 @@ def test_the_modern_rival_reaches_the_same_losses_from_the_same_weights_and_nois
     latents = [torch.from_numpy(random.standard_normal((8, 64), "float32")) for _ in range(6)]
     ours_given, theirs_given = iter(latents), iter(latents)
     engine.adapter.normal = lambda key, stream, shape, dtype: next(ours_given)
-    monkeypatch.setattr(torch, "randn", lambda *shape: next(theirs_given))
+    monkeypatch.setattr(torch, "randn", lambda *shape, device=None: next(theirs_given))
     monkeypatch.setattr(rival_r3gan, "mirrored", lambda pictures: pictures.clone())
     batch = random.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
 

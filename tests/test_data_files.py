@@ -369,11 +369,11 @@ def csv_with(text: str):
 
 NAN = np.where(GREYS[3, 0, 0] == GREYS, np.nan, GREYS / 255.0)
 BAD = {
-    "pickle": (save_objects, "x.npy", "Python objects .pickle., which are not opened"),
+    "pickle": (save_objects, "x.npy", "Python objects .pickle., which is refused"),
     "pickled labels": (
         save_object_labels,
         "x.npz:images=a,labels=b",
-        "Python objects .pickle., which are not opened",
+        "Python objects .pickle., which is refused",
     ),
     "npy that declares a terabyte": (lie_npy, "x.npy", "declares uint8 .* 1,099,511,627,776 bytes, and holds 3"),
     "npz that declares a terabyte": (lie_npz, "x.npz", "declares uint8 .* 1,099,511,627,776 bytes, and holds 3"),

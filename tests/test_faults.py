@@ -196,7 +196,7 @@ def test_rollback_returns_with_a_smaller_learning_rate_and_says_so(exploding, ga
     assert code == 1
     lines = err.splitlines()
     assert len(lines) == 6  # it comes back each time here, so after five attempts it is given up
-    assert "went back to step 8 and on with the learning rate times 0.5" in lines[0]
+    assert "went back to step 8 and continued with the learning rate times 0.5" in lines[0]
     assert "5 times" in lines[-1]
     stages = Run("run_1").manifest["stages"]
     assert [stage["learning_rate_scale"] for stage in stages] == [1, 0.5, 0.25, 0.125, 0.0625, 0.03125]
@@ -410,7 +410,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(ganforge_cli):
     assert np.array_equal(Run("run_1").sample(4), whole)
     for path in (run.path / "checkpoints").iterdir():
         (path / "state.json").write_text("[]")
-    assert "has no checkpoint to go on from; damaged" in one_line(ganforge_cli("resume", "run_1", "--epochs", 9)[2])
+    assert "has no checkpoint to continue from; damaged" in one_line(ganforge_cli("resume", "run_1", "--epochs", 9)[2])
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again_in_its_directory(ganforge_cli):

@@ -174,9 +174,9 @@ def _leaky(x: Any, slope: float, in_place: bool = False) -> Any:
         (judged_together, "normed", "judges-one-picture-at-a-time", "first in norm, and yet"),
         (lowered_by_the_first_node, "shared-layers", "trains-as-written", "discriminator's flat raises as it trains"),
         (assignments_in_place, "spectral", "trains-as-written", "discriminator's judging raises as it trains"),
-        (assignments_dropped, "spectral", "trains-as-written", "discriminator's normalised leaves another"),
-        (statistics_not_kept, "normed", "trains-as-written", "generator's norm leaves another moving_mean"),
-        (wrong_slope, "plain", "trains-as-written", "leaky gives other outputs in training"),
+        (assignments_dropped, "spectral", "trains-as-written", "discriminator's normalised leaves a different"),
+        (statistics_not_kept, "normed", "trains-as-written", "generator's norm leaves a different moving_mean"),
+        (wrong_slope, "plain", "trains-as-written", "leaky gives different outputs in training"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

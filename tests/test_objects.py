@@ -27,7 +27,7 @@ def test_a_run_of_objects_ends_as_if_it_had_never_been_cut_off(backend, kind):
     assert said["drawn"] < 1e-5
     assert said["moved"] > 1e-3
     if kind == "objects":
-        assert "(loss 'squared', strategy 'drifting:sigma=0.2'); give them back" in said["refused"]
+        assert "(loss 'squared', strategy 'drifting:sigma=0.2'); pass them again" in said["refused"]
         assert "resume(loss=…, balance=…)" in said["refused"]
     else:
         assert said["refused"] == ""
@@ -180,7 +180,7 @@ BAD = {
     ),
     "sigmoid class": (
         {"arch": (networks()[0], Squashing()), "image_size": 8},
-        "the discriminator answers within [0, 1]",
+        "the discriminator outputs values within [0, 1]",
     ),
     "precision": ({"arch": networks(), "precision": "mixed_bfloat16"}, "not what the networks were built with"),
     "shape": (
@@ -251,7 +251,7 @@ def test_networks_of_a_run_are_looked_at_before_they_are_made(tmp_path):
     text["objects"]["needed"].append(["loss", "x"])
     text["config"]["loss"] = "x"
     (run.path / "run.json").write_text(json.dumps(text))
-    with pytest.raises(GANForgeError, match="its loss is none of Keras's own"):
+    with pytest.raises(GANForgeError, match="its loss is not one of Keras's own"):
         run.resume(2, arch=networks())
 
 

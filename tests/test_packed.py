@@ -170,7 +170,7 @@ def test_the_command_packs_several_and_refuses_what_is_there(store, photos, tmp_
     images = read("set", image_size=16, channels=1)
     assert images.classes == ("a", "b", "c")
     assert images.array.shape == (90, 16, 16, 1)
-    with pytest.raises(GANForgeError, match="'set' is there already"):
+    with pytest.raises(GANForgeError, match="'set' already exists"):
         ganforge.pack("photos", "set", image_size=16)
     with pytest.raises(UsageError, match="packing takes no epochs"):
         ganforge.pack("photos", "other", epochs=3)

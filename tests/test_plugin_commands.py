@@ -31,7 +31,7 @@ def test_check_says_what_is_wrong_and_what_to_change(ganforge_cli, torch_alone):
     code, out, err = ganforge_cli("check", "backwards", "--plugin", FAULTY)
     assert code == 1
     assert "points-the-right-way" in out
-    assert "To change: look at the signs" in " ".join(out.split())
+    assert "To change: check the signs" in " ".join(out.split())
     assert err.splitlines()[-1] == "ganforge: backwards fails 1 check: points-the-right-way"
 
 

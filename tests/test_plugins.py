@@ -128,7 +128,7 @@ def test_two_packages_claiming_one_name_are_both_named(install):
     for package in ("one-gan", "two-gan"):
         install(package, ARCHITECTURE.format(name="tiny", package=package))
     registry = load_plugins()
-    with pytest.raises(UsageError, match="claimed by two packages, one-gan and two-gan"):
+    with pytest.raises(UsageError, match="registered by two packages, one-gan and two-gan"):
         registry.get("architecture", "tiny")
     assert registry.get("architecture", "dcgan")
     assert any("one-gan and two-gan" in line for line in registry.warnings())

@@ -271,7 +271,7 @@ def test_defaults_may_be_of_any_shape_and_a_run_refuses_what_its_source_cannot(t
     assert chosen(arch="wide", image_size=24, data="old").image_size == 24
     tall = chosen(arch="fcgan", data="tall")
     assert (tall.image_size, tall.channels) == ((40, 16), 4)
-    with pytest.raises(UsageError, match=r"--data old gives square pictures alone"):
+    with pytest.raises(UsageError, match=r"--data old only gives square pictures"):
         chosen(arch="wide", data="old")
 
 

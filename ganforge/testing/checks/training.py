@@ -38,7 +38,7 @@ def keeps_state_in_variables(case: Any) -> None:
             )
         if place := unsteady_layer(twins):
             raise Nonconformity(
-                f"the {role}'s {place} gives other outputs from the same inputs, weights and seeds: it keeps or "
+                f"the {role}'s {place} gives different outputs from the same inputs, weights and seeds: it keeps or "
                 "draws something in Python",
                 "keep what changes in variables made with add_weight, and draw with keras.random from a "
                 "keras.random.SeedGenerator that the layer has as an attribute",
