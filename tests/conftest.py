@@ -30,6 +30,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # The other cores are the other workers': threads that wait for one another cost more than they bring.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MKL_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.pop("GANFORGE_RUNS_DIR", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests press Ctrl-C all the same
     signal.signal(signal.SIGINT, signal.default_int_handler)
