@@ -376,3 +376,18 @@ def test_every_command_that_needs_keras_chooses_the_backend_first(tmp_path):
         environment["KERAS_HOME"] = str(tmp_path / f"keras-{words[0]}-{len(words)}")
         python("-m", "ganforge", *words, cwd=tmp_path, backend=None, **environment)
     assert json.loads((tmp_path / "runs" / "run_1" / "run.json").read_text())["config"]["backend"] == "torch"
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [("./nowhere/pics", "there is no folder or zip 'nowhere/pics'"), ("./held/cta", "Did you mean 'cat'?")],
+)
+def test_a_path_that_leads_nowhere_is_said_before_keras_is_imported(tmp_path, data, words):
+    (tmp_path / "held" / "cat").mkdir(parents=True)
+    code = (
+        "import sys\nfrom ganforge.cli import main\n"
+        f"try: main(['train', '--data', {data!r}])\nfinally: assert 'keras' not in sys.modules"
+    )
+    ended = python("-c", code, cwd=tmp_path, check=False)
+    assert ended.returncode == 1
+    assert words in one_line(ended.stderr)

@@ -112,7 +112,10 @@ FAULTS = {
     ("architecture", "seedless-noise"): ("keeps-state-in-variables", "seedless draws from Keras's global generator"),
     ("architecture", "hiding"): ("keeps-state-in-variables", "hiding reads hiding/gain"),
     ("architecture", "averaging"): ("keeps-state-in-variables", "averaging writes to averaging/mean"),
-    ("architecture", "remembering"): ("keeps-state-in-variables", "discriminator's remembering gives different outputs"),
+    ("architecture", "remembering"): (
+        "keeps-state-in-variables",
+        "discriminator's remembering gives different outputs",
+    ),
     ("architecture", "stopping"): ("moves-every-weight", "no gradient gets through the generator's stopping"),
     ("architecture", "doubling"): ("trains-as-written", "discriminator's doubling turns float32 into float64"),
     ("architecture", "lonely"): ("trains-as-written", "a train_step of its own"),

@@ -410,7 +410,9 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(ganforge_cli):
     assert np.array_equal(Run("run_1").sample(4), whole)
     for path in (run.path / "checkpoints").iterdir():
         (path / "state.json").write_text("[]")
-    assert "has no checkpoint to continue from; damaged" in one_line(ganforge_cli("resume", "run_1", "--epochs", 9)[2])
+    assert "has no checkpoint to continue from; damaged" in one_line(
+        ganforge_cli("resume", "run_1", "--epochs", 9)[2]
+    )
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again_in_its_directory(ganforge_cli):

@@ -218,6 +218,7 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
 
     NAME[:OPTIONS] is written NAME:key=value,key=value. Ctrl-C saves everything; `ganforge resume` continues.
     """
+    from ganforge.data.files import require_there
     from ganforge.plugin.trust import given as read_given
     from ganforge.plugin.trust import named_by_text, remember, require
     from ganforge.training.config import TrainConfig
@@ -229,6 +230,7 @@ def command(ctx: click.Context, /, config_file: str | None, dry_run: bool, quiet
     settings = {**filed, **given}
     settings.setdefault("runs_dir", flags["runs_dir"])
     config = TrainConfig.of(settings)
+    require_there(config.data)
     if (code := shared_out(config.devices, config.backend, ctx.obj, config.batch_size)) is not None:
         return code
     out = console()

@@ -99,6 +99,17 @@ def find_files(path: Path, listed: bool = True) -> Files:
     )
 
 
+def require_there(data: str) -> None:
+    """Say at once what is not there, where ``data`` can be nothing but a path: Keras takes seconds to import.
+
+    Raises:
+        GANForgeError: nothing has this path.
+    """
+    # A colon may be that of a source's options or of an address, a comma may separate several.
+    if os.sep in data and not set(data) & {":", ","} and not os.path.lexists(data):
+        raise GANForgeError(_missing(Path(data)))
+
+
 def _missing(path: Path) -> str:
     try:
         near = closest(path.name, os.listdir(path.parent))
