@@ -19,7 +19,7 @@ def report(request) -> dict:
 def holds(report, what):
     """Say whether something holds to the bit; on TensorFlow, if need be, in a second process.
 
-    With many more processes than cores, one in some ten there summed in another order. Why is not known; twice running
+    With many more processes than cores, one in some ten there summed in another order. Why is not known; two in a row
     would be a fault (docs/reliability.md says so too).
     """
     return report[what] or (
