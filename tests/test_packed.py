@@ -175,3 +175,18 @@ def test_the_command_packs_several_and_refuses_what_is_there(store, photos, tmp_
     with pytest.raises(UsageError, match="packing takes no epochs"):
         ganforge.pack("photos", "other", epochs=3)
     assert not Path("other").exists()
+
+
+def test_a_parser_that_another_thread_confused_is_asked_again(tmp_path, monkeypatch):
+    from ganforge.data import cache
+
+    np.save(tmp_path / "rows.npy", np.arange(6))
+    load, confused = np.load, iter([True, True, False])
+
+    def loads(*given, **how):
+        if next(confused):
+            raise SystemError("AST constructor recursion depth mismatch (before=33, after=29)")
+        return load(*given, **how)
+
+    monkeypatch.setattr(np, "load", loads)
+    assert cache.mapped(tmp_path / "rows.npy").tolist() == [0, 1, 2, 3, 4, 5]

@@ -101,7 +101,7 @@ def open_shard(path: Path, record: Record, k: int) -> Shard:
     """Return a shard of an entry, mapped. Raises ``Damaged``."""
     try:
         content = path.with_suffix(SUMS).read_bytes()
-        rows = np.load(path, mmap_mode="r")
+        rows = mapped(path)
     except (OSError, ValueError, EOFError) as error:
         raise Damaged(f"'{path.name}': {reason(error, kind=False)}") from None
     if rows.shape != (record.shards[k], *record.shape) or rows.dtype.name != record.dtype:
@@ -109,6 +109,18 @@ def open_shard(path: Path, record: Record, k: int) -> Shard:
     if zlib.crc32(content) != record.checksums[k] or len(content) != 4 * -(-len(rows) // BLOCK):
         raise Damaged(f"the checksums of '{path.name}' are damaged")
     return Shard(path.name, rows, np.frombuffer(content, "<u4"))
+
+
+def mapped(path: Path) -> np.ndarray:
+    """Return an array file, mapped.
+
+    NumPy has Python's parser read its head, and CPython 3.11's takes one thread's depth for another's now and then
+    ("AST constructor recursion depth mismatch"): threads open shards, so it is asked again.
+    """
+    for _ in range(9):
+        with suppress(SystemError):
+            return cast(np.ndarray, np.load(path, mmap_mode="r"))
+    return cast(np.ndarray, np.load(path, mmap_mode="r"))
 
 
 def read_labels(path: Path, record: Record) -> np.ndarray | tuple[int, ...]:
