@@ -60,7 +60,7 @@ def open_entry(root: Path, key: str) -> tuple[np.ndarray, Record] | None:
         record = record_of((folder / ABOUT).read_text("utf-8"))
         if record is not None and record.shards:
             return _open_shards(folder, record)
-        array = np.load(folder / ARRAY, mmap_mode="r")
+        array = mapped(folder / ARRAY)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError):
@@ -289,7 +289,7 @@ def shard_name(number: int) -> str:
 
 def seal(path: Path) -> tuple[int, int]:
     """Write the checksums of a shard that is whole beside it; return its rows and the CRC-32 of these checksums."""
-    array = np.load(path, mmap_mode="r")
+    array = mapped(path)
     content = sums_of(array).tobytes()
     write_atomic(path.with_suffix(SUMS), content)
     return len(array), zlib.crc32(content)
@@ -302,7 +302,7 @@ def write_record(folder: Path, about: Mapping[str, Any], sealed: Sequence[tuple[
     """
     named = names_as_text(dict(about))
     if (folder / ARRAY).exists():
-        array = np.load(folder / ARRAY, mmap_mode="r")
+        array = mapped(folder / ARRAY)
         record = Record(count=len(array), shape=array.shape[1:], checksums=checksums(array), **named)
     else:
         paths = sorted(folder.glob("images-*.npy"))
@@ -312,6 +312,6 @@ def write_record(folder: Path, about: Mapping[str, Any], sealed: Sequence[tuple[
             content = np.asarray(labels, "<i4").tobytes()
             write_atomic(folder / LABELS, content)
             named["labels_sum"] = zlib.crc32(content)
-        shape = np.load(paths[0], mmap_mode="r").shape[1:]
+        shape = mapped(paths[0]).shape[1:]
         record = Record(count=sum(counts), shape=shape, checksums=sums, shards=counts, **named)
     write_atomic(folder / ABOUT, record.model_dump_json().encode())
