@@ -180,6 +180,12 @@ def test_a_stronger_discriminator_is_wider_and_deeper_by_the_numbers():
     wider = config(discriminator_width=32, discriminator_layers=None)
     StrongerDiscriminator().configure_run(wider)
     assert wider.discriminator_options == {"discriminator_width": 64, "discriminator_layers": None}
+    as_wide = config(width=24, discriminator_width=None)  # where nothing else is said, as wide as the generator
+    StrongerDiscriminator().configure_run(as_wide)
+    assert as_wide.discriminator_options == {"width": 24, "discriminator_width": 48}
+    for untold in (config(width=24), config(discriminator_width=None)):
+        with pytest.raises(UsageError, match="does not say how to make its discriminator stronger"):
+            StrongerDiscriminator().configure_run(untold)
 
 
 # ------------------------------------------------------------------ label-noise and a loss without soft labels

@@ -36,9 +36,10 @@ class StrongerDiscriminator(Strategy):
             hidden = tuple(max(1, round(units * o.width)) for units in options["discriminator_hidden"])
             options["discriminator_hidden"] = hidden[:1] * o.depth + hidden
             return
-        # None stands for as wide as the generator.
-        width = options.get("discriminator_width", 0) or options.get("width")
-        if "discriminator_width" not in options or not width:
+        width = options.get("discriminator_width", 0)
+        if width is None:  # as wide as the generator
+            width = options.get("width")
+        if not width:
             raise UsageError(
                 f"architecture '{config.architecture}' does not say how to make its discriminator stronger: it has "
                 "no option discriminator_width or discriminator_hidden"

@@ -48,8 +48,7 @@ def features(pictures: np.ndarray) -> np.ndarray:
 
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] not in (1, 3):
         raise ValueError(f"expected uint8 (N, H, W, 1 or 3), got {pictures.dtype} {pictures.shape}")
-    gpu = torch.cuda.is_available()
-    at, count = ("cuda", ON_GPU) if gpu else ("cpu", BATCH)
+    at, count = ("cuda", ON_GPU) if torch.cuda.is_available() else ("cpu", BATCH)
     network, result = _network(at), np.empty((len(pictures), WIDTH), np.float32)
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for start in range(0, len(pictures), count):

@@ -20,6 +20,7 @@ class Case:
     size: int
     width: int = 32
     batch: int = BATCH
+    gpu: bool = False  # for a GPU alone, unless it is named
 
     @property
     def name(self) -> str:
@@ -41,6 +42,7 @@ class Contender:
     step: str = "two-stage"
     balance: tuple[str, ...] = ()
     compile: bool = False
+    gpu: bool = False  # as above
 
 
 CASES = [
@@ -51,7 +53,7 @@ CASES = [
     Case("fcgan", 64),
     Case("fcgan", 32),
     Case("r3gan", 64, 16),
-    Case("dcgan", 64, 64, 256),
+    Case("dcgan", 64, 64, 256, gpu=True),
 ]
 CONTENDERS = [
     Contender("hand-written", rival=True),
@@ -65,9 +67,9 @@ CONTENDERS = [
     Contender("tensorflow", backend="tensorflow"),
     Contender("tensorflow, bfloat16", backend="tensorflow", precision="mixed_bfloat16"),
     Contender("jax", backend="jax"),
-    Contender("torch, compiled", compile=True),
-    Contender("torch, bfloat16, compiled", precision="mixed_bfloat16", compile=True),
-    Contender("jax, bfloat16", backend="jax", precision="mixed_bfloat16"),
+    Contender("torch, compiled", compile=True, gpu=True),
+    Contender("torch, bfloat16, compiled", precision="mixed_bfloat16", compile=True, gpu=True),
+    Contender("jax, bfloat16", backend="jax", precision="mixed_bfloat16", gpu=True),
 ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from typing import Any
 from ganforge.files import require_file
 from tests.benchmarks.cases import BATCH, CASES, CONTENDERS, quiet_environment
 from tests.benchmarks.record import record
+
+ON_GPU = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 class Worker:
@@ -68,7 +71,8 @@ class Worker:
 
 def measure(case: int, rounds: int, seconds: float, names: list[str]) -> list[Worker]:
     """Return the contenders of a case with their rates, one a round."""
-    chosen = [i for i, c in enumerate(CONTENDERS) if find_spec(c.backend) and (not names or c.name in names)]
+    wanted = [c.name in names if names else ON_GPU or not c.gpu for c in CONTENDERS]
+    chosen = [i for i, c in enumerate(CONTENDERS) if find_spec(c.backend) and wanted[i]]
     workers = []
     for i in chosen:  # one after the other, so that the first step is timed alone
         workers.append(Worker(case, i))
@@ -121,7 +125,7 @@ def main() -> None:
     if a.json:
         require_file(a.json)
     results = {}
-    for case in a.case or range(len(CASES)):
+    for case in a.case or [i for i, one in enumerate(CASES) if ON_GPU or not one.gpu]:
         name = CASES[case].name
         results[name] = summary(measure(case, a.rounds, a.seconds, a.only))
         print(table(name, results[name]) + "\n", flush=True)
