@@ -63,6 +63,16 @@ MODELS = {
     "odd size, kernel 3": ((15, 15, 3), lambda x: layers.Conv2D(5, 3, 2, "same")(x)),
     "even size, kernel 3": ((16, 16, 3), lambda x: layers.Conv2D(5, 3, 2, "same")(x)),
     "valid": ((16, 16, 3), lambda x: layers.Conv2D(5, 3, padding="valid", use_bias=False)(x)),
+    "even sizes, kernel 5 and 3, strides 2 and 3": ((16, 10, 3), lambda x: layers.Conv2D(5, (5, 3), 2, "same")(x)),
+    "strided more than it reaches": ((9, 8, 3), lambda x: layers.Conv2D(5, (1, 2), (3, 3), "same")(x)),
+    "each channel apart": (
+        (9, 8, 4),
+        lambda x: chain(
+            *(layers.DepthwiseConv2D(3, 2, "same"), layers.ReLU(6.0)),
+            *(layers.DepthwiseConv2D((5, 2), padding="same", depth_multiplier=3), layers.ReLU(0.4)),
+            layers.DepthwiseConv2D(2, padding="valid", use_bias=False, activation="tanh"),
+        )(x),
+    ),
     "dilated": ((16, 16, 3), lambda x: layers.Conv2D(5, 3, padding="same", dilation_rate=2)(x)),
     "up, many channels": ((8, 8, 6), lambda x: up(8, use_bias=False)(x)),
     "up, a picture": ((8, 8, 6), lambda x: layers.Activation("tanh")(up(3)(x))),
@@ -294,8 +304,15 @@ def test_every_layer_of_keras_trains_as_in_keras(name):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_what_is_known_is_really_replaced():
-    shape, body = MODELS["convolutions"]
+@pytest.mark.parametrize(
+    ("shape", "body"),
+    [
+        MODELS["convolutions"],
+        MODELS["even size, kernel 3"],
+        ((16, 16, 3), chain(layers.DepthwiseConv2D(3, 2, "same"), layers.ReLU(6))),
+    ],
+)
+def test_what_is_known_is_really_replaced(shape, body):
     model, _ = twins(body, shape)
 
     def refuse(*arguments, **keywords):
@@ -303,7 +320,7 @@ def test_what_is_known_is_really_replaced():
 
     for layer in model.layers:
         layer.call = refuse
-    assert torch_layers.lower(model)(torch.zeros(2, *shape)).shape == (2, 4, 4, 4)
+    assert torch_layers.lower(model)(torch.zeros(2, *shape)).shape == (2, *model.output_shape[1:])
 
 
 def test_a_model_that_is_a_class_is_called_as_it_is():

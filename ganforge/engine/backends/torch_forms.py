@@ -27,16 +27,31 @@ def _dense(layer: Any, given: Shape, gives: Shape) -> Fast | None:
 
 
 def _convolution(layer: Any, given: Shape, gives: Shape) -> Fast | None:
-    padding = _symmetric(layer, given)
-    if padding is None:
+    return _convolved(layer, given, lambda kernel: kernel.permute(3, 2, 0, 1), layer.groups)
+
+
+def _depthwise_convolution(layer: Any, given: Shape, gives: Shape) -> Fast | None:
+    channels = given[-1]
+    if channels is None:
         return None
+    # Keras has (height, width, channel, multiple), torch (channel x multiple, 1, height, width).
+    return _convolved(layer, given, lambda kernel: kernel.permute(2, 3, 0, 1).flatten(0, 1).unsqueeze(1), channels)
+
+
+def _convolved(layer: Any, given: Shape, turned: Fast, groups: int) -> Fast | None:
+    padded = _padding(layer, given)
+    if padded is None:
+        return None
+    padding, zeros = padded
     dtype, activation, stride = _dtype(layer), activation_of(layer), layer.strides
     kernel, bias = layer.kernel, layer.bias
 
     def call(x: torch.Tensor, then: Fast = identity) -> torch.Tensor:
-        weight = kernel.value.to(dtype).permute(3, 2, 0, 1)
+        weight = turned(kernel.value.to(dtype))
+        if any(zeros):
+            weight = functional.pad(weight, zeros)
         x = x.to(dtype).permute(0, 3, 1, 2)
-        y = functional.conv2d(x, weight, _cast(bias, dtype), stride, padding, groups=layer.groups)
+        y = functional.conv2d(x, weight, _cast(bias, dtype), stride, padding, groups=groups)
         return activation(then(y).permute(0, 2, 3, 1))
 
     return call
@@ -155,10 +170,11 @@ def _leaky_relu(layer: Any, given: Shape, gives: Shape) -> Fast | None:
 
 
 def _relu(layer: Any, given: Shape, gives: Shape) -> Fast | None:
-    if layer.max_value is not None or layer.negative_slope or layer.threshold:
+    # Other limits Keras clips at, whose slope at the limit itself is another.
+    if layer.max_value not in (None, 6) or layer.negative_slope or layer.threshold:
         return None
-    dtype = _dtype(layer)
-    return lambda x, in_place=False: functional.relu(x.to(dtype), inplace=in_place and x.dtype == dtype)
+    dtype, unit = _dtype(layer), functional.relu if layer.max_value is None else functional.relu6
+    return lambda x, in_place=False: unit(x.to(dtype), inplace=in_place and x.dtype == dtype)
 
 
 def _dropout(layer: Any, given: Shape, gives: Shape) -> Fast | None:
@@ -211,6 +227,7 @@ def _global_average_pooling(layer: Any, given: Shape, gives: Shape) -> Fast | No
 FORMS: dict[type, Callable[[Any, Shape, Shape], Fast | None]] = {
     layers.Dense: _dense,
     layers.Conv2D: _convolution,
+    layers.DepthwiseConv2D: _depthwise_convolution,
     layers.Conv2DTranspose: _transposed_convolution,
     layers.BatchNormalization: _batch_norm,
     layers.LeakyReLU: _leaky_relu,
@@ -223,7 +240,7 @@ FORMS: dict[type, Callable[[Any, Shape, Shape], Fast | None]] = {
     layers.AveragePooling2D: _average_pooling,
     layers.GlobalAveragePooling2D: _global_average_pooling,
 }
-FRESH = (layers.Dense, layers.Conv2D, layers.Conv2DTranspose, layers.BatchNormalization)
+FRESH = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.Conv2DTranspose, layers.BatchNormalization)
 IN_PLACE = (layers.LeakyReLU, layers.ReLU)
 
 
@@ -265,17 +282,20 @@ def identity(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def _symmetric(layer: Any, given: Shape) -> tuple[int, int] | None:
-    """Return a convolution's padding where it is known and alike on both sides, else None."""
+def _padding(layer: Any, given: Shape) -> tuple[tuple[int, int], tuple[int, int, int, int]] | None:
+    """Return a convolution's padding, alike on both sides, and the zeros to put around its kernel for that.
+
+    Where "same" pads one pixel more at the end, as at most strides of 2, the kernel gets a first row or column of
+    zeros instead and the padding is a pixel more at both sides: to pad the picture would copy it.
+    """
     if layer.padding == "valid":
-        return 0, 0
+        return (0, 0), (0, 0, 0, 0)
     height, width = given[1:3]
     if layer.padding != "same" or height is None or width is None:
         return None
-    sides = []
+    sides, uneven = [], []
     for n, k, s in zip((height, width), layer.kernel_size, layer.strides):
         total = max(0, (-(-n // s) - 1) * s + k - n)
-        if total % 2:
-            return None
-        sides.append(total // 2)
-    return sides[0], sides[1]
+        uneven.append(total % 2)
+        sides.append(total // 2 + total % 2)
+    return (sides[0], sides[1]), (uneven[1], 0, uneven[0], 0)
