@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ganforge.api import Run, train
     from ganforge.commands import compare, plugins, runs, study
     from ganforge.errors import GANForgeError, UsageError
+    from ganforge.metrics.imagenet import imagenet_weights
     from ganforge.plugin.architecture import Architecture
     from ganforge.plugin.conv_arithmetic import (
         conv_size,
@@ -51,6 +52,7 @@ _HOMES = {
     "GANForgeError": "errors",
     "UsageError": "errors",
     "hookimpl": "plugin.hookspecs",
+    "imagenet_weights": "metrics.imagenet",
     "Options": "plugin.options",
     "Logger": "plugin.logger",
     "Loss": "plugin.loss",
@@ -89,6 +91,7 @@ __all__ = [
     "conv_size",
     "halvings",
     "hookimpl",
+    "imagenet_weights",
     "pack",
     "plan_upsampling",
     "plugins",

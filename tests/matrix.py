@@ -23,7 +23,7 @@ ARCHITECTURES = (
     "dcgan-conditional:width=2,discriminator_width=2",
     "r3gan:width=4,discriminator_width=4,widest=8",
     "r3gan-conditional:width=4,discriminator_width=4,widest=8",
-    *(f"{name}:width=2,discriminator_width=2" for name in ("sngan", "sngan-conditional", "fastgan")),
+    *(f"{name}:width=2,discriminator_width=2" for name in ("sngan", "sngan-conditional", "fastgan", "projected")),
 )
 # Other authors': sound, and unusual.
 UNUSUAL = (

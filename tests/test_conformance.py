@@ -52,6 +52,7 @@ SOUND = [
     Subject("architecture", "sngan:width=2,discriminator_width=2"),
     Subject("architecture", "sngan-conditional:width=2,discriminator_width=2"),
     Subject("architecture", "fastgan:width=2,discriminator_width=2"),
+    Subject("architecture", "projected:width=2,discriminator_width=2,enlarge=1"),
     Subject("strategy", "redraw"),
     *(Subject(kind, CHECKED[kind].format(name=f"new-{kind}")) for kind in CHECKED),
     Subject("architecture", "sound"),

@@ -27,6 +27,8 @@ ARCHITECTURES = {
     "fastgan": ({"width": 8}, (64, 32, 3)),
     "fcgan": ({"hidden": (8,)}, (8, 12, 3)),
     "mlp": ({"width": 8}, (2,)),
+    "projected": ({"width": 8}, (32, 16, 3)),
+    "projected:gated": ({"width": 8, "gates": True}, (16, 32, 1)),
     "r3gan": ({"width": 8}, (32, 16, 3)),
     "r3gan-conditional": ({"width": 8}, (16, 16, 3)),
     "sngan": ({"width": 8}, (16, 16, 3)),

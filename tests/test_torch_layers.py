@@ -323,6 +323,38 @@ def test_what_is_known_is_really_replaced(shape, body):
     assert torch_layers.lower(model)(torch.zeros(2, *shape)).shape == (2, *model.output_shape[1:])
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_convolution_to_one_map_has_its_gradients(batch, policy):
+    """Keras's own call fails in torch here, on a processor without bfloat16 or with one picture."""
+    with dtype_policy(policy):
+        inputs = keras.Input((8, 8, 6))
+        model = keras.Model(inputs, layers.Conv2D(1, 3, padding="same")(inputs))
+    kernel = model.layers[-1].kernel.value
+    x = torch.randn(batch, 8, 8, 6, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    found = torch.autograd.grad(torch_layers.lower(model)(x).float().square().sum(), [x, kernel])
+    y = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1).contiguous(), padding=1)
+    expected = torch.autograd.grad(y.square().sum(), [x, kernel])
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=float(b.abs().max()) * (1e-5 if policy == "float32" else 2e-2))
+
+
+def test_a_model_inside_that_gives_several_is_looked_into():
+    def body(x):
+        start = keras.Input(x.shape[1:])
+        half = layers.DepthwiseConv2D(3, 2, "same")(start)
+        one, two = keras.Model(start, [half, layers.Conv2D(6, 3, 2, "same")(half)])(x)
+        return layers.Add()([one, layers.UpSampling2D()(two)])
+
+    ours, theirs = twins(body, (16, 16, 6))
+    x = torch.randn(2, 16, 16, 6, generator=torch.Generator().manual_seed(3))
+    for a, b in zip(through(torch_layers.lower(ours), ours, x), through(as_keras(theirs), theirs, x), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    inside = next(layer for layer in ours.layers if isinstance(layer, keras.Model)).layers
+    known = torch_layers.lower(ours).known
+    assert any(isinstance(layer, layers.DepthwiseConv2D) and layer in known for layer in inside)
+
+
 def test_a_model_that_is_a_class_is_called_as_it_is():
     class Own(keras.Model):
         def __init__(self):

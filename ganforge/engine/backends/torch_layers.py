@@ -142,11 +142,14 @@ def _form(node: Any, forms: Forms) -> Fast | None:
 
 def _is_lone(node: Any) -> bool:
     """Say whether a node goes from one tensor, without a mask, to one tensor."""
+    return len(node.outputs) == 1 and _takes_one(node)
+
+
+def _takes_one(node: Any) -> bool:
+    """Say whether a node is given one tensor and nothing else, without a mask."""
     given = node.input_tensors
     return (
-        len(given) == len(node.outputs) == len(node.arguments.args) == 1
-        and node.arguments.args[0] is given[0]
-        and not is_masked(given[0])
+        len(given) == len(node.arguments.args) == 1 and node.arguments.args[0] is given[0] and not is_masked(given[0])
     )
 
 
@@ -170,7 +173,12 @@ def _as_it_is(node: Any, forms: Forms) -> Callable[..., Any]:
     operation: Callable[..., Any] = node.operation
     if not isinstance(operation, keras.Layer):
         return operation
-    if isinstance(operation, keras.Model) and _is_lone(node) and _is_graph(operation) and len(operation.inputs) == 1:
+    if (
+        isinstance(operation, keras.Model)
+        and _takes_one(node)
+        and _is_graph(operation)
+        and len(operation.inputs) == 1
+    ):
         nested = lower(operation, forms)
         return _Nested(nested.run, nested.writes, nested.known)
     return lambda *arguments, **keywords: operation(*arguments, **{**keywords, "training": True})
