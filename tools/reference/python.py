@@ -21,6 +21,7 @@ HEAD = """\
 """
 FUNCTIONS = ("train", "runs", "compare", "study", "pack", "plugins")
 ERRORS = ("UsageError", "GANForgeError")
+LEARNT = "imagenet_weights"
 SIZES = ("conv_size", "transposed_conv_size", "halvings", "plan_upsampling", "refused_size")
 
 
@@ -29,7 +30,7 @@ def page(plugins: str) -> str:
     import ganforge
     from ganforge import commands
 
-    known = {*FUNCTIONS, *ERRORS, *SIZES, "Run", "__version__", "hookimpl"}
+    known = {*FUNCTIONS, *ERRORS, *SIZES, LEARNT, "Run", "__version__", "hookimpl"}
     known |= {name for name in ganforge.__all__ if f"### {name}\n" in plugins}
     if missing := set(ganforge.__all__) - known:
         raise ValueError(f"{', '.join(sorted(missing))}: expected on the page of Python or of plugins")
@@ -46,6 +47,7 @@ def page(plugins: str) -> str:
     parts += [f"### {name}\n\n{text(getattr(ganforge, name))}\n" for name in ERRORS]
     parts.append("## Sizes, for authors of architectures\n\n")
     parts += [member(name, getattr(ganforge, name)) for name in SIZES]
+    parts += ["## A network that knows photographs\n\n", member(LEARNT, getattr(ganforge, LEARNT))]
     return "".join(parts).rstrip() + "\n"
 
 
