@@ -66,6 +66,7 @@ def _convolve(x, width, gates, up):
     """Convolve 3x3 what is twice as large where ``up``, with ReLU, or as values times sigmoid(gates)."""
 
     def convolved():
+        # A layer of its own each time: with one reader it becomes one with the convolution on torch, in half the time.
         larger = layers.UpSampling2D()(x) if up else x
         return _normalise(layers.Conv2D(width, 3, padding="same", use_bias=False)(larger))
 
@@ -150,8 +151,7 @@ def _plan(image_shape):
     """Return the size of the generator's first maps, with sides of 4 or more, and how often they double."""
 
     def fits(size):
-        maps = halvings(size, 4)
-        return len(maps) > 1 and math.prod(maps[-1]) <= LARGEST_FIRST**2
+        return math.prod(halvings(size, 4)[-1]) <= LARGEST_FIRST**2
 
     size = tuple(image_shape[:2])
     if not fits(size):
