@@ -66,7 +66,7 @@ def _convolve(x, width, gates, up):
     """Convolve 3x3 what is twice as large where ``up``, with ReLU, or as values times sigmoid(gates)."""
 
     def convolved():
-        # A layer of its own each time: with one reader it becomes one with the convolution on torch, in half the time.
+        # One for each convolution: on torch, the two become one that takes half the time.
         larger = layers.UpSampling2D()(x) if up else x
         return _normalise(layers.Conv2D(width, 3, padding="same", use_bias=False)(larger))
 
