@@ -50,8 +50,8 @@ def _convolved(layer: Any, given: Shape, turned: Fast, groups: int) -> Fast | No
         weight = turned(kernel.value.to(dtype))
         if any(zeros):
             weight = functional.pad(weight, zeros)
-        if weight.shape[0] == 1:  # where it has no quicker way (one picture, bfloat16), torch 2.13 refuses it turned
-            weight = weight.contiguous()
+        if weight.shape[0] == 1 and (x.shape[0] == 1 or dtype == torch.bfloat16):
+            weight = weight.contiguous()  # where it has no quicker way, torch 2.13 refuses one that is turned
         x = x.to(dtype).permute(0, 3, 1, 2)
         y = functional.conv2d(x, weight, _cast(bias, dtype), stride, padding, groups=groups)
         return activation(then(y).permute(0, 2, 3, 1))
