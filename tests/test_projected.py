@@ -29,7 +29,7 @@ print(json.dumps([keras.ops.convert_to_numpy(x).tolist() for x in maps]))
 
 
 def options(**more):
-    return projected.ProjectedOptions(**{"width": 2, "discriminator_width": 4, **more})
+    return projected.ProjectedOptions(**{"width": 2, "discriminator_width": 4, "pixels": 0, **more})
 
 
 def numpy(x) -> np.ndarray:
@@ -103,6 +103,23 @@ def test_a_logit_for_each_patch_of_each_size(size, levels, enlarge, logits, chan
     assert tuple(model(made).shape) == (2, logits)
     one = numpy(model(numpy(made)[:1]))
     np.testing.assert_allclose(one, numpy(model(made))[:1], atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_pixels_themselves_are_judged_last(size):
+    pictures = RANDOM.uniform(-1, 1, (2, size, size, 3)).astype("float32")
+    model = projected.discriminator((size, size, 3), options(levels=(8,), pixels=3))
+    convolutions = [layer for layer in model.layers if type(layer).__name__ == "SpectralConv2D"]
+    halvings = {32: 3, 64: 4}[size]
+    *halve, last = convolutions[-halvings - 1 :]
+    assert [layer.kernel.shape[-2:] for layer in halve] == [(3, 6), (6, 12), (12, 24), (24, 24)][:halvings]
+    x = pictures
+    for layer in halve:
+        x = layer(x)
+        x = np.maximum(numpy(x), 0.2 * numpy(x))
+    logits = numpy(model(pictures))
+    assert logits.shape == (2, 16 + 16)
+    np.testing.assert_allclose(logits[:, 16:], numpy(last(x)).reshape(2, 16), atol=1e-5)
 
 
 def test_grey_is_three_equal_channels():

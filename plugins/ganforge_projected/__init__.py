@@ -44,6 +44,9 @@ class ProjectedOptions(Options):
     enlarge: int = Field(
         1, ge=1, le=4, description="how many times larger the frozen network sees pictures; work grows by its square"
     )
+    pixels: int = Field(
+        12, ge=0, description="channels of a further discriminator, of the pixels themselves; 0 for none"
+    )
     gates: bool = Field(True, description="gated linear units in the generator, as in FastGAN, instead of ReLU")
     spectral_norm: bool = Field(True, description="spectral normalization in the discriminators")
 
@@ -110,7 +113,10 @@ def _logits(pictures, options):
     if options.enlarge > 1:
         x = layers.UpSampling2D(options.enlarge, interpolation="bilinear")(x)
     mixed = _mix(features.network(x.shape[1:], sorted(set(options.levels)))(x), options.discriminator_width)
-    logits = [layers.Flatten(dtype="float32")(_judge(x, options.spectral_norm)) for x in mixed]
+    logits = [_judge(x, x.shape[-1], options.spectral_norm) for x in mixed]
+    if options.pixels:
+        logits.append(_judge(pictures, options.pixels, options.spectral_norm))
+    logits = [layers.Flatten(dtype="float32")(x) for x in logits]
     return layers.Concatenate(dtype="float32")(logits) if len(logits) > 1 else logits[0]
 
 
@@ -135,10 +141,12 @@ def _random_convolution(x, width, kernel):
     return x
 
 
-def _judge(x, spectral):
-    """Halve a map until its sides are ``JUDGED`` or less, and return a logit for each place there."""
+def _judge(x, width, spectral):
+    """Halve a map until its sides are ``JUDGED`` or less, and return a logit for each place there.
+
+    Maps have twice ``width`` channels after the first halving.
+    """
     convolution = SpectralConv2D if spectral else layers.Conv2D
-    width = x.shape[-1]
     strides = [2] * max(0, math.ceil(math.log2(max(x.shape[1:3]) / JUDGED))) or [1]
     for n, stride in enumerate(strides, start=1):
         kernel, channels = (4, width * min(MOST, 2**n)) if stride == 2 else (3, width)
