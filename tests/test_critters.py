@@ -130,7 +130,7 @@ def test_grey_and_other_sizes():
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"image_size": 4}, {"channels": 2}])
 def test_wrong_arguments(wrong):
-    with pytest.raises(UsageError, match="expected at least 1, at least 8 pixels a side, and 1, 3 or 4 channels"):
+    with pytest.raises(UsageError, match="expected count from 1, sides from 8 pixels, and 1, 3 or 4 channels"):
         draw_critters(**{"count": 1, **wrong})
 
 
