@@ -139,7 +139,7 @@ def _metadata(
     if licence:
         lines.append(f"license: {licence}")
     else:
-        lines.append("# Choose a licence and remove this comment sign, for example: license: cc-by-4.0")
+        lines.append("# Replace this line by the licence, such as: license: cc-by-4.0")
     lines.append("library_name: keras")
     if pictures:
         lines.append(f"pipeline_tag: {task}")
