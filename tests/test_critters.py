@@ -166,7 +166,7 @@ def test_the_source_reports_progress_and_refuses_too_few(tmp_path):
     load(30, tmp_path, progress=lambda *at: seen.append(at))
     assert seen == sorted(seen)
     assert seen[-1] == (30, 30)
-    with pytest.raises(UsageError, match=r"1 pictures .* expected at least 2"):
+    with pytest.raises(UsageError, match=r"count 1, .*expected count from 2"):
         load(30, tmp_path, limit=1)
 
 

@@ -369,11 +369,11 @@ def csv_with(text: str):
 
 NAN = np.where(GREYS[3, 0, 0] == GREYS, np.nan, GREYS / 255.0)
 BAD = {
-    "pickle": (save_objects, "x.npy", "Python objects .pickle., which is refused"),
+    "pickle": (save_objects, "x.npy", "Python objects .pickle., which are refused"),
     "pickled labels": (
         save_object_labels,
         "x.npz:images=a,labels=b",
-        "Python objects .pickle., which is refused",
+        "Python objects .pickle., which are refused",
     ),
     "npy that declares a terabyte": (lie_npy, "x.npy", "declares uint8 .* 1,099,511,627,776 bytes, but holds 3"),
     "npz that declares a terabyte": (lie_npz, "x.npz", "declares uint8 .* 1,099,511,627,776 bytes, but holds 3"),
@@ -385,7 +385,7 @@ BAD = {
     "soft link": (h5_of(_soft), "x.h5:images=a", "'a' in x.h5 is a link elsewhere, which is not followed"),
     "external dataset": (h5_of(_external), "x.h5", "keeps its numbers in another file"),
     "virtual dataset": (h5_of(_virtual), "x.h5", "keeps its numbers in another file"),
-    "hollow dataset": (h5_of(_hollow), "x.h5", "declares uint8 .* and holds 0"),
+    "hollow dataset": (h5_of(_hollow), "x.h5", "declares uint8 .* but holds 0"),
     "dataset in one lump": (h5_of(_lump), "x.h5", "is in pieces of .*; expected at most"),
     "nan": (lambda f: np.save(f / "x.npy", NAN), "x.npy", "not finite .* first in row [0-3]; .*nan_to_num"),
     "infinite vectors": (lambda f: np.save(f / "x.npy", np.full((3, 2), np.inf)), "x.npy", "first in row 0"),
@@ -419,10 +419,10 @@ BAD = {
     "csv with a late fraction": (
         csv_with((",".join("1" * 64) + "\n") * 200 + ",".join(["1.5"] * 64)),
         "x.csv",
-        "row 201: not whole",
+        "row 201: expected whole",
     ),
     "empty csv": (csv_with(""), "x.csv", "is empty"),
-    "header alone": (csv_with("path,label\n"), "x.csv", "a header and no rows"),
+    "header alone": (csv_with("path,label\n"), "x.csv", "a header but no rows"),
 }
 
 
@@ -506,7 +506,7 @@ def test_what_a_text_names(tmp_path, monkeypatch):
         "x.npz:images=c": r"x.npz has no 'c'; it holds a uint8 .*, b int64 \(24,\), other float64",
         "x.npz:pictures=a": "has no option 'pictures'; its options are images, labels, shape",
         "x.npz:images=b": r"int64 \(24,\); expected pictures",
-        "./critters:images=a": "takes no options",
+        "./critters:images=a": "has no options",
     }.items():
         with pytest.raises(GANForgeError, match=message):
             resolve_source(text, registry)

@@ -251,18 +251,18 @@ BAD = {
     "rank 5 of two": (np.stack([PICTURES] * 2), None, r"expected pictures \(N, H, W, C\)"),
     "one picture": (PICTURES[0, :, :], None, r"\(8, 8, 3\): a single picture; expected several"),
     "seven channels": (np.zeros((4, 8, 8, 7)), None, "expected 1 to 4 channels"),
-    "whole numbers in two dimensions": (PICTURES[:, 0, 0], None, r"as floats; .*reshape them to \(N, H, W, C\)"),
+    "whole numbers in two dimensions": (PICTURES[:, 0, 0], None, r"of floats; .*reshape them to \(N, H, W, C\)"),
     "texts": (np.array([["a", "b"]] * 3), None, "holds texts; expected numbers"),
     "objects": (np.array([PICTURES[0], None], dtype=object), None, "Python objects; .*mixed sizes"),
     "nan": (np.where(PICTURES == 7, np.nan, FLOATS), None, "not finite .*first in row"),
     "empty": (np.empty((0, 8, 8)), None, "holds float64 .*nothing"),
     "an empty list": ([], None, "a list is empty; expected pictures"),
     "an empty generator": (iter(()), None, "is empty; expected pictures"),
-    "mixed sizes": ([PICTURES[0], PICTURES[1, :4]], None, r"mixed sizes, \(8, 8, 3\) and \(4, 8, 3\): resize"),
+    "mixed sizes": ([PICTURES[0], PICTURES[1, :4]], None, r"mixed sizes, \(8, 8, 3\) and \(4, 8, 3\); resize"),
     "mixed sizes in a batch": ([([*PICTURES[:2], PICTURES[1, :4]], [0, 1, 2])], None, "mixed sizes"),
-    "mixed types": ([PICTURES[:2], FLOATS[:2]], None, "gives uint8 and then float32; expected one type"),
-    "labels with some": ([(PICTURES[:2], CLASSES[:2]), PICTURES[:2]], None, "labels with some of its pictures"),
-    "a failure": (failing(), None, "a generator failed after 1 items: RuntimeError: the disk"),
+    "mixed types": ([PICTURES[:2], FLOATS[:2]], None, "gives uint8 first and float32 later; expected one type"),
+    "labels with some": ([(PICTURES[:2], CLASSES[:2]), PICTURES[:2]], None, "labels with only some pictures"),
+    "a failure": (failing(), None, "a generator failed after 1 item: RuntimeError: the disk"),
     "no labels' count": (PICTURES, CLASSES[:5], "5 labels for 24 pictures"),
     "labels that are pictures": (PICTURES, FLOATS, "labels are float32 .*; expected one per picture"),
     "labels that are fractions": (PICTURES, FLOATS[:, 0, 0, 0], "expected whole numbers or texts"),
@@ -325,7 +325,7 @@ def test_hugging_face_pictures_are_read_as_they_are_stored():
     found = load(data, image_size=8)
     assert np.array_equal(found.array, PICTURES)
     assert [found.classes[i] for i in found.labels] == [f"class {i}" for i in CLASSES]
-    with pytest.raises(UsageError, match=r"has the splits train: give one of them, such as data\['train'\]"):
+    with pytest.raises(UsageError, match=r"has the splits train; pass one of them, such as data\['train'\]"):
         load(datasets.DatasetDict({"train": data}))
     streamed = load(data.to_iterable_dataset())
     assert sorted(rows(streamed.array)) == sorted(rows(PICTURES))

@@ -425,7 +425,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again_in_its_directory(
     (run.path / ".run.json.77.tmp").write_text("half")
     code, _, err = ganforge_cli("resume", "run_1", "--quiet")
     assert code == 0
-    assert "begins again" in one_line(err)
+    assert "starts again from the beginning" in one_line(err)
     assert np.array_equal(run.sample(4), whole.sample(4))
     assert sorted(p.name for p in run.path.rglob("*")) == sorted(p.name for p in whole.path.rglob("*"))
 

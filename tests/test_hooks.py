@@ -285,7 +285,7 @@ def keras_callback():
         (lambda: print, "'print' is a function; expected an object with methods"),
         (lambda: hookimpl(lambda step: None), "is a function; expected an object"),
         (lambda: functools.partial(print, 1), "is a function; expected an object"),
-        (keras_callback, "'Stopper', made from EarlyStopping, .*stop_when"),
+        (keras_callback, "'Stopper', a subclass of EarlyStopping, .*stop_when"),
         (lambda: made(step_ended=lambda self, step: None), "'Made': step_ended is not marked"),
         (lambda: made(step_end=lambda self, step: None), "which is not a hook. Did you mean 'step_ended'?"),
         (lambda: made(step_end=hookimpl(lambda self, step: None)), "no such hook. Did you mean 'step_ended'?"),

@@ -103,7 +103,7 @@ class Stream:
         except (GANForgeError, MemoryError):
             raise
         except Exception as error:
-            after = f" after {count:,} items" if count else ""
+            after = f" after {count:,} item{'s' * (count != 1)}" if count else ""
             raise GANForgeError(f"{self.name} failed{after}: {reason(error)}") from error
 
 
