@@ -164,7 +164,7 @@ def test_a_wrong_change_changes_nothing(stopped, ganforge_cli, words, why):
 
 def test_python_says_the_same(stopped):
     run = stopped()
-    with pytest.raises(UsageError, match="batch_size cannot change when a run continues: which pictures"):
+    with pytest.raises(UsageError, match="batch_size cannot change when a run continues: it decides which pictures"):
         run.resume(batch_size=8, **QUIET)
     with pytest.raises(UsageError, match="resume has no setting 'learning_rte'"):
         run.resume(learning_rte=0.1, **QUIET)
