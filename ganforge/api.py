@@ -60,20 +60,22 @@ def train(
 
     Args:
         arch: ``NAME`` or ``NAME:key=value,…``, as on the command line; an ``Architecture``; or two Keras models,
-            ``(generator, discriminator)``, which are trained from the weights they have and hold the trained ones
-            afterwards. Without it, what fits the data.
-        balance: strategies, by name or as objects, in the order they compose; ``none`` for none where the
-            architecture recommends some.
-        observers: objects whose ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …) are told what happens, and
-            Keras callbacks. They may stop the run: ``run.stop()``, of what ``run_started`` is given.
-        progress: false shows nothing while it trains; else it is a line on stderr, and in a notebook the grid and the
-            curves.
-        dry_run: train nothing, and return what would be trained.
-        settings: any field of ``ganforge.training.config.TrainConfig``, named as its flag is: ``data``, ``epochs``,
+            ``(generator, discriminator)``, which are trained starting from their current weights and hold the
+            trained weights afterwards. By default, an architecture that suits the data.
+        balance: strategies, by name or as objects, applied in this order; ``none`` turns off those that the
+            architecture recommends.
+        observers: objects with ``hookimpl`` methods (``step_ended``, ``epoch_ended``, …), which are called during
+            the run, or Keras callbacks. An observer can stop the run with ``run.stop()``; ``run_started`` receives
+            ``run``.
+        progress: False shows nothing during training. Otherwise a line on stderr shows the progress, or in a
+            notebook the grid and the curves.
+        dry_run: train nothing; return what would be trained.
+        settings: any field of ``ganforge.training.config.TrainConfig``, named like its flag: ``data``, ``epochs``,
             ``loss``, ``optimizer``, ``discriminator_optimizer``, ``ema``, ``log``, ``seed``, … ``data`` may be an
-            array, ``loss`` a ``Loss`` or a Keras loss on logits (told 1 for real, 0 for fake), ``optimizer`` a Keras
-            optimizer or two: each network trains with a new one of its settings.
-            ``from_run``, the command line's ``--from``, is a run to begin with, its directory or its name.
+            array. ``loss`` may be a ``Loss`` or a Keras loss on logits (its labels are 1 for real and 0 for fake).
+            ``optimizer`` may be a Keras optimizer, or one for each network; each network gets a new optimizer with
+            the same settings. ``from_run`` is ``--from`` on the command line: the run to start from, by directory
+            or name.
 
     Raises:
         UsageError: a name, option, value or object is wrong, or an observer would never be called.
@@ -109,12 +111,12 @@ def train(
 
 
 class Run(LatentSpace, RunToTake):
-    """A run on disk: look at it, measure it, draw from it, train it further. A notebook shows it.
+    """A run on disk: inspect it, evaluate it, draw samples from it, train it further. A notebook displays it.
 
     Args:
         path: a run directory, or a name such as ``run_12`` or ``latest`` in ``runs_dir``.
-        runs_dir: where runs are kept; without it ``GANFORGE_RUNS_DIR``, else ``runs``.
-        plugins: Python files that bring layers the generator needs, besides those the run was trained with.
+        runs_dir: where runs are kept. By default ``GANFORGE_RUNS_DIR``, or ``runs`` if that is not set.
+        plugins: Python files with layers that the generator needs, in addition to the run's own plugins.
 
     Raises:
         GANForgeError: there is no such run.
@@ -131,10 +133,12 @@ class Run(LatentSpace, RunToTake):
         self._generator: keras.Model | None = None
 
     def generator(self) -> keras.Model:
-        """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1], or (B, D).
+        """Return the trained generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1], or (B, D) for vectors.
+
+        A conditional generator takes class labels too: [(B, latent_dim), (B,) int32].
 
         Raises:
-            GANForgeError: the run has none yet, or it cannot be opened.
+            GANForgeError: the run has no generator yet, or it cannot be opened.
         """
         if self._generator is None:
             from ganforge.backend import choose_backend
@@ -161,23 +165,29 @@ class Run(LatentSpace, RunToTake):
         return self._generator
 
     def plugin_files(self) -> PluginFiles:
-        """Return the plugin files that it may load: those given, and recorded ones that are known and unchanged."""
+        """Return the plugin files that the run may load: those given now, and recorded ones that are still trusted.
+
+        A recorded file is trusted if it was given on this machine before and has not changed.
+        """
         from ganforge.plugin.trust import given, plugin_files
 
         return plugin_files(self.path, self.manifest, given(self._plugins))
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes a conditional generator was trained on, in the order of their labels; else none."""
+        """The classes of the training data in the order of their labels; empty if the generator takes no labels."""
         return tuple(self.manifest["data"].get("classes", ()))
 
     def latents(
         self, n: int = 1, seed: int = 0, *, truncation: float = 1.0, seeds: Sequence[int] | None = None
     ) -> np.ndarray:
-        """Return what ``sample`` draws its pictures from, normal, float32 (n, latent_dim).
+        """Return the latents that ``sample`` uses: standard normal, float32 (n, latent_dim).
 
-        ``truncation`` in [0, 1] scales them towards 0 (see ``ganforge.media.latents.truncated``). ``seeds`` take the
-        place of ``n`` and ``seed``: one latent each, the first of that seed.
+        ``truncation`` in [0, 1] scales them towards 0 (see ``ganforge.media.latents.truncated``). ``seeds`` replaces
+        ``n`` and ``seed``: it gives one latent per seed, the first of that seed.
+
+        Raises:
+            UsageError: ``truncation`` is not in [0, 1], or ``seeds`` is empty.
         """
         import numpy as np
 
@@ -201,12 +211,13 @@ class Run(LatentSpace, RunToTake):
         truncation: float = 1.0,
         seeds: Sequence[int] | None = None,
     ) -> Pictures:
-        """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D); the same ones for one seed.
+        """Return ``n`` new pictures, uint8 (n, H, W, C), or vectors, float32 (n, D).
 
-        Pictures are an array that has ``show()`` and ``save(path)``, and that a notebook shows.
+        The same seed gives the same pictures. Their array has the methods ``show()`` and ``save(path)``, and a
+        notebook displays it.
 
-        ``class_name`` is one of ``classes``; without it a conditional generator draws of each in turn. ``truncation``
-        and ``seeds`` are those of ``latents``: with ``seeds`` each picture is the first of its seed.
+        ``class_name`` is one of ``classes``; without it, a conditional generator draws the classes in turn.
+        ``truncation`` and ``seeds`` are those of ``latents``: with ``seeds``, each picture is the first of its seed.
 
         Raises:
             UsageError: ``truncation`` is not in [0, 1], ``seeds`` is empty, or there is no such class.
@@ -217,7 +228,7 @@ class Run(LatentSpace, RunToTake):
     def samples(
         self, n: int, seed: int = 0, class_name: str | None = None, *, truncation: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Yield what ``sample`` returns in parts of 64 and fewer, as they are drawn: many do not fit in memory."""
+        """Yield what ``sample`` returns in parts of at most 64, for numbers that do not fit in memory."""
         return self.decoded(self.latents(n, seed, truncation=truncation), class_name)
 
     def interpolate(
@@ -229,9 +240,13 @@ class Run(LatentSpace, RunToTake):
         *,
         truncation: float = 1.0,
     ) -> Pictures:
-        """Return a walk between latents, uint8 (frames, n, H, W, C), that ends where it began; or of vectors.
+        """Return a closed walk through the latent space, uint8 (frames, n, H, W, C), or float32 (frames, n, D).
 
-        Four stations, spherical interpolation between them (White 2016).
+        It passes through four latents, with spherical interpolation between them (White 2016, "Sampling Generative
+        Networks").
+
+        Raises:
+            UsageError: ``truncation`` is not in [0, 1], or there is no such class.
         """
         import numpy as np
 
@@ -250,8 +265,12 @@ class Run(LatentSpace, RunToTake):
     def decode(self, latents: np.ndarray, class_name: str | None = None, period: int | None = None) -> Pictures:
         """Return the pictures of given latents, float32 (n, latent_dim) -> uint8 (n, H, W, C); or vectors, (n, D).
 
-        Classes take turns with the latents where ``class_name`` is not given, from the first one again after each
-        ``period`` latents.
+        Without ``class_name``, a conditional generator draws the classes in turn, starting again with the first
+        class after every ``period`` latents.
+
+        Raises:
+            UsageError: there is no such class.
+            GANForgeError: the generator cannot be opened, or fails.
         """
         import numpy as np
 
@@ -270,7 +289,7 @@ class Run(LatentSpace, RunToTake):
     def decoded(
         self, latents: np.ndarray, class_name: str | None = None, period: int | None = None
     ) -> Iterator[np.ndarray]:
-        """Yield what ``decode`` returns in parts of 64 and fewer, as they are drawn."""
+        """Yield what ``decode`` returns in parts of at most 64."""
         from ganforge.errors import out_of_memory, reason
         from ganforge.media.grids import drawn
         from ganforge.media.latents import labels_of
@@ -287,7 +306,7 @@ class Run(LatentSpace, RunToTake):
             except Exception as error:  # whatever a network from anywhere makes of latents and labels
                 if out_of_memory(error):
                     raise
-                raise GANForgeError(f"{self.id}'s generator.keras draws nothing: {reason(error)}") from error
+                raise GANForgeError(f"the generator.keras of {self.id} cannot draw: {reason(error)}") from error
             yield drawn(outputs)
 
     # ------------------------------------------------------------------ what the commands do
@@ -302,9 +321,10 @@ class Run(LatentSpace, RunToTake):
         inception: str | Path | None = None,
         progress: bool | None = None,
     ) -> Evaluation:
-        """Measure what its generator makes, store it as ``evaluation.json`` and return it, a dict that shows itself.
+        """Measure the quality of the generator, store the result as ``evaluation.json`` and return it as a dict.
 
-        Args and errors as ``ganforge.study.evaluate.evaluate`` has them; ``progress`` false says nothing meanwhile.
+        ``progress=False`` shows nothing meanwhile. For the arguments and errors, see
+        ``ganforge.study.evaluate.evaluate``.
         """
         from ganforge.showing.following import saying
         from ganforge.showing.results import Evaluation
@@ -326,17 +346,18 @@ class Run(LatentSpace, RunToTake):
         progress: bool | None = None,
         **changes: Unpack[ResumeSettings],
     ) -> Run:
-        """Carry on from the last checkpoint, to ``epochs`` in all when given, and return the run.
+        """Continue from the last checkpoint, up to ``epochs`` in total if given, and return the run.
 
-        ``observers`` and ``progress`` are those of ``train``. ``changes``: ``balance``, ``backend``, ``devices``,
-        ``data``, ``data_changed``, ``on_nan``, ``stop_when``, ``learning_rate``, ``ema``, ``log``,
-        ``snapshot_every`` and ``plugins``, as the flags of ``ganforge resume``. A run that began with objects in
-        place of names is given them back, as ``arch``, ``loss``, ``optimizer``, ``discriminator_optimizer`` or
-        ``balance``; what is plain Keras need not be.
+        ``observers`` and ``progress`` are those of ``train``. ``changes`` are the flags of ``ganforge resume``:
+        ``balance``, ``backend``, ``devices``, ``data``, ``data_changed``, ``on_nan``, ``stop_when``,
+        ``learning_rate``, ``ema``, ``log``, ``snapshot_every`` and ``plugins``. If the run was trained with objects
+        instead of names, pass them again as ``arch``, ``loss``, ``optimizer``, ``discriminator_optimizer`` or
+        ``balance``; plain Keras objects are restored without that.
 
         Raises:
-            UsageError: ``epochs`` is no more than what is trained already, or an observer would never be called.
-            GANForgeError: see ``ganforge.training.resume.resume``.
+            UsageError: the run has trained ``epochs`` epochs already, or an observer would never be called.
+            GANForgeError: nothing is left to train, the checkpoints are damaged, the pictures have changed, or
+                another process is training this run.
         """
         from ganforge.plugin.validation import check_observers
         from ganforge.showing.following import decoding, follow

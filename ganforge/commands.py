@@ -1,4 +1,4 @@
-"""The commands about more than one run, from Python: what they return shows itself, and can be computed with."""
+"""The commands about several runs, from Python. A notebook displays what they return; code can compute with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Runs(Shown, list[Run]):
-    """Runs, the newest last."""
+    """A list of runs, newest last."""
 
     def told(self) -> Iterable[Part]:
         yield f"{len(self)} run{'s' * (len(self) != 1)}"
@@ -37,10 +37,10 @@ class Runs(Shown, list[Run]):
 
 
 def runs(runs_dir: str | Path | None = None) -> Runs:
-    """Return the runs in a directory, the newest last, as ``ganforge runs`` lists them.
+    """Return the runs in a directory, newest last, like ``ganforge runs``.
 
-    ``runs_dir``: where runs are kept; without it ``GANFORGE_RUNS_DIR``, else ``runs``. What is damaged is left out,
-    and said.
+    ``runs_dir`` is where runs are kept. By default ``GANFORGE_RUNS_DIR``, or ``runs`` if that is not set. Damaged
+    runs are left out, with a warning.
     """
     from ganforge.runs import list_runs, read_manifest, run_state
 
@@ -56,12 +56,13 @@ def runs(runs_dir: str | Path | None = None) -> Runs:
 
 
 def compare(*runs: Run | str | Path, runs_dir: str | Path | None = None) -> Comparison:
-    """Put runs side by side, as ``ganforge compare`` does: their metrics, balance, parameters and time.
+    """Compare runs like ``ganforge compare``: their metrics, balance, parameters and time.
 
-    Each is a ``Run``, its name or path, ``latest``, or a study by name or file. ``run.evaluate()`` measures.
+    Each argument is a ``Run``, its name or path, ``latest``, or the name or file of a study. Metrics come from
+    ``run.evaluate()``.
 
     Raises:
-        UsageError: nothing was given.
+        UsageError: no run was given.
         GANForgeError: there is no such study or run, or one is damaged.
     """
     from ganforge.study.summary import resolve, summarise
@@ -104,29 +105,30 @@ def study(
     runs_dir: str | Path | None = None,
     progress: bool | None = None,
 ) -> StudyResult:
-    """Carry out all the runs of a study file, each in a process of its own, and compare them: ``ganforge study``.
+    """Train all runs of a study file, each in its own process, and compare them, like ``ganforge study``.
 
     Args:
-        file: the study, a TOML file or the name of one that comes with GANForge.
-        on: where they are trained: ``local``, ``ray[:ADDRESS]`` or ``slurm[:PARTITION]``.
-        jobs: runs at a time; without a number one, or on a cluster as many as it has room for.
-        data: train every run on these instead.
-        only: the runs alone whose name has all words of one of these.
-        add: further rows, a strategy (several: ``A+B``), loss, optimizer or architecture each, beside every run
-            without balance.
-        evaluate: measure each run when it is done, on ``samples`` pictures, by default as many as ``Run.evaluate``
-            draws.
-        dry_run: look at what is done already, and train nothing.
-        plugins: Python files that its runs may load.
-        progress: false shows nothing meanwhile.
+        file: a TOML file, or the name of a built-in study.
+        on: where to train: ``local``, ``ray[:ADDRESS]`` or ``slurm[:PARTITION]``.
+        jobs: runs at a time. By default 1, or on a cluster as many as fit.
+        data: train every run on these pictures instead.
+        only: train only the runs whose name contains all words of one of these texts.
+        add: strategies (several at once: ``A+B``), losses, optimizers or architectures to compare: each run that has
+            no balancing strategy is repeated with each of them.
+        evaluate: evaluate each run when it finishes.
+        samples: pictures to draw for the evaluation. By default as many as ``Run.evaluate`` draws.
+        dry_run: list the runs and their state; train nothing.
+        plugins: Python files that the runs may load.
+        runs_dir: where runs are kept. By default ``GANFORGE_RUNS_DIR``, or ``runs`` if that is not set.
+        progress: False shows nothing meanwhile.
 
-    A study that was stopped goes on where it was. A run that fails is said and stands in ``errors``; the others
-    go on.
+    A study that was stopped continues where it was. If a run fails, a warning says so, its error is kept in
+    ``errors``, and the other runs continue.
 
     Raises:
         UsageError: the file cannot be read, or a name or value in it is wrong.
-        GANForgeError: the runs directory cannot be written, an extra is missing, or the cluster is not reached.
-        KeyboardInterrupt: Ctrl-C; everything is saved.
+        GANForgeError: the runs directory cannot be written, an extra is missing, or the cluster cannot be reached.
+        KeyboardInterrupt: Ctrl-C was pressed; everything is saved.
     """
     from ganforge.files import require_runs_dir
     from ganforge.plugin.trust import given, remember
@@ -165,7 +167,7 @@ def study(
 
 
 def _teller(runner: StudyRunner) -> Callable[[], None]:
-    """Return what shows how a study stands: a table in a notebook, elsewhere a line on stderr for each change."""
+    """Return a function that shows the state of a study: a table in a notebook, else a line on stderr per change."""
     from ganforge.showing.notebook import Output
     from ganforge.showing.pictures import in_notebook
     from ganforge.showing.words import console
@@ -198,12 +200,13 @@ def _teller(runner: StudyRunner) -> Callable[[], None]:
 
 
 def plugins(name: str | None = None, *, plugins: Sequence[str | PluginFile] = ()) -> Plugins:
-    """Return what is installed and can be named; with ``name`` what is called so, with every option.
+    """Return the installed plugins; with ``name``, only those of this name, with all options.
 
-    ``plugins``: Python files to load besides.
+    ``plugins`` are additional Python files to load.
 
     Raises:
-        UsageError: nothing is called so.
+        UsageError: there is no plugin of this name.
+        GANForgeError: a file fails.
     """
     from ganforge.backend import choose_backend
     from ganforge.plugin.kinds import KINDS
@@ -219,7 +222,7 @@ def plugins(name: str | None = None, *, plugins: Sequence[str | PluginFile] = ()
     if name is not None and name not in names:
         broken = next((line for line in registry.warnings() if f"'{name}'" in line), "")
         raise UsageError(
-            broken or f"there is no plugin '{name}'; ganforge.plugins() lists all.{closest(name, names)}"
+            broken or f"there is no plugin '{name}'; ganforge.plugins() lists all names.{closest(name, names)}"
         )
     return Plugins(
         (

@@ -20,13 +20,19 @@ _MEMORY_SIGNS = (
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-OUT_OF_MEMORY = "out of memory: close other programs, or allow this one more"
+OUT_OF_MEMORY = "out of memory: close other programs, or allow this one to use more memory"
+_THEIR_WORDS = {
+    "expected greater than or equal to": "expected at least",
+    "expected less than or equal to": "expected at most",
+    "expected greater than": "expected a number above",
+    "expected less than": "expected a number below",
+}
 
 
 class GANForgeError(Exception):
-    """Something failed; the message is one line a person can act on. The command line exits with 1.
+    """Something failed; the message is one line that says what to do. The command line exits with 1.
 
-    Names in it may come from anywhere: a terminal obeys nothing of it.
+    Control characters in the message, such as those of a file name, are escaped.
     """
 
     exit_code = 1
@@ -36,7 +42,7 @@ class GANForgeError(Exception):
 
 
 class UsageError(GANForgeError):
-    """A wrong name, option or value was asked for. The command line exits with 2."""
+    """A name, option or value is wrong. The command line exits with 2."""
 
     exit_code = 2
 
@@ -46,10 +52,7 @@ class PeerLost(GANForgeError):
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Say whether there was not enough memory: Python's own word for it, a backend's, or that of a library loaded.
-
-    What an import fails with often stands behind another error.
-    """
+    """Tell whether an error, or one that caused it, means that there was not enough memory."""
     seen = 0
     while error is not None and seen < 10:
         if isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError"):
@@ -68,13 +71,21 @@ def closest(name: str, known: Iterable[str], near: float = 0.6) -> str:
     return f" Did you mean '{matches[0]}'?" if matches else ""
 
 
+def in_our_words(message: str) -> str:
+    """Return a message of pydantic in the form of ours, such as ``expected at least 1``."""
+    text = message.removeprefix("Value error, ").partition(", unable to")[0].replace("Input should be", "expected")
+    for theirs, ours in _THEIR_WORDS.items():
+        text = text.replace(theirs, ours)
+    return text[:1].lower() + text[1:]
+
+
 def on_one_line(text: str) -> str:
-    """Return ``text`` as a terminal may show it: names of files may hold line ends, escapes and surrogates."""
+    """Return ``text`` with line ends, control characters and surrogates escaped; file names may contain them."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def shown(value: object, most: int = 80) -> str:
-    """Return a value for a message, on one line and no longer than ``most``: an array by its type and shape."""
+    """Return a value for a message, on one line of at most ``most`` characters; an array by its type and shape."""
     shape = getattr(value, "shape", None)
     if shape is not None and hasattr(value, "dtype"):
         return f"a {type(value).__name__} of {value.dtype} {tuple(shape)}"
@@ -86,15 +97,15 @@ def shown(value: object, most: int = 80) -> str:
 
 
 def clean(text: str) -> str:
-    """Return ``text`` with a mark for each character that a terminal would obey or cannot be given; lines stay."""
+    """Return ``text`` with each control character replaced by a mark; line ends and tabs are kept."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def reason(error: BaseException, kind: bool = True) -> str:
-    """Return what an error says, in one line with its kind; GANForge's own speak for themselves.
+    """Return an error's message in one line, after the name of its class; errors of GANForge without that name.
 
-    Where Keras only says in which layer it came up, what it was follows. Without ``kind``, for a message that names
-    the file or the thing itself: the words alone, the system's own for a file, the kind only where there are none.
+    If Keras only says in which layer an error occurred, the next line is added. Without ``kind``, for messages that
+    already name the file or object, only the message is returned, or the class if there is none.
     """
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
     text = lines[0] if lines else ""

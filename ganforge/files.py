@@ -126,7 +126,7 @@ def own(folder: Path, *names: str) -> Path:
     for name in names:
         path = path / name
         if path.is_symlink():
-            raise GANForgeError(f"{path} is a link; expected a part of its own: put what it leads to in its place")
+            raise GANForgeError(f"{path} is a link; expected a file or folder: replace it with what it points to")
     return path
 
 
@@ -162,7 +162,7 @@ def _require_regular(about: os.stat_result, path: Path, most: int) -> None:
     )
     if not stat.S_ISREG(about.st_mode):
         kind = next((name for name, tells in kinds if tells(about.st_mode)), "a device")
-        raise _refused(path, f"it is {kind}; expected a file of its own")
+        raise _refused(path, f"it is {kind}; expected a regular file")
     if about.st_size > most:
         raise _refused(path, f"it holds {about.st_size:,} bytes; expected at most {most:,}")
 
@@ -250,6 +250,6 @@ def require_file(path: Path) -> None:
         GANForgeError: something stands in the way.
     """
     if path.is_dir():
-        raise UsageError(f"{path} is a folder; expected the name of a file")
+        raise UsageError(f"{path} is a folder; expected a file name")
     if why := obstacle(path):
         raise GANForgeError(f"{path} cannot be written: {why}")

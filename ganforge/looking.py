@@ -1,4 +1,4 @@
-"""A run on disk, to be looked at: what it is, how it went, what is wrong with it, and pages and animations of it."""
+"""Inspecting a run on disk: its settings, its progress, its problems, and pages and animations about it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RunOnDisk(Shown):
-    """A run directory; ``ganforge.Run`` can also draw from it and train it further. A notebook shows it."""
+    """A run directory, to be inspected; ``ganforge.Run`` can also draw samples from it and train it further."""
 
     path: Path
 
@@ -34,39 +34,43 @@ class RunOnDisk(Shown):
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """Everything in ``run.json``."""
+        """The content of ``run.json``."""
         from ganforge.runs import read_manifest
 
         return read_manifest(self.path)
 
     @property
     def config(self) -> TrainConfig:
-        """The settings it was trained with, all filled in."""
+        """The settings of the run, with all defaults filled in."""
         from ganforge.training.config import read_config
 
         return read_config(self.path)
 
     @property
     def state(self) -> str:
-        """``running``, ``finished``, ``stopped``, ``failed``, or ``killed`` where it was running and no longer is."""
+        """``running``, ``finished``, ``stopped``, ``failed``, or ``killed`` if its process ended abruptly."""
         from ganforge.runs import run_state
 
         return run_state(self.path, self.manifest)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return the logged lines of ``metrics.jsonl``, oldest first."""
+        """Return the log lines of ``metrics.jsonl``, oldest first.
+
+        Raises:
+            GANForgeError: a line before the last is damaged, or the file cannot be read.
+        """
         from ganforge.runs import read_metrics
 
         return read_metrics(self.path)
 
     def snapshots(self) -> list[Grid]:
-        """Return (epoch, path) of each saved grid, oldest first; the epoch is a fraction for one saved within it."""
+        """Return (epoch, path) of each saved grid, oldest first; the epoch may be a fraction."""
         from ganforge.runs import list_snapshots
 
         return list_snapshots(self.path)
 
     def told(self) -> Iterator[Part]:
-        """Yield what is said of it: where it stands, its last grid and its curves."""
+        """Yield the parts that ``show`` displays: a table of the run's state, its last grid and its curves."""
         from ganforge.media.grids import read_png
         from ganforge.runs import read_history
         from ganforge.showing.pictures import overview
@@ -80,7 +84,7 @@ class RunOnDisk(Shown):
             yield Picture(picture)
 
     def diagnose(self) -> Diagnosis:
-        """Say in words what is wrong with it, from its numbers, and what to try next; empty where nothing is."""
+        """Return what is wrong with the run, judged by its numbers, and what to try next; empty if nothing is."""
         from ganforge.diagnosis.advice import command
         from ganforge.diagnosis.evidence import gather
         from ganforge.diagnosis.rules import diagnose, not_looked_at
@@ -90,20 +94,24 @@ class RunOnDisk(Shown):
         found = [Advice(f.kind, f.title, f.numbers, f.why, command(seen, f)) for f in diagnose(seen)]
         notes = []
         if not found:
-            too_early = f"Too early to say: only {len(seen.lines)} lines are logged."
+            count = len(seen.lines)
+            too_early = f"Too early to say: only {count} log line{'s' * (count != 1)} so far."
             notes.append(too_early if seen.too_early else "The numbers show no problem.")
         if left_out := not_looked_at(seen):
-            notes.append(f"Not looked at, with the loss {seen.loss}: {', '.join(left_out)}.")
+            notes.append(f"Not checked, because the loss '{seen.loss}' has no D(real): {', '.join(left_out)}.")
         if seen.evaluation is None:
-            notes.append("Whether it repeats training pictures is known after run.evaluate().")
+            notes.append("To check whether it copies training pictures: run.evaluate().")
         progress = seen.manifest["progress"]
         return Diagnosis(found, f"{self.id} at step {progress['step']:,} of {progress['steps']:,}", notes)
 
     def report(self, output: str | Path | None = None, *, title: str | None = None, frames: int = 12) -> File:
-        """Write one HTML page about it, which needs nothing beside it; beside the run unless ``output`` is given.
+        """Write one self-contained HTML page about the run, to ``output`` or beside the run directory.
+
+        ``frames`` is the maximum number of grids on the page.
 
         Raises:
-            GANForgeError: the place cannot be written.
+            UsageError: ``output`` is a folder.
+            GANForgeError: the page cannot be written.
         """
         from ganforge.files import require_file
         from ganforge.report.report import write_report
@@ -115,12 +123,15 @@ class RunOnDisk(Shown):
         return File(path)
 
     def animate(self, output: str | Path | None = None, *, every: int = 1, **settings: Any) -> File:
-        """Make an animation of what the same latents became; the suffix decides gif, webp, png or mp4.
+        """Animate the pictures of the same latents over the epochs; the suffix of ``output`` chooses the format.
 
-        ``settings``: ``fps`` (8), ``scale`` (1), ``hold`` in seconds (2) and ``caption`` (True).
+        The formats are .gif, .webp, .png and .mp4; without ``output``, it writes the run's progression.gif. ``every``
+        uses every n-th snapshot. ``settings`` are ``fps`` (8), ``scale`` (1), ``hold`` in seconds (2) and
+        ``caption`` (True).
 
         Raises:
-            GANForgeError: the run has no snapshots.
+            UsageError: the suffix or a setting is invalid.
+            GANForgeError: the run has no snapshots, or the file cannot be written.
         """
         from ganforge.runs.progression import make_progression
 

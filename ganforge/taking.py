@@ -1,4 +1,4 @@
-"""A run taken elsewhere: its generator for other programs, a model card, Hugging Face's hub."""
+"""Sharing a run: its generator for other programs, a model card, the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RunToTake(RunOnDisk):
-    """A run directory whose generator can be handed on."""
+    """A run directory whose generator can be exported and shared."""
 
     def export(
         self,
@@ -24,45 +24,50 @@ class RunToTake(RunOnDisk):
         *,
         onnxruntime_web: str | Path | None = None,
     ) -> File:
-        """Write its generator for other programs, in the run directory or to ``output``, and return the file.
+        """Export the generator for other programs, to ``output`` or into the run directory, and return the file.
 
-        ``onnx`` (extra: onnx) is made by torch, for any batch size, and compared with the original by onnxruntime;
-        ``safetensors`` has a README of shapes beside it; ``page`` is one HTML file that draws in a browser.
+        ``onnx`` (extra: onnx) accepts any batch size and is compared with the original in onnxruntime.
+        ``safetensors`` comes with a README that lists the shapes. ``page`` (extra: onnx) is one HTML file that draws
+        pictures in a browser.
 
-        The input ``latents`` is float32 (batch, latent_dim), normal; of a conditional generator ``labels``, int32
-        (batch,), as well. The output ``pictures`` is float32 (batch, H, W, C) in [-1, 1], or ``vectors`` (batch, D).
+        The input ``latents`` is float32 (batch, latent_dim), standard normal; a conditional generator also takes
+        ``labels``, int32 (batch,). The output ``pictures`` is float32 (batch, H, W, C) in [-1, 1]; for vectors it is
+        ``vectors``, float32 (batch, D).
 
         Args:
-            onnxruntime_web: for a page, the npm package onnxruntime-web, its folder or its ``.tgz``; needed once.
+            onnxruntime_web: for a page, the npm package onnxruntime-web: its folder or its ``.tgz``. It is cached, so
+                give it once.
 
         Raises:
-            UsageError: there is no such format, or ``output`` has another suffix than it.
-            GANForgeError: the run has no generator, an extra or the npm package is missing, or it cannot be written.
+            UsageError: there is no such format, or the suffix of ``output`` does not match it.
+            GANForgeError: the run has no generator, an extra or the npm package is missing, or the file cannot be
+                written.
         """
         from ganforge.export import export
 
         return File(export(cast("Run", self), format, output, onnxruntime_web)[0])
 
     def card(self, output: str | Path | None = None) -> File:
-        """Write a model card, ``README.md`` in the run directory: Markdown with Hugging Face's metadata.
+        """Write a model card in Markdown with Hugging Face metadata; by default ``README.md`` in the run directory.
 
         Raises:
             UsageError: ``output`` does not end in ``.md``.
-            GANForgeError: it cannot be written.
+            GANForgeError: the card cannot be written.
         """
         from ganforge.export.card import write_card
 
         return File(write_card(cast("Run", self), output))
 
     def push(self, repo: str, *, private: bool = False, message: str | None = None, checkpoint: bool = False) -> str:
-        """Send it to a model repository of Hugging Face's hub, ``USER/NAME``, and return its address (extra: hub).
+        """Upload the run to the model repository ``USER/NAME`` on the Hugging Face Hub, and return its address.
 
-        The card, the generator, what was exported, ``run.json`` without the paths of this machine, numbers and
-        pictures; with ``checkpoint`` what others need to train it further. The card is written where there is none.
+        It needs the extra hub. It uploads the model card (written now if there is none), the generator, exported
+        files, numbers, pictures, and ``run.json`` without this machine's paths; with ``checkpoint`` also the last
+        checkpoint, so that others can continue training.
 
         Raises:
-            UsageError: ``repo`` is no USER/NAME.
-            GANForgeError: the extra is missing, the run has no generator, or the hub refuses.
+            UsageError: ``repo`` is not of the form USER/NAME.
+            GANForgeError: the extra is missing, the run has no generator, or the Hub rejects the upload.
         """
         from ganforge.export.hub import push
 
@@ -76,14 +81,14 @@ class RunToTake(RunOnDisk):
         runs_dir: str | Path | None = None,
         plugins: Sequence[Any] = (),
     ) -> Run:
-        """Fetch a run that was pushed to Hugging Face's hub, ``USER/NAME``, as a new run here (extra: hub).
+        """Download the run ``USER/NAME`` from the Hugging Face Hub as a new run (extra: hub).
 
-        Nothing of it runs: its files are looked at as those of any run from elsewhere, and a plugin file that it
-        names is asked for with ``plugins``.
+        None of its code is run: its files are checked like those of any untrusted run. If it needs a plugin file,
+        give that file with ``plugins``.
 
         Raises:
-            UsageError: ``repo`` is no USER/NAME.
-            GANForgeError: the extra is missing, there is no such run on the hub, or a file of it is damaged.
+            UsageError: ``repo`` is not of the form USER/NAME.
+            GANForgeError: the extra is missing, there is no such run on the Hub, or one of its files is damaged.
         """
         from ganforge import Run
         from ganforge.export.hub import pull

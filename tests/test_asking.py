@@ -166,7 +166,7 @@ def test_a_strategy_that_changes_the_learning_rate_changes_both_networks_as_much
         (("--optimizer", "scheduled"), 1, "learning-rate schedule inside; expected a number"),
         (("--optimizer", "shared"), 1, "expected a new one each time"),
         (("--optimizer", "wordy"), 1, "optimizer 'wordy' is str; expected a keras.optimizers.Optimizer"),
-        (("--optimizer", "failing"), 1, "optimizer 'failing' cannot be made: ZeroDivisionError"),
+        (("--optimizer", "failing"), 1, "optimizer 'failing' cannot be created: ZeroDivisionError"),
         (("--optimizer", "own-adm"), 2, "Did you mean 'own-adam'?"),
         (("--discriminator-optimizer", "own-adam:beta=1"), 2, "has no option 'beta'"),
         (("--optimizer", "own-adam:beta_1=1"), 2, "beta_1"),
@@ -174,7 +174,7 @@ def test_a_strategy_that_changes_the_learning_rate_changes_both_networks_as_much
         (("--log", "line"), 2, "Did you mean 'lines'?"),
         (("--log", "lines", "--log", "lines:name=b"), 2, "given twice"),
         (("--ema", "500"), 2, "0.5kimg"),
-        (("--arch", "misled"), 1, "architecture 'misled', its defaults: there is no loss 'pears'"),
+        (("--arch", "misled"), 1, "architecture 'misled': invalid defaults: there is no loss 'pears'"),
     ],
 )
 def test_what_cannot_be_is_one_line(ganforge_cli, flags, code, words):
@@ -260,9 +260,9 @@ def test_loggers_are_told_and_one_that_fails_is_left_out(tmp_path, caplog):
     assert (run.path / "mine.log").read_text().splitlines() == told
     assert (run.path / "only_run.log").read_text().splitlines() == told
     lines = [record.getMessage() for record in caplog.records if "logger '" in record.getMessage()]
-    assert lines[0] == "logger 'unmade' failed and is left out: ZeroDivisionError: division by zero"
-    assert lines[1].startswith("logger 'hookless' failed and is left out: observer 'object' has no hook")
-    assert lines[2].startswith("logger 'falling' failed in step_ended and is left out from here on: OSError")
+    assert lines[0] == "logger 'unmade' failed and will not be called: ZeroDivisionError: division by zero"
+    assert lines[1].startswith("logger 'hookless' failed and will not be called: observer 'object' has no hook")
+    assert lines[2].startswith("logger 'falling' failed in step_ended and will not be called again: OSError")
     assert len(lines) == 3
     plain = ganforge.train(**TINY, epochs=2, runs_dir=tmp_path)
     assert timeless(run.metrics()) == timeless(plain.metrics())
@@ -417,7 +417,7 @@ def test_a_run_of_a_loss_that_compares_is_shown_without_probabilities(ganforge_c
     code, said, _ = ganforge_cli("diagnose", "run_1")
     assert code == 0
     flat = " ".join(said.split())
-    assert "Not looked at: discriminator-wins, noise-too-strong" in flat
+    assert "Not checked: discriminator-wins, noise-too-strong" in flat
     assert "oscillation. With the loss 'pairs'" in flat
     for command in ("runs", "compare run_1", "report run_1"):
         assert ganforge_cli(*command.split())[0] == 0, command
@@ -542,7 +542,7 @@ def test_without_all_of_the_extra_photographs_get_what_needs_none(missing, tmp_p
         (("noise-anneal",), "add --balance mirror --balance r1:gamma=1,every=4 --balance r2:gamma=1,every=4"),
         (
             ("r1", "noise-anneal"),
-            "r3gan recommends; to keep them, add --balance mirror --balance r2:gamma=1,every=4",
+            "r3gan recommends; to keep these, add --balance mirror --balance r2:gamma=1,every=4",
         ),
     ],
 )

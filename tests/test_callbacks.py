@@ -85,7 +85,7 @@ def test_the_model_of_a_callback_is_both_networks(tmp_path, caplog):
     assert [one.shape for one in made] == [(1, 16, 16, 3)] * 2
     assert run.state == "finished"
     assert "'Monitor' failed in epoch_ended" in caplog.text
-    assert "has generator, discriminator and stop_training, and no optimizer" in caplog.text
+    assert "has generator, discriminator and stop_training, but no optimizer" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_the_model_of_a_callback_is_both_networks(tmp_path, caplog):
         (lambda k: k.TensorBoard(), 'log="tensorboard"'),
         (lambda k: k.TerminateOnNaN(), 'on_nan="stop"'),
         (lambda k: k.SwapEMAWeights(), "ema=0.999"),
-        (lambda k: k.CallbackList(), "give the callbacks themselves"),
-        (lambda k: type("Mine", (k.EarlyStopping,), {})(), "'Mine', made from EarlyStopping, is written"),
+        (lambda k: k.CallbackList(), "pass the callbacks themselves"),
+        (lambda k: type("Mine", (k.EarlyStopping,), {})(), "'Mine', a subclass of EarlyStopping, is made"),
         (lambda k: k.Callback(), "would never be called"),
         (
             lambda k: type("T", (k.Callback,), {"on_test_end": lambda self, logs=None: None})(),

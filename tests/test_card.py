@@ -81,12 +81,12 @@ def test_the_hub_s_library_reads_its_metadata_and_the_licence_is_left_open(run):
 def test_what_the_author_wrote_stays_when_it_is_written_again(run):
     card = run.card()
     text = card.read_text().replace(YOURS["pictures"], "My own cats, photographed in 2024.\n\nAll of them.")
-    card.write_text(re.sub(r"^# Fill in.*$", "license: cc-by-4.0", text, flags=re.M))
+    card.write_text(re.sub(r"^# Replace this line.*$", "license: cc-by-4.0", text, flags=re.M))
     (run.path / "evaluation.json").write_text(json.dumps(EVALUATION))
     again = run.card().read_text()
     assert "My own cats, photographed in 2024.\n\nAll of them." in again
     assert re.search(r"^license: cc-by-4.0$", front(again), re.M)
-    assert "# Fill in" not in front(again)
+    assert "# Replace" not in front(again)
     assert YOURS["use"] in again
     assert "real against real 64.0" in again
 

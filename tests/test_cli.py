@@ -69,7 +69,7 @@ def test_train_leaves_everything_the_contract_promises_and_the_other_commands_us
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 10))
     assert (run / "snapshots" / "epoch_0003.png").is_file()
-    assert "finished its 3 epochs" in one_line(ganforge_cli("resume", "run_1")[2])
+    assert "has finished all 3 epochs" in one_line(ganforge_cli("resume", "run_1")[2])
 
 
 @pytest.mark.parametrize("arch", ["fcgan:hidden=16-32", "dcgan-1:width=4", "fcgan-2"])

@@ -52,13 +52,13 @@ def test_each_class_is_learned_from_its_own_folder_and_drawn_by_name(ganforge_cl
     (two_classes / "dark").rename(two_classes / "night")
     code, _, err = ganforge_cli("resume", "run_1", "--epochs", 42, "--data-changed", "ok")
     assert code == 1
-    assert "are of the classes light, night, and run_1 was trained on dark, light" in err
+    assert "have the classes light, night, but run_1 was trained on dark, light" in err
 
 
 def test_pictures_without_classes_are_one_line(ganforge_cli, two_classes):
     code, _, err = ganforge_cli("train", *SMALL, "--data", two_classes / "light", "--epochs", 1)
     assert code == 2
-    assert "takes class labels" in err
+    assert "needs class labels" in err
     assert "subfolders" in err
     assert len(err.strip().splitlines()) == 1
 

@@ -130,7 +130,7 @@ def test_grey_and_other_sizes():
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"image_size": 4}, {"channels": 2}])
 def test_wrong_arguments(wrong):
-    with pytest.raises(UsageError, match="expected at least 1, at least 8 pixels a side, and 1, 3 or 4 channels"):
+    with pytest.raises(UsageError, match="expected count from 1, sides from 8 pixels, and 1, 3 or 4 channels"):
         draw_critters(**{"count": 1, **wrong})
 
 
@@ -166,7 +166,7 @@ def test_the_source_reports_progress_and_refuses_too_few(tmp_path):
     load(30, tmp_path, progress=lambda *at: seen.append(at))
     assert seen == sorted(seen)
     assert seen[-1] == (30, 30)
-    with pytest.raises(UsageError, match=r"1 pictures .* expected at least 2"):
+    with pytest.raises(UsageError, match=r"count 1, .*expected count from 2"):
         load(30, tmp_path, limit=1)
 
 

@@ -199,7 +199,7 @@ def test_skipped_are_listed_with_the_reason(photos, load):
     skipped = dict(images.skipped)
     assert set(skipped) == {"b.png", "c.png", "sub/a.jpg"}
     assert skipped["b.png"] == "empty file"
-    assert skipped["sub/a.jpg"] == "not an image that Pillow reads"
+    assert skipped["sub/a.jpg"] == "not an image that Pillow can read"
     assert skipped["c.png"]
     assert "\n" not in skipped["c.png"]
     assert load().skipped == images.skipped  # known from the cache too
@@ -221,7 +221,7 @@ def test_a_loop_of_links_ends_and_nothing_is_read_twice(photos, load):
     (photos / "nowhere.png").symlink_to(photos / "missing.png")
     images = load()
     assert images.found == 2
-    assert images.skipped == [("nowhere.png", "a link that leads nowhere")]
+    assert images.skipped == [("nowhere.png", "a broken link")]
     assert [file.name for file in files.find_files(photos).files] == ["a/000.png", "a/001.png"]
 
 
@@ -251,7 +251,7 @@ def test_a_file_that_may_be_read_again_is_tried_again(photos, load, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "read_file", refuse)
-        assert load().skipped == [("001.png", "not permitted to read")]
+        assert load().skipped == [("001.png", "no permission to read")]
     assert load().skipped == []
 
 
@@ -466,7 +466,7 @@ def test_nothing_to_read(photos, load):
     with pytest.raises(GANForgeError, match="holds no image files"):
         load()
     (photos / "a.png").write_bytes(b"broken")
-    message = "none of the 1 files in '.*' is a readable image; 'a.png': not an image that Pillow reads"
+    message = "'.*' holds no readable image; skipped the file 'a.png': not an image that Pillow can read"
     with pytest.raises(GANForgeError, match=message):
         load()
     save(photos / "b.png")
@@ -486,11 +486,11 @@ def test_not_permitted(photos, load, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(files.os, "scandir", refuse)
-    assert load().skipped == [("shut/", "not permitted to read")]
+    assert load().skipped == [("shut/", "no permission to read")]
     with pytest.raises(GANForgeError, match="cannot read 'shut/'"):
         load(strict=True)
     shut.add("photos")
-    with pytest.raises(GANForgeError, match=r"not permitted to read '.*photos'"):
+    with pytest.raises(GANForgeError, match=r"no permission to read '.*photos'"):
         load()
 
 
@@ -615,7 +615,7 @@ def test_an_error_in_the_thread_reaches_the_consumer(array, monkeypatch):
 
 
 def test_batch_sizes_that_cannot_be(array):
-    message = "batch size 256 is larger than the 23 images; use --batch-size 23 or smaller"
+    message = "batch size 256 is larger than the number of pictures, 23; use --batch-size 23 or smaller"
     with pytest.raises(GANForgeError, match=message):
         Batches(array, 256, 0)
     with pytest.raises(UsageError, match="invalid batch size 0:"):

@@ -178,7 +178,7 @@ def test_deeper_numbers_are_scaled_by_the_range_of_the_set_which_is_said_and_kep
     np.save(tmp_path / "x.npy", stored)
     found = load(tmp_path / "x.npy")
     assert found.range == (low, high)
-    assert f"use {low} to {high:,}: scaled by that" in " ".join(found.notes)
+    assert f"values {low} to {high:,} scaled to 0 to 255" in " ".join(found.notes)
     expected = np.rint((stored.astype(np.float64) - low) / (high - low) * 255)
     assert np.abs(found.array - expected).max() == 0
     # A run that goes on asks by the range it had, with the cache and without.
@@ -238,10 +238,10 @@ def test_floats_in_two_dimensions_are_vectors_unscaled(tmp_path):
 
 def test_a_row_of_numbers_is_a_picture_where_somebody_says_so(tmp_path):
     np.save(tmp_path / "x.npy", GREYS.reshape(24, -1))
-    with pytest.raises(GANForgeError, match=r"uint8 \(24, 144\); .* as floats; for pictures .* :shape=28-28"):
+    with pytest.raises(GANForgeError, match=r"uint8 \(24, 144\); .* of floats; for pictures, .* :shape=28-28"):
         load(tmp_path / "x.npy")
     assert np.array_equal(load(f"{tmp_path}/x.npy:shape=12-12").array, GREYS[..., None])
-    with pytest.raises(GANForgeError, match=r"144 numbers a row; \(12, 13, 1\) are 156"):
+    with pytest.raises(GANForgeError, match=r"144 numbers per row; a picture \(12, 13, 1\) has 156"):
         load(f"{tmp_path}/x.npy:shape=12-13")
 
 
@@ -369,27 +369,27 @@ def csv_with(text: str):
 
 NAN = np.where(GREYS[3, 0, 0] == GREYS, np.nan, GREYS / 255.0)
 BAD = {
-    "pickle": (save_objects, "x.npy", "Python objects .pickle., which is refused"),
+    "pickle": (save_objects, "x.npy", "Python objects .pickle., which are refused"),
     "pickled labels": (
         save_object_labels,
         "x.npz:images=a,labels=b",
-        "Python objects .pickle., which is refused",
+        "Python objects .pickle., which are refused",
     ),
-    "npy that declares a terabyte": (lie_npy, "x.npy", "declares uint8 .* 1,099,511,627,776 bytes, and holds 3"),
-    "npz that declares a terabyte": (lie_npz, "x.npz", "declares uint8 .* 1,099,511,627,776 bytes, and holds 3"),
-    "idx that declares a petabyte": (lie_idx, "x.idx", "declares .* bytes, and the picture cache has room for"),
-    "idx that ends too soon": (short_idx, "x.idx.gz", "1 bytes less than its header declares"),
+    "npy that declares a terabyte": (lie_npy, "x.npy", "declares uint8 .* 1,099,511,627,776 bytes, but holds 3"),
+    "npz that declares a terabyte": (lie_npz, "x.npz", "declares uint8 .* 1,099,511,627,776 bytes, but holds 3"),
+    "idx that declares a petabyte": (lie_idx, "x.idx", "declares .* bytes, but the picture cache has room for"),
+    "idx that ends too soon": (short_idx, "x.idx.gz", "1 byte of the declared .* missing"),
     "torn gzip": (torn_gzip, "x.idx.gz", "damaged"),
     "external link": (h5_of(_link), "x.h5", "'a' in x.h5 is a link to another file, which is not followed"),
     "link asked for": (h5_of(_through), "x.h5:images=g/a", "'g' in x.h5 is a link to another file"),
     "soft link": (h5_of(_soft), "x.h5:images=a", "'a' in x.h5 is a link elsewhere, which is not followed"),
     "external dataset": (h5_of(_external), "x.h5", "keeps its numbers in another file"),
     "virtual dataset": (h5_of(_virtual), "x.h5", "keeps its numbers in another file"),
-    "hollow dataset": (h5_of(_hollow), "x.h5", "declares uint8 .* and holds 0"),
+    "hollow dataset": (h5_of(_hollow), "x.h5", "declares uint8 .* but holds 0"),
     "dataset in one lump": (h5_of(_lump), "x.h5", "is in pieces of .*; expected at most"),
     "nan": (lambda f: np.save(f / "x.npy", NAN), "x.npy", "not finite .* first in row [0-3]; .*nan_to_num"),
     "infinite vectors": (lambda f: np.save(f / "x.npy", np.full((3, 2), np.inf)), "x.npy", "first in row 0"),
-    "too large for float32": (lambda f: np.save(f / "x.npy", np.full((3, 2), 1e300)), "x.npy", "beyond 3.4e38"),
+    "too large for float32": (lambda f: np.save(f / "x.npy", np.full((3, 2), 1e300)), "x.npy", "above 3.4e38"),
     "one picture": (lambda f: np.save(f / "x.npy", GREYS[:1]), "x.npy", "only one row; training needs at least 2"),
     "no picture": (lambda f: np.save(f / "x.npy", GREYS[:0]), "x.npy", "nothing; training needs at least 2"),
     "no pictures": (lambda f: np.save(f / "x.npy", PICTURES[None]), "x.npy", r"\(1, 24, 12, 12, 3\)"),
@@ -407,18 +407,22 @@ BAD = {
         "x.npz:images=a,labels=b",
         "whole numbers or texts",
     ),
-    "csv path that leads out": (csv_with("path\n../../secret.png\n../b.png\n"), "x.csv", "lies outside"),
+    "csv path that leads out": (
+        csv_with("path\n../../secret.png\n../b.png\n"),
+        "x.csv",
+        "outside the folder of the list",
+    ),
     "csv path to nothing": (csv_with("path\na.png\nb.png\n"), "x.csv", "there is no file 'a.png'.* row 1"),
     "csv with a gap": (csv_with("1.5,2\n3,\n"), "x.csv", "row 2: ''; expected"),
     "csv with a late word": (csv_with("1.5,2\n" * 200 + "3,x\n"), "x.csv", "row 201: 'x'; expected a number"),
-    "csv of mixed lengths": (csv_with("1.5,2\n" * 200 + "3\n"), "x.csv", "row 201: 1 columns; expected 2"),
+    "csv of mixed lengths": (csv_with("1.5,2\n" * 200 + "3\n"), "x.csv", "row 201: 1 column; expected 2"),
     "csv with a late fraction": (
         csv_with((",".join("1" * 64) + "\n") * 200 + ",".join(["1.5"] * 64)),
         "x.csv",
-        "row 201: not whole",
+        "row 201: expected whole",
     ),
     "empty csv": (csv_with(""), "x.csv", "is empty"),
-    "header alone": (csv_with("path,label\n"), "x.csv", "a header and no rows"),
+    "header alone": (csv_with("path,label\n"), "x.csv", "a header but no rows"),
 }
 
 
@@ -502,15 +506,15 @@ def test_what_a_text_names(tmp_path, monkeypatch):
         "x.npz:images=c": r"x.npz has no 'c'; it holds a uint8 .*, b int64 \(24,\), other float64",
         "x.npz:pictures=a": "has no option 'pictures'; its options are images, labels, shape",
         "x.npz:images=b": r"int64 \(24,\); expected pictures",
-        "./critters:images=a": "takes no options",
+        "./critters:images=a": "has no options",
     }.items():
         with pytest.raises(GANForgeError, match=message):
             resolve_source(text, registry)
     np.savez("two.npz", a=PICTURES, b=GREYS)
-    with pytest.raises(UsageError, match=r"two.npz holds a uint8 .*: say which are the pictures, two.npz:images=a"):
+    with pytest.raises(UsageError, match=r"two.npz holds a uint8 .*; choose the pictures: two.npz:images=a"):
         resolve_source("two.npz", registry)
     np.save("z.npy", GREYS)
-    with pytest.raises(UsageError, match=r"labels=\.\./y.npy lies outside the folder of z.npy"):
+    with pytest.raises(UsageError, match=r"invalid labels=\.\./y.npy: outside the folder of z.npy"):
         resolve_source("z.npy:labels=../y.npy", registry)
     with pytest.raises(UsageError, match=r"there is no file 'zz.npy' beside z.npy\. Did you mean 'z.npy'\?"):
         resolve_source("z.npy:labels=zz.npy", registry)
@@ -529,7 +533,7 @@ def test_a_run_on_a_file_goes_on_from_another_folder_exactly_and_is_evaluated(tm
     code, out, _ = ganforge_cli("train", *data, "--epochs", 1)
     assert code == 0
     assert "24 images from x.npz (12x12, colour)" in out
-    assert "float pictures use -1 to 1" in out
+    assert "float pictures: values -1 to 1" in out
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     shutil.rmtree(tmp_path / "cache")  # the range is the run's, and is not looked for again
@@ -546,4 +550,4 @@ def test_a_run_on_a_file_goes_on_from_another_folder_exactly_and_is_evaluated(tm
     np.savez(tmp_path / "x.npz", a=floats[::-1], b=CLASSES)
     code, _, err = ganforge_cli("resume", "run_2", "--epochs", 3)
     assert code == 1
-    assert "are not those run_2 was trained on" in one_line(err)
+    assert "that run_2 was trained on" in one_line(err)

@@ -61,7 +61,7 @@ def test_floats_are_scaled_by_the_range_found_which_is_said(data, bounds):
     found = load(data)
     assert np.array_equal(found.array, PICTURES)
     assert found.range == bounds
-    assert found.notes == (f"float pictures use {bounds[0]} to {bounds[1]}: scaled by that",)
+    assert found.notes == (f"float pictures: values {bounds[0]} to {bounds[1]} scaled to 0 to 255",)
 
 
 def test_tensors_greys_and_vectors():
@@ -96,7 +96,7 @@ def test_a_list_of_paths_in_its_order_with_labels(tmp_path, monkeypatch):
     Path("a").rename("b")  # the same pictures in another place are the same
     moved = [str(tmp_path / f"b/{i}.png") for i in order]
     assert load(moved, ["x", "y", "x", "x"], image_size=8).fingerprint == found.fingerprint
-    with pytest.raises(GANForgeError, match=r"there is no file 'a/5.png', which the list names in row 1"):
+    with pytest.raises(GANForgeError, match=r"there is no file 'a/5.png', listed in row 1"):
         load(paths)
     with pytest.raises(UsageError, match="2 labels for 4 pictures"):
         load(moved, ["x", "y"])
@@ -206,10 +206,10 @@ def test_a_limit_takes_the_first_of_what_has_no_length_and_ends_what_never_ends(
 
 def test_what_does_not_end_is_one_line(monkeypatch):
     monkeypatch.setattr(streams, "MOST", 50)
-    with pytest.raises(GANForgeError, match=r"a generator gave 72 pictures and does not end; give steps=N"):
+    with pytest.raises(GANForgeError, match=r"a generator gave 72 pictures without an end; add steps=N"):
         load(PICTURES for _ in itertools.count())
     monkeypatch.setattr(streams, "MOST_SECONDS", -1)
-    with pytest.raises(GANForgeError, match=r"a generator gave 24 pictures and does not end"):
+    with pytest.raises(GANForgeError, match=r"a generator gave 24 pictures without an end"):
         load(PICTURES for _ in range(9))
     assert len(load([PICTURES])) == 24, "what has a length ends"
 
@@ -249,24 +249,24 @@ BAD = {
     "a number": (3, None, "data is a int; expected an array"),
     "rank 5": (PICTURES[None], None, r"\(1, 24, 8, 8, 3\): only one row"),
     "rank 5 of two": (np.stack([PICTURES] * 2), None, r"expected pictures \(N, H, W, C\)"),
-    "one picture": (PICTURES[0, :, :], None, r"\(8, 8, 3\): one picture; expected several"),
+    "one picture": (PICTURES[0, :, :], None, r"\(8, 8, 3\): a single picture; expected several"),
     "seven channels": (np.zeros((4, 8, 8, 7)), None, "expected 1 to 4 channels"),
-    "whole numbers in two dimensions": (PICTURES[:, 0, 0], None, r"as floats; .*reshape them to \(N, H, W, C\)"),
+    "whole numbers in two dimensions": (PICTURES[:, 0, 0], None, r"of floats; .*reshape them to \(N, H, W, C\)"),
     "texts": (np.array([["a", "b"]] * 3), None, "holds texts; expected numbers"),
     "objects": (np.array([PICTURES[0], None], dtype=object), None, "Python objects; .*mixed sizes"),
     "nan": (np.where(PICTURES == 7, np.nan, FLOATS), None, "not finite .*first in row"),
     "empty": (np.empty((0, 8, 8)), None, "holds float64 .*nothing"),
     "an empty list": ([], None, "a list is empty; expected pictures"),
     "an empty generator": (iter(()), None, "is empty; expected pictures"),
-    "mixed sizes": ([PICTURES[0], PICTURES[1, :4]], None, r"mixed sizes, \(8, 8, 3\) and \(4, 8, 3\): resize"),
+    "mixed sizes": ([PICTURES[0], PICTURES[1, :4]], None, r"mixed sizes, \(8, 8, 3\) and \(4, 8, 3\); resize"),
     "mixed sizes in a batch": ([([*PICTURES[:2], PICTURES[1, :4]], [0, 1, 2])], None, "mixed sizes"),
-    "mixed types": ([PICTURES[:2], FLOATS[:2]], None, "gives uint8 and then float32; expected one type"),
-    "labels with some": ([(PICTURES[:2], CLASSES[:2]), PICTURES[:2]], None, "labels with some of its pictures"),
-    "a failure": (failing(), None, "a generator failed after 1 items: RuntimeError: the disk"),
+    "mixed types": ([PICTURES[:2], FLOATS[:2]], None, "gives uint8 first and float32 later; expected one type"),
+    "labels with some": ([(PICTURES[:2], CLASSES[:2]), PICTURES[:2]], None, "labels with only some pictures"),
+    "a failure": (failing(), None, "a generator failed after 1 item: RuntimeError: the disk"),
     "no labels' count": (PICTURES, CLASSES[:5], "5 labels for 24 pictures"),
-    "labels that are pictures": (PICTURES, FLOATS, "labels are float32 .*; expected one a picture"),
+    "labels that are pictures": (PICTURES, FLOATS, "labels are float32 .*; expected one per picture"),
     "labels that are fractions": (PICTURES, FLOATS[:, 0, 0, 0], "expected whole numbers or texts"),
-    "labels beside batches": ((one for one in [PICTURES]), CLASSES, "gives its own: .pictures, labels."),
+    "labels beside batches": ((one for one in [PICTURES]), CLASSES, "must give .pictures, labels."),
     "keys unknown": (
         [{"foo": PICTURES, "bar": CLASSES}],
         None,
@@ -309,8 +309,8 @@ def test_tensorflow_and_keras_give_the_same_set(tmp_path):
     assert len(sets) == 5
     assert folder == "24 ('a', 'b') (0.0, 255.0) True"
     assert endless == (
-        "a tf.data.Dataset never ends; give steps=N to train N steps on it, limit=N to train on its first N "
-        "pictures, or a source that ends"
+        "a tf.data.Dataset never ends; add steps=N to train N steps on it, or limit=N to train on its first N "
+        "pictures, or pass data that end"
     )
     assert once == "9"
 
@@ -325,7 +325,7 @@ def test_hugging_face_pictures_are_read_as_they_are_stored():
     found = load(data, image_size=8)
     assert np.array_equal(found.array, PICTURES)
     assert [found.classes[i] for i in found.labels] == [f"class {i}" for i in CLASSES]
-    with pytest.raises(UsageError, match=r"has the splits train: give one of them, such as data\['train'\]"):
+    with pytest.raises(UsageError, match=r"has the splits train; pass one of them, such as data\['train'\]"):
         load(datasets.DatasetDict({"train": data}))
     streamed = load(data.to_iterable_dataset())
     assert sorted(rows(streamed.array)) == sorted(rows(PICTURES))

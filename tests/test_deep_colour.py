@@ -116,7 +116,7 @@ def test_colours_of_16_bits_are_read_by_the_range_of_the_set(form, top, scale, l
     put(tmp_path, "." + form.replace(".", "-", form.count(".") - 1), [FORMS[form](one) for one in values])
     images = load()
     assert images.range == (0, top)
-    assert images.notes == (f"16-bit pictures use 0 to {top:,}: scaled by that",)
+    assert images.notes == (f"16-bit pictures: values 0 to {top:,} scaled to 0 to 255",)
     by_hand = np.rint(values * (255 / top))
     assert np.abs(images.array.astype(float) - by_hand).max() <= 1
     grey = load(channels=1)

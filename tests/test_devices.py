@@ -251,8 +251,8 @@ def _second(parent: int) -> int:
         ("torch", 2, 1, "torchrun --nproc-per-node 2"),
         ("torch", 4, 2, "invalid --devices 4: torchrun started 2 processes; expected 2"),
         ("torch", 1, 2, "invalid --devices 1: torchrun started 2 processes; expected 2"),
-        ("jax", 2, 2, "jax trains in one, on all of its devices; expected ganforge train --devices 2"),
-        ("jax", 2, 1, "--batch-size 15 gives 2 devices unequal parts"),
+        ("jax", 2, 2, "jax trains in one process; expected ganforge train --devices 2"),
+        ("jax", 2, 1, "invalid --batch-size 15: the total of all devices cannot be divided by 2 devices"),
     ],
 )
 def test_devices_that_are_not_there_are_refused(monkeypatch, backend, devices, processes, said):

@@ -69,8 +69,8 @@ def test_what_is_no_such_package_is_said_and_not_kept(tmp_path):
     wrong = {
         "nothing there": tmp_path / "nowhere",
         f"it has no {BINARY}": folder(tmp_path / "a", {k: v for k, v in PARTS.items() if k != BINARY}),
-        "of another package": folder(tmp_path / "b", {**PARTS, PACKAGE: b'{"name": "left-pad"}'}),
-        "is of another": folder(tmp_path / "c", {**PARTS, PACKAGE: b"no JSON"}),
+        "belongs to another package": folder(tmp_path / "b", {**PARTS, PACKAGE: b'{"name": "left-pad"}'}),
+        "belongs to another": folder(tmp_path / "c", {**PARTS, PACKAGE: b"no JSON"}),
         f"no {SCRIPT}": archive(tmp_path / "d.tgz", {"x/../" + name: content for name, content in PARTS.items()}),
     }
     for why, place in wrong.items():
@@ -111,7 +111,7 @@ def test_vectors_are_no_pictures(tmp_path):
     run = Run(finished(tmp_path))
     manifest = run.path / "run.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "image_shape": [2]}))
-    with pytest.raises(GANForgeError, match=r"makes no pictures but \(2,\)"):
+    with pytest.raises(GANForgeError, match=r"a page is for pictures; \w+ makes \(2,\)"):
         run.export("page", onnxruntime_web=folder(tmp_path / "web"))
 
 

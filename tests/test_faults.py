@@ -196,7 +196,7 @@ def test_rollback_returns_with_a_smaller_learning_rate_and_says_so(exploding, ga
     assert code == 1
     lines = err.splitlines()
     assert len(lines) == 6  # it comes back each time here, so after five attempts it is given up
-    assert "went back to step 8 and continued with the learning rate times 0.5" in lines[0]
+    assert "went back to step 8 and continued at 0.5 times the learning rate" in lines[0]
     assert "5 times" in lines[-1]
     stages = Run("run_1").manifest["stages"]
     assert [stage["learning_rate_scale"] for stage in stages] == [1, 0.5, 0.25, 0.125, 0.0625, 0.03125]
@@ -236,7 +236,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path
                 while file.write(bytes(4096)):
                     pass
 
-        with pytest.raises(GANForgeError, match=r"no space left for .*run_1; what was trained up to step 4 is saved"):
+        with pytest.raises(GANForgeError, match=r"no space left for .*run_1; the run is saved up to step 4"):
             tiny(epochs=4, runs_dir=str(disk), observers=[At(6, fill)])
         filler.unlink()
         run = Run(disk / "run_1")
@@ -260,7 +260,7 @@ def test_a_disk_that_fails_in_a_checkpoint_leaves_the_one_before(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "write_atomic", refuse)
-        with pytest.raises(GANForgeError, match="up to step 4 is saved: make room, then ganforge resume run_1"):
+        with pytest.raises(GANForgeError, match="saved up to step 4: free some space, then ganforge resume run_1"):
             tiny()
     run = Run("run_1")
     assert steps(run) == ["step_00000000", "step_00000004"]  # and no half one in the way
@@ -297,7 +297,7 @@ def test_a_runs_directory_that_becomes_read_only_is_one_line(tmp_path):
 )
 def test_no_memory_is_one_line_with_a_way_out(error):
     text = str(explained(error, Path("runs/run_3"), 120))
-    assert text.startswith("out of memory; what was trained up to step 120 is saved")
+    assert text.startswith("out of memory; the run is saved up to step 120")
     assert "--batch-size" in text
 
 
@@ -382,7 +382,7 @@ def test_ctrl_c_twice_names_the_run_to_go_on_from(ganforge_cli, tmp_path):
     )
     code, _, err = ganforge_cli("train", *FLAGS, "--epochs", 3, "--plugin", "twice.py", "--quiet")
     assert code == 130
-    assert one_line(err) == "ganforge: stopped at once; continue from the last checkpoint: ganforge resume run_1"
+    assert one_line(err) == "ganforge: stopped immediately; continue from the last checkpoint: ganforge resume run_1"
     assert steps(Run("run_1"))[-1] == "step_00000004"
 
 
@@ -405,7 +405,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(ganforge_cli):
     weights.write_bytes(weights.read_bytes()[:-7])
     code, out, err = ganforge_cli("resume", "run_1")
     assert code == 0
-    assert "checkpoint step_00000012: the weights are not those that were saved" in one_line(err)
+    assert "checkpoint step_00000012: the weights differ from those that were saved" in one_line(err)
     assert "continues from step 8" in out
     assert np.array_equal(Run("run_1").sample(4), whole)
     for path in (run.path / "checkpoints").iterdir():
@@ -425,7 +425,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again_in_its_directory(
     (run.path / ".run.json.77.tmp").write_text("half")
     code, _, err = ganforge_cli("resume", "run_1", "--quiet")
     assert code == 0
-    assert "begins again" in one_line(err)
+    assert "starts again from the beginning" in one_line(err)
     assert np.array_equal(run.sample(4), whole.sample(4))
     assert sorted(p.name for p in run.path.rglob("*")) == sorted(p.name for p in whole.path.rglob("*"))
 
@@ -439,7 +439,7 @@ def test_a_run_killed_while_its_last_files_were_written_is_completed(ganforge_cl
     assert ganforge_cli("resume", "run_1")[0] == 0
     assert (run.path / "progression.gif").read_bytes() == before
     assert len(run.sample(2)) == 2
-    assert "finished its 2 epochs" in one_line(ganforge_cli("resume", "run_1")[2])
+    assert "has finished all 2 epochs" in one_line(ganforge_cli("resume", "run_1")[2])
 
 
 def test_a_newer_or_damaged_run_is_one_line(ganforge_cli):
@@ -500,7 +500,7 @@ def test_other_pictures_are_refused_unless_accepted(ganforge_cli, tmp_path):
     photos(tmp_path / "cats", 40)
     code, _, err = ganforge_cli("resume", "run_1", "--epochs", 4)
     assert code == 1
-    assert "(40) are not those run_1 was trained on (16)" in one_line(err)
+    assert "are not the 16 that run_1 was trained on" in one_line(err)
     code, _, err = ganforge_cli("resume", "run_1", "--epochs", 4, "--data-changed", "ok", "--quiet")
     assert code == 0
     assert "an epoch still has 2 steps" in one_line(err)

@@ -107,7 +107,7 @@ def test_optimizers_are_taken_where_asked(source):
     before = list(of(old, "discriminator_optimizer").values())
     assert len(before) - len(slots) == 4
     assert all(any(np.array_equal(slot, one) for one in before) for slot in slots)
-    with pytest.raises(UsageError, match="the generator's optimizer was another"):
+    with pytest.raises(UsageError, match="the generator's optimizer was a different one"):
         setup(source, from_optimizers=True, optimizer="sgd" if _has("sgd") else "optimistic-adam")
 
 
@@ -193,7 +193,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_with_the_same_
     Run(run.path).resume(**QUIET)
     assert equal(finished, weights(run.path))
     Run(earlier).resume(3, **QUIET)
-    with pytest.raises(GANForgeError, match="has others by now"):
+    with pytest.raises(GANForgeError, match="from which it started, have changed"):
         resume(killed)
 
 
@@ -235,10 +235,10 @@ def test_no_file_of_the_earlier_run_runs_unless_it_is_known(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--freeze-discriminator", 1), "name one: --from RUN"),
-        (("--from-partial",), "name one: --from RUN"),
+        (("--freeze-discriminator", 1), "add --from RUN"),
+        (("--from-partial",), "add --from RUN"),
         (("--from", "run_9"), "there is no run 'run_9'"),
-        (("--from", "SOURCE", "--freeze-discriminator", 99), "one at least must learn"),
+        (("--from", "SOURCE", "--freeze-discriminator", 99), "layers with weights must learn"),
         (("--from", "SOURCE", "--freeze-discriminator", -1), "invalid --freeze-discriminator -1"),
     ],
 )
@@ -254,7 +254,7 @@ def test_a_source_of_more_layers_is_said_to_be_so(source):
     arrays = made.engine.get_state()[0]
     extra = {"discriminator/999/another/kernel": np.zeros((3, 3), np.float32)}
     assert begin(made.engine, {**arrays, **extra}, optimizers=False).left == [
-        "the discriminator, which has 1 layers fewer"
+        "the discriminator, which has 1 fewer layer"
     ]
 
 
@@ -299,7 +299,7 @@ def test_networks_from_python_can_learn_again_after_they_were_frozen(python_run,
     assert before == [True, True, True, False]
     settings = {**OWN, "from_run": python_run, "freeze_discriminator": 99 if how == "refused" else 1}
     if how == "refused":
-        with pytest.raises(UsageError, match="one at least must learn"):
+        with pytest.raises(UsageError, match="layers with weights must learn"):
             train((generator, discriminator), **settings)
     elif how == "looked at":
         train((generator, discriminator), **settings, dry_run=True)
@@ -313,9 +313,9 @@ def test_networks_from_python_can_learn_again_after_they_were_frozen(python_run,
 
 
 def test_what_only_python_has_is_asked_for(python_run):
-    with pytest.raises(GANForgeError, match=r"was trained with the architecture '\w+' from Python; give it"):
+    with pytest.raises(GANForgeError, match=r"was trained with the architecture '\w+' from Python; pass it"):
         train(from_run=python_run, data=PICTURES, epochs=1, **QUIET)
-    with pytest.raises(GANForgeError, match="was trained on data from Python; say what this run is trained on"):
+    with pytest.raises(GANForgeError, match="was trained on data from Python; choose data for this run"):
         train(own(), from_run=python_run, epochs=1, **QUIET)
 
 

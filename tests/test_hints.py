@@ -23,7 +23,7 @@ pytestmark = pytest.mark.quick
         (("photos2",), "unexpected 'photos2'; to train on these pictures, write --data photos2"),
         (("--dropout", 0.2), "Write --arch='dcgan:dropout=0.3'."),
         (("--arch", "fcgan:hidden=256,512"), "Lists are written with dashes: hidden=256-512"),
-        (("--balance", "noise-anneal,r1"), "give each by itself: --balance=noise-anneal --balance=r1"),
+        (("--balance", "noise-anneal,r1"), "expected one at a time, as in --balance=noise-anneal --balance=r1"),
         (("--data", "photos2"), "give a folder: --data ./photos2"),
         (("--epohcs", 3), "Did you mean '--epochs'?"),
         (("--learning_rate", 3), "Did you mean '--learning-rate'?"),

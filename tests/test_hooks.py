@@ -94,7 +94,7 @@ def test_what_is_near_a_hook_and_what_is_not(name, hook):
         ("@staticmethod\ndef discriminator_labels(labels): return labels", "discriminator_labels is not marked"),
         ("plan_step = lambda self: {}", "plan_step is not marked"),
         ("def discriminator_image(self, images): return images", "Did you mean 'discriminator_images'?"),
-        ("def plan_steps(self, progress): return {}", "'plan_steps', which is no hook. Did you mean 'plan_step'?"),
+        ("def plan_steps(self, progress): return {}", "'plan_steps', which is not a hook. Did you mean 'plan_step'?"),
         ("@hookimpl\ndef plan_steps(self, progress): return {}", "no such hook. Did you mean 'plan_step'?"),
         (
             "@hookimpl\ndef discriminator_image(self, images): pass",
@@ -110,7 +110,7 @@ def test_what_is_near_a_hook_and_what_is_not(name, hook):
             "def __init__(self, o=None):\n    super().__init__(o)\n    self.step_ended = print",
             "step_ended is not marked",
         ),
-        ("def __init__(self, o=None):\n    raise KeyError('x')", "strategy 'mine' cannot be made: KeyError: 'x'"),
+        ("def __init__(self, o=None):\n    raise KeyError('x')", "strategy 'mine' cannot be created: KeyError: 'x'"),
     ],
 )
 def test_a_strategys_hook_that_would_never_be_called_is_refused(tmp_path, body, reason):
@@ -206,7 +206,7 @@ def test_a_strategy_that_raises_is_named_and_what_was_trained_is_kept(tmp_path, 
     ("source", "reason"),
     [
         ("def register_losses(register): pass", "module 'ganforge_plugin_mine_*': register_losses is not marked"),
-        ("def register_loss(register): pass", "'register_loss', which is no hook. Did you mean 'register_losses'?"),
+        ("def register_loss(register): pass", "'register_loss', which is not a hook. Did you mean 'register_"),
         ("def step_ended(step): pass", "step_ended is not marked"),
         ("step_ended = lambda step: None", "step_ended is not marked"),
         ("def plan_step(progress): return {}", "plan_step is defined in the module; it belongs in a Strategy class"),
@@ -281,19 +281,19 @@ def keras_callback():
 @pytest.mark.parametrize(
     ("observer", "reason"),
     [
-        (lambda: Watch, "'Watch' is a class; expected an object of it, such as Watch()"),
+        (lambda: Watch, "'Watch' is a class; expected an instance, such as Watch()"),
         (lambda: print, "'print' is a function; expected an object with methods"),
         (lambda: hookimpl(lambda step: None), "is a function; expected an object"),
         (lambda: functools.partial(print, 1), "is a function; expected an object"),
-        (keras_callback, "'Stopper', made from EarlyStopping, .*stop_when"),
+        (keras_callback, "'Stopper', a subclass of EarlyStopping, .*stop_when"),
         (lambda: made(step_ended=lambda self, step: None), "'Made': step_ended is not marked"),
-        (lambda: made(step_end=lambda self, step: None), "'step_end', which is no hook. Did you mean 'step_ended'?"),
+        (lambda: made(step_end=lambda self, step: None), "which is not a hook. Did you mean 'step_ended'?"),
         (lambda: made(step_end=hookimpl(lambda self, step: None)), "no such hook. Did you mean 'step_ended'?"),
         (lambda: made(on_step=lambda self, step: None), "no hook marked with @hookimpl.*Did you mean 'step_ended'"),
         (lambda: made(), "no hook marked with @hookimpl.*run_started, step_ended"),
         (lambda: {}, "'dict' has no hook marked"),
         (lambda: types.ModuleType("quiet"), "'quiet' has no hook marked"),
-        (lambda: made(plan_step=hookimpl(lambda self: {})), "implements plan_step, and observers only watch"),
+        (lambda: made(plan_step=hookimpl(lambda self: {})), "implements plan_step, but observers only watch"),
         (lambda: made(step_ended=hookimpl(lambda self, steps: 1)), "Did you mean 'step'?"),
         (lambda: type("Half", (Watch,), {"run_end": lambda self, run: None})(), "Did you mean 'run_ended'?"),
     ],
@@ -351,7 +351,7 @@ def test_an_observer_that_raises_is_reported_once_and_the_run_is_the_same(caplog
     (line,) = [record.getMessage() for record in caplog.records]
     said = {"ConnectionError": "ConnectionError: no network", "SystemExit": "SystemExit: 3"}
     text = {**said, "GANForgeError": "no room", "MemoryError": "MemoryError"}[type(error).__name__]
-    assert line == f"observer 'Down' failed in {hook} and is left out from here on: {text}"
+    assert line == f"observer 'Down' failed in {hook} and will not be called again: {text}"
     if hook == "step_ended":
         plain = train(**TINY)
         assert strip(run) == strip(plain)
@@ -388,7 +388,7 @@ def test_a_plugins_observer_that_raises_is_left_out_too(tmp_path, ganforge_cli):
     (line,) = err.splitlines()
     assert line.startswith("ganforge: observer 'ganforge_plugin_loud_")
     assert line.endswith(
-        "failed in step_ended and is left out from here on: OSError: [Errno 28] No space left on device"
+        "failed in step_ended and will not be called again: OSError: [Errno 28] No space left on device"
     )
 
 
@@ -446,7 +446,7 @@ def test_what_a_strategy_cannot_change_is_read_only(tmp_path, name):
         ("config.generator_options['hiden'] = 3", "strategy 'mine', generator_options.*Did you mean 'hidden'?"),
         ("config.discriminator_options['hidden'] = 'wide'", "strategy 'mine', discriminator_options: 'fcgan'"),
         ("config.loss_options['x'] = 1", "strategy 'mine', loss_options: 'bce' has no option 'x'"),
-        ("return {'learning_rate': 1.0}", "configure_run returned something"),
+        ("return {'learning_rate': 1.0}", "configure_run returned a value"),
     ],
 )
 def test_what_a_strategy_makes_of_the_configuration_is_held_to_it_by_name(tmp_path, change, reason):

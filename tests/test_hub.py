@@ -133,7 +133,7 @@ def test_a_stranger_s_run_is_looked_at_first(hub, run, tmp_path):
         Run.from_hub("me/cats", runs_dir=tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []
     hub.said["metrics.jsonl"] = 2**60
-    with pytest.raises(GANForgeError, match="more than there is room for"):
+    with pytest.raises(GANForgeError, match="more than the free space in"):
         Run.from_hub("me/cats", runs_dir=tmp_path / "runs")
     hub.said.clear()
     # A plugin file that it names is not among what is fetched, and is asked for.
@@ -158,10 +158,10 @@ def test_what_the_hub_refuses_is_one_line(hub, run, tmp_path, capsys, monkeypatc
     place = ("--runs-dir", tmp_path / "runs")
     assert said("pull", "me/dogs", *place) == (
         1,
-        "ganforge: the hub knows no me/dogs, or shows it to others alone: hf auth login",
+        "ganforge: there is no me/dogs on the Hub, or you have no access to it: hf auth login",
     )
     hub.repos["me/empty"] = {"README.md": b"nothing"}
-    assert "holds no run" in said("pull", "me/empty", *place)[1]
+    assert "is not a GANForge run" in said("pull", "me/empty", *place)[1]
     assert "no such revision" in said("pull", "me/empty", "--revision", "v9", *place)[1]
     code, line = said("push", run.path, "cats")
     assert code == 2

@@ -299,11 +299,11 @@ def test_what_cannot_be_compared_is_refused_in_one_line_first(trained, ganforge_
     assert said("--features", "imagenet") == (1, expected)
     code, line = said("--data", TINY["data"])
     assert code == 2
-    assert "was trained on; expected held-out pictures" in line
+    assert "was trained on these; expected held-out pictures" in line
     assert said("--data", tmp_path / "none")[0] == 1
     code, line = said("--data", "gaussians")
     assert code == 1
-    assert "expected 2 pictures or more, (N, 8, 8, 3)" in line
+    assert "expected at least 2 pictures, (N, 8, 8, 3)" in line
     from ganforge.study.evaluate import evaluate
 
     with pytest.raises(ganforge.UsageError, match="invalid features 'inception': expected random or imagenet"):

@@ -60,10 +60,10 @@ def forbid(monkeypatch, target):
 @pytest.mark.parametrize(
     ("step", "epochs", "words"),
     [
-        (22, 4, "invalid --epochs 4: run_1 has trained 5 epochs and a part of the next already; "),
-        (22, 5, "invalid --epochs 5: run_1 has trained 5 epochs and a part of the next already; "),
-        (20, 5, "invalid --epochs 5: run_1 has trained 5 epochs already; "),
-        (20, 1, "invalid --epochs 1: run_1 has trained 5 epochs already; "),
+        (22, 4, "invalid --epochs 4: run_1 has already trained 5 epochs and a part of the next; "),
+        (22, 5, "invalid --epochs 5: run_1 has already trained 5 epochs and a part of the next; "),
+        (20, 5, "invalid --epochs 5: run_1 has already trained 5 epochs; "),
+        (20, 1, "invalid --epochs 1: run_1 has already trained 5 epochs; "),
     ],
 )
 def test_resuming_to_where_a_run_has_been_is_refused_in_one_line(
@@ -75,7 +75,7 @@ def test_resuming_to_where_a_run_has_been_is_refused_in_one_line(
         forbid(patch, "ganforge.training.setup.load_images")
         code, _, err = ganforge_cli("resume", "run_1", "--epochs", epochs)
         assert code == 2
-        assert one_line(err) == f"ganforge: {words}ganforge resume run_1 goes on to its 25"
+        assert one_line(err) == f"ganforge: {words}ganforge resume run_1 continues to epoch 25"
         with pytest.raises(UsageError, match=f"invalid epochs {epochs}"):
             run.resume(epochs)
     assert (run.path / "run.json").read_bytes() == before
@@ -90,11 +90,11 @@ def test_a_finished_run_says_how_to_train_it_further(run, ganforge_cli):
     code, _, err = ganforge_cli("resume", "run_1")
     assert (code, one_line(err)) == (
         1,
-        "ganforge: run_1 has finished its 3 epochs; to train further: ganforge resume run_1 --epochs 6",
+        "ganforge: run_1 has finished all 3 epochs; to train further: ganforge resume run_1 --epochs 6",
     )
-    with pytest.raises(GANForgeError, match="has finished its 3 epochs"):
+    with pytest.raises(GANForgeError, match="has finished all 3 epochs"):
         run.resume(3)
-    with pytest.raises(UsageError, match=r"invalid epochs 2: run_1 has trained 3 epochs already; to train fur"):
+    with pytest.raises(UsageError, match=r"invalid epochs 2: run_1 has already trained 3 epochs; to train fur"):
         run.resume(2)
     (run.path / "progression.gif").unlink()  # as if it had been killed while its pictures were drawn
     with pytest.raises(UsageError, match="invalid epochs 2"):
@@ -129,7 +129,7 @@ def test_what_was_measured_is_kept_when_something_else_fails(run, ganforge_cli, 
     torch.jit.script(Picky()).save(tmp_path / "picky.pt")
     code, _, err = ganforge_cli("evaluate", "run_1", "--samples", 32, "--inception", "picky.pt")
     assert code == 1
-    assert "run_1 could not be measured whole (FID: " in one_line(err)
+    assert "some metrics of run_1 failed (FID: " in one_line(err)
     assert "the rest is in runs/run_1/evaluation.json" in one_line(err)
     kept = json.loads((run.path / "evaluation.json").read_text())
     assert {"swd", "kid", "spread", "memorising", "critters", "gap", "cost"} < set(kept)
@@ -182,7 +182,7 @@ def test_an_output_is_looked_at_before_the_work(run, ganforge_cli, monkeypatch, 
             code, _, err = ganforge_cli(*words, f"folder.{suffix}")
             assert (code, one_line(err)) == (
                 2,
-                f"ganforge: folder.{suffix} is a folder; expected the name of a file",
+                f"ganforge: folder.{suffix} is a folder; expected a file name",
             )
         if words[0] != "report":
             code, _, err = ganforge_cli(*words, "x.tiff")
@@ -250,5 +250,5 @@ def test_python_keeps_runs_where_the_environment_says_as_the_command_line_does(g
     assert Run("run_1", "here").path == here.path
     assert not (tmp_path / "runs").exists()
     monkeypatch.setenv("GANFORGE_RUNS_DIR", "")
-    with pytest.raises(GANForgeError, match="no runs in runs yet"):
+    with pytest.raises(GANForgeError, match="runs has no runs yet"):
         Run("latest")

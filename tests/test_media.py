@@ -275,7 +275,7 @@ def test_a_long_curve_keeps_its_ends_and_gaps_in_few_points():
 
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"scale": 0}, {"hold": -1}])
 def test_numbers_that_cannot_be_are_refused(tmp_path, wrong):
-    with pytest.raises(UsageError, match="fps must be above 0"):
+    with pytest.raises(UsageError, match="expected fps above 0"):
         make_animation([np.zeros((4, 4, 1), np.uint8)], ["a"], tmp_path / "x.gif", **wrong)
 
 

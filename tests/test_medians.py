@@ -130,7 +130,7 @@ def test_a_row_stands_beside_every_run_without_balance():
     [
         ("label-nois", "no strategy, loss, optimizer or architecture 'label-nois'. Did you mean 'label-noise'?"),
         ("label-noise:flp=1", "flp"),
-        ("hinge + bce", "only strategies are joined by +"),
+        ("hinge + bce", "only strategies can be joined by +"),
     ],
 )
 def test_what_cannot_be_added_is_said(text, words):
@@ -150,7 +150,7 @@ def test_some_runs_are_chosen_by_words_of_their_names():
     assert chosen("seed=0 ring") == ["seed=0 data=ring"]
     assert chosen("seed=0 grid", "seed=10") == ["seed=0 data=grid", "seed=10 data=ring", "seed=10 data=grid"]
     assert len(chosen()) == 4
-    with pytest.raises(UsageError, match="--only 'sed=0' is in no run's name"):
+    with pytest.raises(UsageError, match="--only 'sed=0' matches no run of the study"):
         chosen("sed=0")
 
 

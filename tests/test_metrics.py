@@ -673,10 +673,10 @@ def test_evaluations_of_older_versions_are_still_shown(tmp_path):
     shown = {column.key: column.get(summary) for column in COLUMNS if column.key in ("swd", "tone", "kid")}
     assert shown == {"swd": 8.0, "tone": None, "kid": 0.5}
     (note, *_) = _notes([summary])
-    assert note.startswith("SWD and KID from 2,048 generated pictures")
+    assert note.startswith("SWD and KID compare 2,048 generated pictures")
     assert "real against real: SWD 9.9 and KID 0.001." in note
     new = Summary("x", tmp_path, {}, [], {**old, "real": 700, "tone": {"distance": 3, "floor": 0.44}}, {}, {})
-    assert _notes([new])[0].startswith("SWD, tone and KID from 700 generated pictures")
+    assert _notes([new])[0].startswith("SWD, tone and KID compare 700 generated pictures")
     assert "SWD 9.9 and tone 0.4 and KID 0.001" in _notes([new])[0]
 
 

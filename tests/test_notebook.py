@@ -104,7 +104,7 @@ def test_what_a_person_should_hear_is_logged(tmp_path, caplog):
     settings = {**SMALL, "data": tmp_path / "cats", "batch_size": 3}
     with caplog.at_level(logging.WARNING, "ganforge"):
         train(**settings, epochs=40, learning_rate=3.0, snapshot_every=40, runs_dir=tmp_path, progress=False)
-    assert "1 files could not be read: torn.jpg" in caplog.text
+    assert "1 file could not be read: torn.jpg" in caplog.text
     assert "run.diagnose()" in caplog.text  # at such a learning rate something is wrong
 
 
@@ -171,7 +171,7 @@ def test_a_run_that_fails_in_a_notebook_says_so(tmp_path, notebook):
     assert notebook[0][-1]["text/plain"] == "failed"
     with pytest.raises(KeyboardInterrupt):
         train(**SMALL, epochs=2, runs_dir=tmp_path, observers=[At(1, fail(KeyboardInterrupt())) for _ in "ab"])
-    assert notebook[-2][-1]["text/plain"] == "stopped at once"
+    assert notebook[-2][-1]["text/plain"] == "stopped immediately"
 
 
 # ------------------------------------------------------------------ pictures

@@ -34,7 +34,7 @@ LOSSES = ["bce", "least-squares", "hinge", "wasserstein", "relativistic"]
 REFUSED = {
     "hinge": "no slope",
     "relativistic": "looks at real pictures too",
-    "lecam": "at the fakes' logits",
+    "lecam": "a term of the fakes' logits",
     "generator-steps": "plans generator_steps=2",
 }
 MEASURED = {"r1": {"r1/penalty"}, "r2": {"r2/penalty"}, "lecam": {f"lecam/{x}" for x in ("penalty", "real", "fake")}}

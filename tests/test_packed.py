@@ -74,7 +74,7 @@ def test_a_packed_set_is_the_set_it_was_made_of_in_a_folder_and_in_a_store(store
         assert rows == sorted(set(rows))
         assert np.array_equal(part.labels, made.labels[rows])
         assert part.fingerprint not in (made.fingerprint, read(text, limit=11, seed=6).fingerprint)
-        with pytest.raises(UsageError, match="packed at 128 with --channels 3; expected --image-size 128"):
+        with pytest.raises(UsageError, match="packed with --image-size 128 and --channels 3; expected these"):
             read(text, image_size=64)
         assert is_there(text)
         assert whole_path(text, resolve_source(text, Registry())) == text == place_of(text)
@@ -121,7 +121,7 @@ def test_a_shard_that_is_damaged_in_the_store_is_refused_and_a_damaged_copy_is_m
         array[32]
     assert not (folder / "images-00002.npy").exists()
     store.pipe_file("/bucket/set/about.json", b"{}")
-    with pytest.raises(GANForgeError, match="is not of a packed set, or is damaged"):
+    with pytest.raises(GANForgeError, match=r"is not a packed set, or its about\.json is damaged"):
         read("memory://bucket/set")
 
 
@@ -147,12 +147,12 @@ def test_files_and_folders_of_pictures_in_a_store(store, photos, tmp_path):
 
 
 def test_what_is_wrong_with_an_address_is_one_line(store, photos, tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="nosuch://x is not an address that can be read"):
+    with pytest.raises(UsageError, match="invalid address nosuch://x"):
         read("nosuch://x")
     with pytest.raises(GANForgeError, match="there is nothing at memory://bucket/gone"):
         read("memory://bucket/gone")
     store.pipe_file("/bucket/photos/a.png", b"x")
-    with pytest.raises(UsageError, match="takes no options"):
+    with pytest.raises(UsageError, match="has no options"):
         read("memory://bucket/photos:images=a")
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
     with pytest.raises(GANForgeError, match=r"pip install 'ganforge\[remote\]'"):
@@ -166,13 +166,13 @@ def test_the_command_packs_several_and_refuses_what_is_there(store, photos, tmp_
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     assert "ganforge train --data set" in done.output
-    assert "90 images from photos and more (16x16, grey): 1 shards" in done.output
+    assert "90 images from photos and more (16x16, grey): 1 shard," in done.output
     images = read("set", image_size=16, channels=1)
     assert images.classes == ("a", "b", "c")
     assert images.array.shape == (90, 16, 16, 1)
     with pytest.raises(GANForgeError, match="'set' already exists"):
         ganforge.pack("photos", "set", image_size=16)
-    with pytest.raises(UsageError, match="packing takes no epochs"):
+    with pytest.raises(UsageError, match="pack has no setting 'epochs'"):
         ganforge.pack("photos", "other", epochs=3)
     assert not Path("other").exists()
 

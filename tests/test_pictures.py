@@ -129,7 +129,7 @@ def test_a_run_keeps_its_range_for_resuming_evaluating_and_held_out_pictures(tmp
     tiny = {"image_size": 8, "channels": 1, "batch_size": 2, "runs_dir": str(tmp_path / "runs")}
     run = train("fcgan:hidden=4", data=str(tmp_path / "set"), epochs=1, **tiny)
     assert run.manifest["data"]["range"] == [0, 4095]
-    assert run.manifest["data"]["notes"] == ["16-bit pictures use 0 to 4,095: scaled by that"]
+    assert run.manifest["data"]["notes"] == ["16-bit pictures: values 0 to 4,095 scaled to 0 to 255"]
     assert training_images(run).max() > 200
     held = np.asarray(Image.open(tmp_path / "held" / "0.png"), np.float64)
     assert np.abs(held_out_images(run, str(tmp_path / "held"))[0, ..., 0] - held * 255 / 4095).max() <= 0.51
@@ -137,7 +137,7 @@ def test_a_run_keeps_its_range_for_resuming_evaluating_and_held_out_pictures(tmp
     about = json.loads((run.path / "run.json").read_text())
     about["data"]["range"] = [9, 1]
     (run.path / "run.json").write_text(json.dumps(about))
-    with pytest.raises(GANForgeError, match=r"run.json is damaged: its data have an invalid range"):
+    with pytest.raises(GANForgeError, match=r"run.json is damaged: invalid range"):
         Run(run.path).resume(epochs=3)
 
 
@@ -225,12 +225,12 @@ def test_logos_that_vanish_and_blank_sets_are_said(load, tmp_path):
     for i in range(3):
         put(tmp_path / "set" / f"{i}.png", pixels)
     (warning,) = load().warnings
-    assert warning.startswith("3 of 3 pictures have transparency and become one colour on white: --background black")
+    assert warning.startswith("3 of 3 pictures are transparent and become a single colour on white; try --background")
     assert load(background="black").warnings == ()
     assert len(blank(load().array)) == 1
     noise = RANDOM.integers(0, 256, (9, 8, 8, 1), dtype=np.uint8)
     assert blank(noise) == []
-    assert blank(noise // 200) == ["all pictures are (nearly) black, so there is little to learn: see the files, "
+    assert blank(noise // 200) == ["all pictures are (nearly) black, so there is little to learn: check the files, "
                                    "--range, --background and --fit"]  # fmt: skip
     assert blank(np.where(np.arange(9)[:, None, None, None] < 3, 128, noise)) == []
 
@@ -296,7 +296,7 @@ def test_files_that_are_gone_stop_the_run(load, tmp_path, monkeypatch):
         return read(path, most, **more)
 
     monkeypatch.setattr(files, "read_file", gone)
-    with pytest.raises(GANForgeError, match=r"'0.png' in '.*' is gone since the folder was listed \(No such file"):
+    with pytest.raises(GANForgeError, match=r"'0.png' in '.*' has disappeared since .* \(No such file"):
         load()
 
 
@@ -396,7 +396,7 @@ def test_what_is_empty_or_astray_is_said_and_good_pictures_beside_bad_folders_ar
     put(tmp_path / "bad" / "good.png", np.full((8, 8), 1, np.uint8))
     put(tmp_path / "bad" / "good2.png", np.full((8, 8), 2, np.uint8))
     (tmp_path / "set" / "d").mkdir()
-    assert load().warnings == tuple(f"class '{name}' has no readable picture, and is left out" for name in "cd")
+    assert load().warnings == tuple(f"class '{name}' has no readable picture and is left out" for name in "cd")
     assert len(load("bad")) == 2
 
 
@@ -412,7 +412,7 @@ def test_what_is_empty_or_astray_is_said_and_good_pictures_beside_bad_folders_ar
         ("a.dng", b"II*\0\x10\0\0\0", "rawpy"),
         ("a.png", b"<?xml?><svg>", "save it as a PNG"),
         ("a.png", b"", "empty file"),
-        ("a.png", b"junk", "not an image that Pillow reads"),
+        ("a.png", b"junk", "not an image that Pillow can read"),
     ],
 )
 def test_reasons_hint_at_the_way_out(name, content, way_out):

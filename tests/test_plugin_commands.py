@@ -49,7 +49,7 @@ def test_check_prints_json_for_a_program(ganforge_cli, torch_alone):
     ("arguments", "words"),
     [
         (("dcagn",), "Did you mean 'dcgan'?"),
-        (("dcgan", "--kind", "loss"), "'dcgan' is no loss; it is: architecture"),
+        (("dcgan", "--kind", "loss"), "invalid --kind loss: expected architecture for 'dcgan'"),
         (("dcgan", "--kind", "los"), "Did you mean 'loss'?"),
         (("dcgan", "--backend", "torhc"), "Did you mean 'torch'?"),
         (("bce", "--no-plugin", "losess"), "Did you mean 'losses'?"),
@@ -140,8 +140,8 @@ def test_no_plugin_leaves_one_out_for_one_command(ganforge_cli):
 @pytest.mark.parametrize(
     ("version", "reason"),
     [
-        ("3", "made for version 3 of the hooks and this GANForge has version 2; pip install --upgrade ganforge"),
-        ("0", "made for version 0 of the hooks and this GANForge has versions 1 to 2; look for a newer release"),
+        ("3", "made for version 3 of the hooks, but this GANForge has version 2; pip install --upgrade ganforge"),
+        ("0", "made for version 0 of the hooks, but this GANForge has versions 1 to 2; look for a newer release"),
         ("'one'", "invalid ganforge_api = 'one':"),
     ],
 )

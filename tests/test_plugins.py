@@ -82,7 +82,7 @@ def test_an_installed_package_is_found_with_its_name_and_version(install):
         ),
         (
             "from ganforge import hookimpl\n@hookimpl\ndef register_losses(register): register('mine', object())",
-            "register takes one loss at a time, which has its name; got 2 values",
+            "register takes one loss at a time, without a separate name; got 2 values",
         ),
         (
             "from ganforge import hookimpl\n@hookimpl\ndef plan_step(progress): return {}",

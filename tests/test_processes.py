@@ -109,7 +109,7 @@ def test_a_process_that_ends_before_its_work_is_one_line(photos, tmp_path, monke
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", popen)
-    with pytest.raises(GANForgeError, match=r"a process that read pictures ended before its work \(exit status -9\)"):
+    with pytest.raises(GANForgeError, match=r"a process that reads pictures ended early \(exit status -9\)"):
         load_folder(photos, image_size=8)
     assert all(process.poll() is not None for process in started), "none is left"
     assert [path for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"] == []

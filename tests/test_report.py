@@ -154,7 +154,7 @@ def test_compare_and_csv(ganforge_cli, runs):
     assert code == 0
     assert "run_2 · " in out
     assert "input-noise:sigma=0.1" in out
-    assert "Not evaluated yet: ganforge evaluate run_3" in out
+    assert "Not evaluated yet: run_3. Next: ganforge evaluate run_3" in out
     rows = json.loads(ganforge_cli("compare", "1", "3", "--json", "--runs-dir", runs)[1])
     assert [row["run"] for row in rows] == ["run_1", "run_3"]
     assert rows[1]["swd"] is None

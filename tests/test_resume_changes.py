@@ -128,11 +128,11 @@ def test_a_rate_that_is_given_takes_the_place_of_one_that_was_halved(stopped):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--batch-size", "8"), "which pictures belong to a step follows from it"),
-        (("--no-compile",), "its steps are computed so"),
-        (("--arch=dcgan",), "its networks and their weights are of it"),
-        (("--loss", "hinge"), "its steps are computed so"),
-        (("--from", "run_2"), "only a new run begins so"),
+        (("--batch-size", "8"), "it decides which pictures belong to each step"),
+        (("--no-compile",), "its steps must be computed as before"),
+        (("--arch=dcgan",), "the shapes of its networks depend on it"),
+        (("--loss", "hinge"), "its steps must be computed as before"),
+        (("--from", "run_2"), "it applies only when a run starts"),
     ],
 )
 def test_what_a_run_keeps_is_said_with_the_way_out(stopped, ganforge_cli, words, why):
@@ -164,9 +164,9 @@ def test_a_wrong_change_changes_nothing(stopped, ganforge_cli, words, why):
 
 def test_python_says_the_same(stopped):
     run = stopped()
-    with pytest.raises(UsageError, match="batch_size cannot change when a run continues: which pictures"):
+    with pytest.raises(UsageError, match="batch_size cannot change when a run continues: it decides which pictures"):
         run.resume(batch_size=8, **QUIET)
-    with pytest.raises(UsageError, match="resume takes no 'learning_rte'"):
+    with pytest.raises(UsageError, match="resume has no setting 'learning_rte'"):
         run.resume(learning_rte=0.1, **QUIET)
     run.resume(batch_size=SMALL["batch_size"], ema=True, log=["csv"], **QUIET)
     assert run.config.ema == 0.999

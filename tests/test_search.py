@@ -69,15 +69,15 @@ def table(**changes):
         ({"pruner": "median:keep=0"}, "keep"),
         ({"trails": 3}, "Did you mean 'trials'?"),
         ({"space": {}}, "has no [search.space]"),
-        ({"space": {"sed": [0]}}, "'sed' is no setting, and {sed} stands in none. Did you mean 'seed'?"),
-        ({"space": {"seed": []}}, "expected a list, or { low"),
+        ({"space": {"sed": [0]}}, "'sed' is not a setting, and no setting contains {sed}. Did you mean 'seed'?"),
+        ({"space": {"seed": []}}, "expected a list of values, or { low"),
         ({"space": {"seed": [1, 1]}}, "a choice is given twice"),
-        ({"space": {"seed": {"low": 1}}}, "expected numbers as low, high"),
+        ({"space": {"seed": {"low": 1}}}, "expected numbers for low, high"),
         ({"space": {"seed": {"low": 2, "high": 1}}}, "expected low below high"),
-        ({"space": {"seed": {"low": 0, "high": 1, "log": True}}}, "low above 0 where it is logarithmic"),
+        ({"space": {"seed": {"low": 0, "high": 1, "log": True}}}, "with log = true a low above 0"),
         ({"space": {"seed": {"low": 0, "high": 1, "lag": True}}}, "there is no 'lag' in a range"),
         ({"seed": 1}, "seed is both a setting of every trial and in the space"),
-        ({"pruner": "median", "stop_when": "swd:below=3"}, "a pruner looks at kid"),
+        ({"pruner": "median", "stop_when": "swd:below=3"}, "the pruner looks at kid"),
     ],
 )
 def test_a_mistake_in_a_search_is_one_line(changes, words):
@@ -317,7 +317,8 @@ def test_a_trial_that_is_worse_is_told_to_save_and_end(tmp_path, source):
     assert states.count("pruned") == len(kids) - len(done) > 0
     assert carried_out(tmp_path / "it", source, text).executor.tasks == []  # what was pruned is not trained further
     (record,) = searched(["hunt"], tmp_path / "it" / "runs")
-    assert f"{states.count('pruned')} of 12 trials were stopped early." in told(record)
+    pruned = states.count("pruned")
+    assert f"{pruned} of 12 trials {'was' if pruned == 1 else 'were'} stopped early." in told(record)
 
 
 def test_a_damaged_search_is_one_line(tmp_path, source):

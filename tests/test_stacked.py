@@ -123,7 +123,7 @@ def test_stacks_are_a_function_of_their_settings(places, tmp_path):
         ("x.npy", "no file", GANForgeError),
         ("bare.npz", "bare.npz has no labels", GANForgeError),
         ("many.npz", "60 classes; expected 2 to 30", GANForgeError),
-        ("few.npz", "class '1' of few.npz has one picture", GANForgeError),
+        ("few.npz", "class '1' of few.npz has only one picture", GANForgeError),
         ("numbers.npz", "holds vectors; expected pictures", GANForgeError),
     ],
 )

@@ -44,11 +44,11 @@ def test_a_rule_ends_a_run_where_it_says(rule, values, ends_at):
         ("kid:bellow=1", "Did you mean 'below'?"),
         ("kid:patience=0", "patience=0"),
         ("kid:below=nan", "below=nan"),
-        ("kid:below=1,above=2,patience=3", "expected patience with one"),
-        ("d_accuracy:patience=3", "expected below=… (less is) or above=… (more is)"),
+        ("kid:below=1,above=2,patience=3", "patience needs only one of below and above"),
+        ("d_accuracy:patience=3", "add below=… (lower is better) or above=… (higher is better)"),
         ("kdi:below=1", "Did you mean 'kid'?"),
-        ("modes:above=3", "there is no such number in this run"),  # of pictures
-        ("noise-anneal/sigma:below=1", "there is no such number in this run"),  # of a strategy that is not there
+        ("modes:above=3", "this run has no such metric"),  # of pictures
+        ("noise-anneal/sigma:below=1", "this run has no such metric"),  # of a strategy that is not there
         (7, "expected text such as"),
     ],
 )
@@ -134,7 +134,7 @@ def test_the_commands_say_why_and_go_on_without(ganforge_cli, tmp_path):
     small = ("--arch", ARCH, "--data", "critters:count=32", "--image-size", 16, "--batch-size", 16)
     code, out, err = ganforge_cli("train", *small, "--epochs", 4, "--stop-when", "kid:below=1e9")
     assert code == 0, err
-    assert "ended early, since kid" in out
+    assert "stopped early, because kid" in out
     assert "--stop-when none to train further" in out
     code, _, err = ganforge_cli("resume", "run_1")
     assert code == 1

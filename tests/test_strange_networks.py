@@ -166,7 +166,7 @@ def test_a_generator_of_another_shape_is_not_this_runs(run):
     small_generator(keras).save(path)
     assert Run(run).sample(2).shape == (2, 8, 8, 3)
     for shape, latent_dim in (((8, 8, 1), 6), ((3, 8, 8), 6), ((192,), 6), ((8, 8, 3), 7)):
-        with pytest.raises(GANForgeError, match=r"makes \(8, 8, 3\) of \(6,\); the run's run.json says"):
+        with pytest.raises(GANForgeError, match=r"makes \(8, 8, 3\) from \(6,\); according to run.json"):
             open_generator(path, shape, latent_dim)
 
 
@@ -188,9 +188,9 @@ def test_a_generator_takes_labels_where_its_run_has_classes_and_only_there(run, 
         code, _, err = ganforge_cli("sample", "run_1", "-n", 2)
         assert code == (0 if good else 1), err
         if not good:
-            assert "the run's run.json says (8, 8, 3) of (6,)" in one_line(err)
+            assert "according to run.json, expected (8, 8, 3) from (6,)" in one_line(err)
     (run / "run.json").write_text(json.dumps({**whole, "data": {**whole["data"], "classes": ["a", "b", "c"]}}))
-    assert "generator.keras draws nothing" in one_line(ganforge_cli("sample", "run_1", "-n", 3)[2])
+    assert "the generator.keras of run_1 cannot draw" in one_line(ganforge_cli("sample", "run_1", "-n", 3)[2])
 
 
 def test_a_generator_of_every_ordinary_kind_is_opened(tmp_path):

@@ -74,12 +74,12 @@ seed = [0, 1]
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "asks for no runs"),
+        ("", "has no runs"),
         ("[[run]]\nepoch = 3", "Did you mean 'epochs'?"),
         ("[[run]]\nepochs = 0", "invalid --epochs 0:"),
         ("[[runs]]\nepochs = 1", "Did you mean 'run'?"),
         ("[[grid]]\nseed = []", "seed is an empty list"),
-        ("[[run]]\nstages = [4, 2]", "expected epochs that grow"),
+        ("[[run]]\nstages = [4, 2]", "expected increasing numbers of epochs"),
         ("[[run]]\n[[run]]", "two runs named"),
         ("[run]\nseed = 1", "expected [[run]] tables"),
         ("name = 'a/b'\n[[run]]", "expected letters, digits"),
@@ -184,8 +184,8 @@ def test_a_study_needs_no_more_of_an_executor_than_its_protocol(tmp_path):
     assert [row.state for row in runner.rows] == ["done", "stopped", "failed", "failed", "failed"]
     assert [row.error for row in runner.rows[2:]] == [
         "out of luck",
-        "the process ended with -9 (out of memory?)",
-        "the process ended with 7",
+        "the process was ended by signal 9 (out of memory?)",
+        "the process ended with exit code 7",
     ]
     assert all((row.step, row.steps, row.metrics) == (3, 9, {"d_loss": 0.5}) for row in runner.rows)
     assert {worker.place for worker in executor.started} <= {0, 1}

@@ -248,13 +248,13 @@ def test_sizes_of_pictures_are_refused(ganforge_cli, tmp_path):
 
 
 def test_an_architecture_of_pictures_says_so(tmp_path):
-    with pytest.raises(GANForgeError, match="for data that are no pictures: arch mlp"):
+    with pytest.raises(GANForgeError, match="for vectors instead of pictures, use arch mlp"):
         ganforge.train("dcgan", data="gaussians:count=64", epochs=1, runs_dir=str(tmp_path))
 
 
 def test_a_bounded_generator_is_warned_of(tmp_path, caplog):
     ganforge.train("fcgan:hidden=4", data="gaussians:count=64", epochs=1, runs_dir=str(tmp_path), batch_size=32)
-    assert "--arch mlp has no bounds" in caplog.text
+    assert "--arch mlp has no such bounds" in caplog.text
 
 
 @pytest.mark.parametrize("d", [1, 3])

@@ -86,7 +86,7 @@ def test_helpers_of_a_module_may_have_names_that_came_later(tmp_path):
     with pytest.raises(GANForgeError, match="register_optimizers is not marked"):
         load(tmp_path, "@hookimpl\ndef plan_step(self): return {}", 2, more)
     for name, hook in (("register_optimisers", "register_optimizers"), ("register_logger", "register_loggers")):
-        with pytest.raises(GANForgeError, match=f"'{name}', which is no hook. Did you mean '{hook}'"):
+        with pytest.raises(GANForgeError, match=f"'{name}', which is not a hook. Did you mean '{hook}'"):
             load(tmp_path, "@hookimpl\ndef plan_step(self): return {}", 2, f"def {name}(x): pass\n")
 
 
@@ -112,9 +112,9 @@ def test_a_marked_hook_of_version_2_works_where_no_version_is_said(tmp_path):
         ("def generator_penalty(self): return 0.0", "generator_penalty is not marked"),
         (
             "def updat_state(self, state): return state",
-            "'updat_state', which is no hook. Did you mean 'update_state'?",
+            "'updat_state', which is not a hook. Did you mean 'update_state'?",
         ),
-        ("def after_steps(self): pass", "'after_steps', which is no hook. Did you mean 'after_step'?"),
+        ("def after_steps(self): pass", "'after_steps', which is not a hook. Did you mean 'after_step'?"),
         ("def generator_penalties(self): pass", "Did you mean 'generator_penalty'?"),
         (
             "def initial_states(self): return {}",
@@ -122,9 +122,9 @@ def test_a_marked_hook_of_version_2_works_where_no_version_is_said(tmp_path):
         ),
         (
             f"def initialState(self): return {{}}\n{UPDATE}",
-            "has update_state and no state; expected a method initial_",
+            "has update_state but no state; expected a method initial_",
         ),
-        (UPDATE, "has update_state and no state; expected a method initial_state(self, image_shape, batch_size)"),
+        (UPDATE, "has update_state but no state; expected a method initial_state(self, image_shape, batch_size)"),
         (f"@hookimpl\n{STATE}\n{UPDATE}", "initial_state is an ordinary method; leave out the @hookimpl above it"),
         (
             "def initial_state(self, shape): return 0.0\n" + UPDATE,
@@ -165,7 +165,7 @@ def test_the_first_state_may_name_its_arguments_as_it_likes():
 def test_an_observer_of_hooks_that_strategies_have_is_refused():
     for name in ("generator_penalty", "update_state", "after_step"):
         observer = type("Watch", (), {name: hookimpl(lambda self: None)})()
-        with pytest.raises(UsageError, match=f"'Watch' implements {name}, and observers only watch"):
+        with pytest.raises(UsageError, match=f"'Watch' implements {name}, but observers only watch"):
             check_observers([observer])
 
 
@@ -188,7 +188,7 @@ BAD = {
     "no first state": (
         bad(update_state=hookimpl(lambda self, state: state)),
         "build",
-        "has update_state and no state: initial_state(self, image_shape, batch_size) is missing",
+        "has update_state but no state: initial_state(self, image_shape, batch_size) is missing",
     ),
     "text": (
         bad(initial_state=lambda self: {"a": "no"}, update_state=hookimpl(lambda self, state: state)),
@@ -223,7 +223,7 @@ BAD = {
     "few weights": (
         bad(after_step=hookimpl(lambda self, discriminator_weights: (None, discriminator_weights[:1]))),
         "step",
-        "after_step returned 1 tensors for the discriminator's weights; expected a list of 4",
+        "after_step returned 1 tensor for the discriminator's weights; expected a list of 4",
     ),
     "one list": (
         bad(after_step=hookimpl(lambda self, generator_weights: generator_weights)),

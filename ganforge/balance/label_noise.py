@@ -39,7 +39,7 @@ class LabelNoise(Strategy):
             kept = f"flip={self.options.flip:g},smooth=0"
             raise UsageError(
                 f"label-noise cannot smooth labels by {self.options.smooth:g} with the loss '{config.loss}', which "
-                f"knows real and fake alone; expected smooth=0, as in --balance label-noise:{kept}"
+                f"takes only the labels 0 and 1; expected smooth=0, as in --balance label-noise:{kept}"
             )
 
     @hookimpl

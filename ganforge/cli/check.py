@@ -96,7 +96,7 @@ def _subject(name: str, kind: str | None, plugins: tuple[str, ...], backend: str
             raise UsageError(f"there is no plugin '{spec.name}'.{closest(spec.name, names)}{broken}")
     if kind is not None:
         if kind not in kinds:
-            raise UsageError(f"'{spec.name}' is no {kind}; it is: {', '.join(kinds)}")
+            raise UsageError(f"invalid --kind {kind}: expected {', '.join(kinds)} for '{spec.name}'")
         kinds = [kind]
     if len(kinds) > 1:
         raise UsageError(f"'{spec.name}' names several plugins: {', '.join(kinds)}; choose one with --kind")
@@ -126,7 +126,8 @@ def _show(out: Any, subject: Any, reports: dict[str, Any]) -> None:
     from ganforge.testing import CHECKS
 
     facts = _facts(reports, subject.spec)
-    line = f"[bold]{escape(subject.spec)}[/], {subject.kind} of {escape(facts['package'])} {escape(facts['version'])}"
+    package = f"{escape(facts['package'])} {escape(facts['version'])}"
+    line = f"[bold]{escape(subject.spec)}[/], {subject.kind} from {package}"
     if sizes := facts.get("parameters"):
         side = facts["image_size"]
         line += f"\nparameters at {side}x{side}: generator {sizes['generator']:,}, "

@@ -72,7 +72,7 @@ def print_medians(out: Any, found: Medians) -> None:
     from rich.table import Table
 
     if not found.rows:
-        out.print("No run has been evaluated yet: ganforge evaluate RUN.")
+        out.print("No run has been evaluated yet. Next: ganforge evaluate RUN.")
     for data in found.data:
         head, lines = found.table(data, "[bold green]{}[/]")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(data))
@@ -118,7 +118,5 @@ def print_comparison(out: Any, summaries: Sequence[Summary]) -> None:
         out.print(apart, markup=False)
     missing = [s.run.name for s in summaries if s.evaluation is None]
     if missing:
-        out.print(
-            f"Not evaluated yet: ganforge evaluate {missing[0]}"
-            + (f" (and {len(missing) - 1} more)" * (len(missing) > 1))
-        )
+        more = f" and {len(missing) - 1} more" * (len(missing) > 1)
+        out.print(f"Not evaluated yet: {missing[0]}{more}. Next: ganforge evaluate {missing[0]}", markup=False)

@@ -54,15 +54,15 @@ def command(run: str, as_json: bool, runs_dir: str) -> None:
         out.print(f"  {to_try(evidence, finding)}", markup=False, soft_wrap=True)
     if not findings:
         if evidence.too_early:
-            out.print(
-                f"Too early to say: only {len(evidence.lines)} lines are logged (log more often with --log-every)."
-            )
+            count = len(evidence.lines)
+            lines = f"{count} log line{'s' * (count != 1)}"
+            out.print(f"Too early to say: only {lines} so far (log more often with --log-every).")
         else:
             out.print("[green]The numbers show no problem.[/]")
             out.print(_healthy(evidence), markup=False)
     if left_out := not_looked_at(evidence):
         out.print(
-            f"Not looked at: {', '.join(left_out)}. With the loss '{evidence.loss}' a logit of 0 has no meaning, so "
+            f"Not checked: {', '.join(left_out)}. With the loss '{evidence.loss}', a logit of 0 has no meaning, so "
             "there is no D(real).",
             markup=False,
         )
@@ -77,6 +77,7 @@ def _healthy(evidence: Evidence) -> str:
     if "d_accuracy" not in numbers:
         return ""
     return (
-        f"In the second half, the discriminator accuracy was {numbers['d_accuracy']:.0%}, in balance for "
-        f"{numbers['balanced']:.0%} of the lines; gap between the losses {numbers.get('loss_gap', 0):.2f}."
+        f"In the second half of training, the discriminator accuracy was {numbers['d_accuracy']:.0%} on average and "
+        f"in balance in {numbers['balanced']:.0%} of the log lines; the gap between the losses was "
+        f"{numbers.get('loss_gap', 0):.2f}."
     )

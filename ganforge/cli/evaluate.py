@@ -84,7 +84,7 @@ def command(
     out.print(f"\n[bold]{opened.id}[/] at step {result['step']:,}, {result['samples']:,} {what}{held_out}")
     out.print(pairs(rows(result)))
     nearest = (
-        "; the pictures closest to being copies, above the training pictures they resemble: "
+        "\nThe pictures most like copies, above the training pictures they resemble: "
         f"{say_path(opened.path / 'nearest.png')}"
     )
     out.print(

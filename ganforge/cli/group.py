@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
             package = point.dist.name if point.dist else "?"
             raise GANForgeError(f"the command '{name}' of {package} cannot be loaded: {reason(error)}") from error
         if not isinstance(command, click.Command):
-            raise GANForgeError(f"the command '{name}' is not a click command but {type(command).__name__}")
+            raise GANForgeError(f"the command '{name}' is a {type(command).__name__}; expected a click command")
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

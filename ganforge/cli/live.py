@@ -28,7 +28,7 @@ def follow(trainer: Trainer, quiet: bool) -> int:
         outcome = trainer.run(observers)
     except StoppedAtOnce as error:
         name = run_name(error.run, trainer.setup.settings.runs_dir)
-        warn(f"stopped at once; continue from the last checkpoint: ganforge resume {name}")
+        warn(f"stopped immediately; continue from the last checkpoint: ganforge resume {name}")
         return 130
     finally:
         if display:
@@ -64,9 +64,9 @@ def conclude(out: Console, setup: Setup, outcome: Outcome, quiet: bool) -> None:
     if outcome.animation:
         rows.append(("animation", say_path(outcome.animation)))
     rows.append(("curves", say_path(outcome.run / "losses.png")))
-    epochs = f"{outcome.epoch} epochs, {duration(outcome.seconds)}"
+    epochs = f"{outcome.epoch} epoch{'s' * (outcome.epoch != 1)}, {duration(outcome.seconds)}"
     if outcome.early:
-        epochs += f"; it ended early, since {escape(outcome.early)} (--stop-when {setup.settings.stop_when})"
+        epochs += f"; stopped early, because {escape(outcome.early)} (--stop-when {setup.settings.stop_when})"
     out.print(f"\n[green]Done[/]: {epochs}", soft_wrap=True)
     out.print(pairs(rows))
     further = "--stop-when none" if outcome.early else f"--epochs {2 * outcome.epoch}"

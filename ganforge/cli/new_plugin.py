@@ -22,7 +22,7 @@ Examples:
 @click.option("--architecture", "kind", flag_value="architecture", default=True, help="Two networks (the default).")
 @click.option("--strategy", "kind", flag_value="strategy", help="A balancing strategy with a schedule and a state.")
 @click.option("--loss", "kind", flag_value="loss", help="An adversarial loss.")
-@click.option("--dataset", "kind", flag_value="dataset", help="A source of pictures.")
+@click.option("--dataset", "kind", flag_value="dataset", help="A data source.")
 @click.option("--optimizer", "kind", flag_value="optimizer", help="An optimizer.")
 @click.option("--logger", "kind", flag_value="logger", help="A logger for a run's numbers and grids.")
 @click.option("--kind", "chosen", metavar="KIND", help="The kind by name: --kind optimizer.")

@@ -18,7 +18,7 @@ Examples:
   ganforge pack --data FIRST --data SECOND.zip s3://bucket/set-64 --image-size 64
   ganforge train --data s3://bucket/set-64
 
-The picture size of a packed set is fixed. --data opens it anywhere, and copies the shards in use from a store.
+The picture size of a packed set is fixed. --data opens it on any machine; from a store it copies the shards it needs.
 """
 
 
@@ -70,11 +70,14 @@ def command(ctx: click.Context, /, words: tuple[str, ...], shard_mib: int, **fla
     given = {n: v for n, v in flags.items() if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT}
     data = given.pop("data", None)
     if len(words) != (1 if data else 2):
-        raise UsageError("expected DATA and TARGET, or --data DATA and TARGET")
+        raise UsageError("invalid arguments: expected DATA and TARGET, or --data DATA and TARGET")
     with reading(False) as progress:
         found = packed(data or words[0], words[-1], shard_mib, progress, **given)
     if found["skipped"]:
-        console().print(f"{len(found['skipped']):,} unreadable files were left out", markup=False)
+        count = len(found["skipped"])
+        files = "file was" if count == 1 else "files were"
+        console().print(f"{count:,} unreadable {files} skipped", markup=False)
     place = found["path"] if "://" in found["path"] else say_path(Path(found["path"]))
-    console().print(f"{found['description']}: {found['shards']:,} shards, {found['bytes']:,} bytes", markup=False)
+    shards = f"{found['shards']:,} shard{'s' * (found['shards'] != 1)}"
+    console().print(f"{found['description']}: {shards}, {found['bytes']:,} bytes", markup=False)
     console().print(f"Next: [bold]ganforge train --data {place}[/]")

@@ -82,7 +82,7 @@ def command(
     from ganforge.showing.terminal import reading
 
     if not pictures and interpolate is None:
-        raise click.UsageError("there is nothing to project; expected a picture or more, or --interpolate A B")
+        raise click.UsageError("there is nothing to project; expected one or more pictures, or --interpolate A B")
     if pictures and interpolate is not None:
         raise click.UsageError("pictures and --interpolate do not go together; leave one out")
     opened, asked = Run(run, runs_dir, plugins=plugins), list(pictures or interpolate or ())
@@ -130,6 +130,6 @@ def _latent(run: Run, path: Path, class_name: str | None) -> np.ndarray:
     if len(latents) != 1:
         raise click.UsageError(f"invalid --interpolate {path}: it holds {len(latents)} latents; expected one")
     if run.classes and class_name is None:
-        raise click.UsageError(f"{path} does not say of which class it is; expected --class {'|'.join(run.classes)}")
+        raise click.UsageError(f"{path} does not say which class it belongs to; add --class {'|'.join(run.classes)}")
     row: np.ndarray = latents[0]
     return row

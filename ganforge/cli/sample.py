@@ -136,7 +136,7 @@ def _given(run: Run, flags: dict[str, Any]) -> np.ndarray | None:
 
 
 def _latents(run: Run, flags: dict[str, Any], given: np.ndarray | None, count: int) -> tuple[np.ndarray, int | None]:
-    """Return the latents, kept where that was asked for, and after how many classes begin anew."""
+    """Return the latents, saved if asked for, and the number after which the classes start again."""
     from ganforge.media.latents import save_latents
 
     latents = run.latents(count, flags["seed"], truncation=flags["truncation"]) if given is None else given
@@ -186,7 +186,7 @@ def _pictures(run: Run, flags: dict[str, Any], given: np.ndarray | None, count: 
     except MemoryError:
         raise UsageError(
             f"invalid -n {count:,}: a grid of {columns:,} × {rows:,} pictures does not fit in memory; expected "
-            "fewer, or a picture each: --output FOLDER"
+            "fewer, or --output FOLDER for one file per picture"
         ) from None
     except OSError as error:
         raise GANForgeError(f"{output} cannot be written: {reason(error, kind=False)}") from None

@@ -111,6 +111,6 @@ def _ended(processes: Sequence[Process], heard: Sequence[int]) -> int:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
     warn(
         f"the process of device {number} of {len(codes)} {how}; the last checkpoint is kept: find the run with "
-        "ganforge runs, and continue it with ganforge resume RUN"
+        "ganforge runs, then continue with ganforge resume RUN"
     )
     return 1

@@ -61,7 +61,9 @@ def command(run: str, open_it: bool, as_csv: bool, runs_dir: str) -> None:
     out.print("\n[bold]Files[/]")
     files = [(name, _size(path / name)) for name in FILES if (path / name).is_file()]
     if snapshots:
-        files.insert(0, (f"snapshots/{snapshots[-1][1].name}", f"last of {len(snapshots)} snapshots"))
+        count = len(snapshots)
+        which = f"last of {count} snapshots" if count > 1 else "the only snapshot"
+        files.insert(0, (f"snapshots/{snapshots[-1][1].name}", which))
     out.print(pairs([(f"{say_path(path)}/{name}", what) for name, what in files]))
     name = run_name(path, runs_dir)
     going = f"ganforge resume {name}" + (" --epochs N" if manifest["state"] == "finished" else "")
@@ -97,7 +99,7 @@ def _story(m: dict[str, Any]) -> list[tuple[str, str]]:
     before = [f"and {len(later) - STAGES:,} earlier"] if len(later) > STAGES else []
     stages = "\n".join([*before, *(f"from step {stage['step']:,}: {stage['reason']}" for stage in later[-STAGES:])])
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items() if k != "backend")
-    skipped = f", {len(m['data']['skipped'])} unreadable skipped" if m["data"]["skipped"] else ""
+    skipped = f"; skipped {len(m['data']['skipped'])} unreadable" if m["data"]["skipped"] else ""
     return [
         ("architecture", named(m["architecture"])),
         (

@@ -68,7 +68,7 @@ STATES = {
     "--samples",
     type=click.IntRange(16),
     metavar="N",
-    help="Pictures to draw for the evaluation.  [default: 2048; for the modes of stacked pictures 26 a mode]",
+    help="Pictures to draw for the evaluation.  [default: 2048; for the modes of stacked pictures, 26 per mode]",
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and their state without training.")
 @plugin_option
@@ -111,7 +111,8 @@ def command(
         out.print(_table(runner))
         more = f" The search adds {runner.searching.left} more." if runner.searching else ""
         ready = sum(row.state in ENDED for row in runner.rows)
-        out.print(f"{len(runner.rows)} runs, {ready} done.{more} Nothing was trained.")
+        count = len(runner.rows)
+        out.print(f"{count} run{'s' * (count != 1)}, {ready} done.{more} Nothing was trained.")
         return 1 if said else 0
     try:
         with opened(on, at_a_time, Path(runs_dir)) as executor:

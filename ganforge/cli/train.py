@@ -191,7 +191,7 @@ class _Train(GroupedCommand):
 )
 @click.option("--keep", type=int, metavar="N", help="How many checkpoints to keep. [default: 2]")
 @click.option("--on-nan", metavar="stop|rollback", help="What to do when a loss becomes nan. [default: stop]")
-@click.option("--log-every", type=int, metavar="STEPS", help="Log every this many steps. [default: 10]")
+@click.option("--log-every", type=int, metavar="STEPS", help="Steps between two log lines. [default: 10]")
 @click.option(
     "--log",
     multiple=True,
@@ -305,7 +305,8 @@ def describe(out: Any, setup: Setup, asked: str = "--backend") -> None:
     rows += [
         (
             "training",
-            f"{settings.epochs} epochs × {setup.steps_per_epoch} steps of {settings.batch_size} pictures, "
+            f"{settings.epochs} epoch{'s' * (settings.epochs != 1)} × {setup.steps_per_epoch} "
+            f"step{'s' * (setup.steps_per_epoch != 1)} of {settings.batch_size} pictures, "
             f"{learning_rates(config, optimizers)}, seed {settings.seed}",
         ),
         ("runs on", f"{choices.backend.said(asked)}, {settings.precision}{_share(setup)}"),

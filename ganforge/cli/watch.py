@@ -35,7 +35,7 @@ def command(run: str, port: int, open_it: bool, runs_dir: str) -> None:
     server = serve(path, port)
     url = f"http://{HOST}:{server.server_port}/"
     out = console()
-    out.print(f"{path.name}: {url}  (Ctrl-C ends it)", markup=False)
+    out.print(f"{path.name}: {url}  (Ctrl-C stops the page)", markup=False)
     out.file.flush()
     if open_it:
         click.launch(url)

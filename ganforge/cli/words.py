@@ -42,4 +42,4 @@ def average_rows(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not number:
         return []
     how = f"decay {number:g}" if number < 1 else f"half-life {number:,.0f} pictures"
-    return [("average", f"of the generator's weights, {how}")]
+    return [("running mean", f"of the generator's weights, {how}")]

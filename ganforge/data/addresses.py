@@ -31,7 +31,7 @@ def source_at(text: str) -> Choice:
         inner = file_source(str(path) + (f":{options}" if options else ""))
         return inner or _choice(store.name, partial(load_folder, path))
     if options:
-        raise UsageError(f"{url} takes no options: it is not a file of arrays or tables; leave :{options} out")
+        raise UsageError(f"{url} is not a file of arrays or tables, so it has no options; leave :{options} out")
     if is_packed(store):
         return packed_choice(store)
     return _choice(store.name, partial(load_folder, Path(store.name), files=store.pictures()))

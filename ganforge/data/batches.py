@@ -1,4 +1,4 @@
-"""Batches of real images: which ones belong to a step is a function of (seed, step) alone."""
+"""Batches of real images: those of a step are a function of (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ _EPOCH_STREAM, _EXTRA_STREAM = 1, 2
 
 
 class Batches:
-    """Shuffled batches of ``array``, uint8 (N, H, W, C), each image at most once an epoch.
+    """Shuffled batches of ``array``, uint8 (N, H, W, C), with each image at most once per epoch.
 
-    With ``labels``, int32 (N,), every batch has its images' labels too.
+    With ``labels``, int32 (N,), every batch also has its images' labels.
 
-    Nothing is remembered between calls, so a resumed run sees what one never stopped would see. The last
-    ``N % batch_size`` images of an epoch's order sit out; the next epoch has another order. ``steps_per_epoch`` is
-    given where a run goes on with other images than it began with: an epoch keeps its steps, and begins its order
-    again when that ends sooner. Of more than ``LARGE`` pictures an epoch's order is computed by place and takes no
-    memory; ``kept_order`` says otherwise, for runs that began before it was (``ganforge.data.order``). Raises
-    ``GANForgeError`` when ``batch_size`` is larger than N, ``UsageError`` when it or ``prefetch`` is below 1.
+    Nothing is remembered between calls, so a resumed run sees the same batches as one that never stopped. The last
+    ``N % batch_size`` images of an epoch's order are not used; the next epoch has a different order.
+    ``steps_per_epoch`` is given if a run continues with other images than it began with: an epoch keeps its number of
+    steps, and starts its order again if it runs out. For more than ``LARGE`` pictures, an epoch's order is computed
+    for each place and takes no memory; ``kept_order`` overrides that, for runs that began with older versions
+    (``ganforge.data.order``). Raises ``GANForgeError`` if ``batch_size`` is larger than N, ``UsageError`` if it or
+    ``prefetch`` is below 1.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Batches:
             raise UsageError(f"invalid {name} {value}: expected at least 1")
         if count < batch_size:
             way_out = f"use --batch-size {count} or smaller"
-            raise GANForgeError(f"batch size {batch_size} is larger than the {count} images; {way_out}")
+            raise GANForgeError(f"batch size {batch_size} is larger than the number of pictures, {count}; {way_out}")
         # A plain view: indexing a memmap would hand out memmaps.
         self._array = array if isinstance(array, Shards) else np.asarray(array)
         self._mapped = array
@@ -61,7 +62,7 @@ class Batches:
         self.steps_per_epoch = steps_per_epoch or count // batch_size
 
     def part(self, number: int, count: int) -> Batches:
-        """Have every batch be one part of it alone, of ``count`` that are of the same size."""
+        """Reduce every batch to one of its ``count`` parts of equal size."""
         rows = self.batch_size // count
         self._rows = slice(number * rows, (number + 1) * rows)
         return self
@@ -86,7 +87,7 @@ class Batches:
     def extra(self, step: int, k: int) -> Batch:
         """Return the ``k``-th extra batch of ``step``, for further discriminator updates; shape as ``batch``.
 
-        Drawn from all images without repetition, independently of the epoch's order.
+        It is drawn from all images without repetition, independently of the epoch's order.
         """
         chosen = self._random(_EXTRA_STREAM, step, k).choice(len(self._array), self.batch_size, replace=False)
         return self._take(chosen)
@@ -104,7 +105,7 @@ class Batches:
         return Batch(images, labels)
 
     def iterate(self, start_step: int, stop_step: int) -> Iterator[tuple[int, Batch]]:
-        """Yield (step, batch) for ``start_step`` up to, not including, ``stop_step``; one thread works ahead.
+        """Yield (step, batch) from ``start_step`` up to, but not including, ``stop_step``; a thread works ahead.
 
         An exception in the thread is raised here. Closing the generator ends the thread.
         """

@@ -1,4 +1,4 @@
-"""Whether there is anything to be seen in a set of pictures."""
+"""Detecting blank pictures in a set."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _LOOKED_AT, _LEVELS, _PART = 512, 16, 0.5
 
 
 def blank(array: np.ndarray) -> list[str]:
-    """Return a line where uint8 pictures (N, H, W, C) are blank, or nearly, all or most of them; else none.
+    """Return a warning if all or most of uint8 pictures (N, H, W, C) are blank or nearly blank; else none.
 
-    A picture is nearly blank where all but 1 in 100 of its values, channel by channel, lie within 16 of 256 levels.
+    A picture is nearly blank if all but 1 in 100 of its values, channel by channel, lie within 16 of 256 levels.
     """
     if array.ndim != 4 or not len(array):
         return []
@@ -34,11 +34,11 @@ def blank(array: np.ndarray) -> list[str]:
     tone = float(np.mean(levels))
     shade = "black" if tone < 24 else "white" if tone > 231 else "of one colour"
     shade = shade if np.mean(opacities) >= 24 else "transparent"
-    return [f"{what} (nearly) {shade}, so there is little to learn: see the files, --range, --background and --fit"]
+    return [f"{what} (nearly) {shade}, so there is little to learn: check the files, --range, --background and --fit"]
 
 
 def _percentile(counts: np.ndarray, percent: float) -> float:
-    """Return what ``np.percentile`` does of values that occur ``counts`` times, (256,), without sorting them."""
+    """Return ``np.percentile`` of levels that occur ``counts`` times, (256,), without sorting them."""
     place, ordered = percent / 100 * (int(counts.sum()) - 1), counts.cumsum()
     low, high = np.searchsorted(ordered, (int(place), int(np.ceil(place))), side="right")
     return float(low + (high - low) * (place % 1))

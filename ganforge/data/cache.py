@@ -1,4 +1,4 @@
-"""Entries of the picture cache: an array and what is known of it, complete or absent."""
+"""Entries of the picture cache: an array and its record, complete or absent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHARD_BYTES = 2**26
 def cache_root(cache_dir: Path | str | None = None) -> Path:
     """Return a writable directory: ``cache_dir``, ``GANFORGE_CACHE_DIR``, the user's cache, or a temporary.
 
-    A temporary one, which goes when the process ends, costs only that the next start decodes again.
+    A temporary one is removed when the process ends, so the next start decodes again.
     """
     chosen = cache_dir or os.environ.get("GANFORGE_CACHE_DIR")
     root = at_home(chosen) if chosen else user_folder("cache")
@@ -73,7 +73,7 @@ def open_entry(root: Path, key: str) -> tuple[np.ndarray, Record] | None:
 
 
 def _open_shards(folder: Path, record: Record) -> tuple[np.ndarray, Record] | None:
-    """Return an entry in several files, none of which is opened yet; None, and no entry, where some are not whole."""
+    """Return an entry in several files, none of which is opened yet; if one is damaged, remove it and return None."""
     if not record.fits_shards(lambda k: (folder / shard_name(k)).stat().st_size):
         shutil.rmtree(folder, ignore_errors=True)
         return None
@@ -81,8 +81,8 @@ def _open_shards(folder: Path, record: Record) -> tuple[np.ndarray, Record] | No
     def damaged(error: Damaged) -> GANForgeError:
         shutil.rmtree(folder, ignore_errors=True)
         return GANForgeError(
-            f"the picture cache is damaged on the disk ({error}), and these pictures are removed from it; "
-            "start again, or resume, and they are read again"
+            f"the picture cache is damaged ({error}), so these pictures were removed from it; start again, or "
+            "resume, to read them again"
         )
 
     shards = Shards(
@@ -138,10 +138,10 @@ def read_labels(path: Path, record: Record) -> np.ndarray | tuple[int, ...]:
 
 @contextmanager
 def building(root: Path, key: str) -> Iterator[None]:
-    """Hold the right to make entry ``key``; a second process waits here, and finds it made.
+    """Hold the right to make entry ``key``; a second process waits here, and then finds the entry.
 
-    The lock is the operating system's and goes with its process, so a killed one blocks nobody; what it left
-    half made is removed.
+    The lock is the operating system's and is released with its process, so a killed process blocks nobody; what it
+    left half made is removed.
     """
     from filelock import FileLock, Timeout
 
@@ -165,10 +165,10 @@ def building(root: Path, key: str) -> Iterator[None]:
 
 @contextmanager
 def new_entry(root: Path, key: str) -> Iterator[Path]:
-    """Give a private folder to fill; it becomes entry ``key`` in one rename when the block ends well.
+    """Yield a private folder to fill; it becomes entry ``key`` in one rename if the block ends without an error.
 
-    When another process was quicker its entry stands and this one is discarded. Raises ``GANForgeError``
-    when the disk is full.
+    If another process was faster, its entry is kept and this one is discarded. Raises ``GANForgeError`` if the disk
+    is full.
     """
     folder = beside(root / key)
     folder.mkdir()
@@ -196,8 +196,8 @@ def drop_entry(root: Path, key: str) -> None:
 class ArrayWriter:
     """Writes rows, usually uint8 pictures (H, W, C), one by one as a .npy file whose count is known only at the end.
 
-    What does not fit into ``SHARD_BYTES`` becomes several files, ``images-00000.npy`` and on; ``first`` is the number
-    of the first where another process writes those before.
+    An array larger than ``SHARD_BYTES`` is written to several files, ``images-00000.npy`` and so on; ``first`` is the
+    number of the first one, if another process writes those before it.
     """
 
     def __init__(

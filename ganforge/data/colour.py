@@ -1,4 +1,4 @@
-"""What a file says of its colours, applied: embedded ICC profiles, and the gamma of a PNG, to sRGB."""
+"""Converting colours to sRGB from a file's embedded ICC profile or a PNG's gamma."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Applied = Literal["", "profile", "gamma"]
 def to_srgb(image: Image.Image) -> tuple[Image.Image, Applied]:
     """Return an 8-bit picture in sRGB, its transparency kept, and what was applied to it.
 
-    A profile that is sRGB's own, damaged, or of other channels than the picture changes nothing; nor does a gamma of
-    1/2.2, which is how a PNG says sRGB. Gamma as in the PNG specification: light = sample^(1/gamma).
+    A profile that is sRGB itself, is damaged or has other channels than the picture changes nothing; nor does a gamma
+    of 1/2.2, with which a PNG means sRGB. Gamma as in the PNG specification: light = sample^(1/gamma).
     """
     profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
     if isinstance(profile, bytes) and profile:

@@ -1,4 +1,4 @@
-"""Cartoon cats and dogs drawn from known factors: something to train on without any pictures of one's own."""
+"""Cartoon cats and dogs drawn from known factors: data to train on without pictures of your own."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def draw_critters(
     """Return ``count`` pictures, uint8 (count, H, W, channels) in 0…255, and their factors.
 
     ``image_size`` is a side, or (height, width): a critter is as large as the shorter side, in the middle of the
-    lower edge. With 4 channels it stands on nothing, and its background is not seen. The factors are those of
-    ``draw_factors``. The same arguments give the same pictures on one Pillow. Raises ``UsageError`` for an argument
-    out of range.
+    lower edge. With 4 channels, the background is transparent. The factors are those of ``draw_factors``. The same
+    arguments give the same pictures with the same version of Pillow. Raises ``UsageError`` for an argument out of
+    range.
     """
     if count < 1 or min(sides(image_size)) < 8 or channels not in KINDS:
         raise UsageError(
-            f"{count} critters of {written_size(image_size)} pixels with {channels} channels cannot be drawn;"
-            " expected at least 1, at least 8 pixels a side, and 1, 3 or 4 channels"
+            f"invalid critters: count {count}, size {written_size(image_size)}, channels {channels}; expected count "
+            "from 1, sides from 8 pixels, and 1, 3 or 4 channels"
         )
     factors = draw_factors(count, seed)
     return render_critters(factors, image_size, channels), factors
@@ -162,8 +162,8 @@ def load_critters(
     count = options.count if limit is None else min(options.count, limit)
     if count < 2 or min(sides(image_size)) < 8 or channels not in KINDS:
         raise UsageError(
-            f"critters: invalid {count} pictures of {written_size(image_size)} pixels with {channels} channels: "
-            "expected at least 2, at least 8 pixels a side, and 1, 3 or 4 channels"
+            f"invalid critters: count {count}, size {written_size(image_size)}, channels {channels}; expected count "
+            "from 2, sides from 8 pixels, and 1, 3 or 4 channels"
         )
     settings = f"critters {CRITTERS_VERSION} {count} {written_size(image_size)} {channels} {seed}"
     fingerprint = hashlib.sha256(settings.encode()).hexdigest()

@@ -22,7 +22,7 @@ from ganforge.errors import GANForgeError, closest, reason
 from ganforge.files import read_file
 
 MAX_BYTES = 512 * 1024 * 1024
-DENIED = "not permitted to read"
+DENIED = "no permission to read"
 _MOST_BESIDE = 256 * 1024 * 1024
 # What reading says of a file that was there: it was removed, or its disk was.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
@@ -39,7 +39,7 @@ NOT_IMAGE_NAMES = frozenset({"thumbs.db", "desktop.ini", "license", "readme", "m
 
 @dataclass(frozen=True)
 class File:
-    """A file that may be a picture: its path below the root with ``/``, and what tells a change."""
+    """A file that may be a picture: its path below the root with ``/``, and a stamp that shows changes."""
 
     name: str
     size: int
@@ -47,7 +47,7 @@ class File:
 
 
 class TemporarilyUnreadable(Unreadable):
-    """The bytes could not be had this time (permission, a failing disk): worth another try later."""
+    """The bytes could not be read this time (permission, a failing disk); it is worth trying again later."""
 
 
 class Files(Protocol):
@@ -60,20 +60,20 @@ class Files(Protocol):
     def read(self, file: File) -> bytes:
         """Return a file's bytes. Raises ``Unreadable``. May be called from many threads.
 
-        Raises ``GANForgeError`` where it is gone since it was listed.
+        Raises ``GANForgeError`` if it has disappeared since it was listed.
         """
 
     def beside(self, name: str) -> bytes | None:
-        """Return a small file's bytes that is no picture, by its path; None where there is none."""
+        """Return the bytes of a small file that is not a picture, by its path; None if there is none."""
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close whatever is open."""
 
 
 def find_files(path: Path, listed: bool = True) -> Files:
-    """List the files of a folder or zip by name. Raises ``GANForgeError`` when it is neither.
+    """List the files of a folder or zip by name. Raises ``GANForgeError`` if it is neither.
 
-    Without ``listed`` a folder is not gone through: its files can be read by those who know them.
+    Without ``listed``, a folder is not searched: its files can be read only by known names.
     """
     try:
         status = path.stat()
@@ -100,10 +100,10 @@ def find_files(path: Path, listed: bool = True) -> Files:
 
 
 def require_there(data: str) -> None:
-    """Say at once what is not there, where ``data`` can be nothing but a path: Keras takes seconds to import.
+    """Report a missing path at once if ``data`` can only be a path, because importing Keras takes seconds.
 
     Raises:
-        GANForgeError: nothing has this path.
+        GANForgeError: the path does not exist.
     """
     # A colon may be that of a source's options or of an address, a comma may separate several.
     if os.sep in data and not set(data) & {":", ","} and not os.path.lexists(data):
@@ -131,7 +131,7 @@ def _beside(name: str) -> bool:
 
 
 def may_be_picture(parts: Sequence[str]) -> bool:
-    """Tell whether a path, part by part, is of what is read as a picture: hidden things and documents are not."""
+    """Tell whether a path may be a picture's: no part of it is hidden, and it is not a document."""
     return bool(parts) and not any(map(_ignored, parts[:-1])) and not _beside(parts[-1])
 
 
@@ -159,7 +159,7 @@ class _Folder:
             raise GANForgeError(f"{DENIED} '{self.root}'") from None
 
     def _walk(self) -> Iterator[File]:
-        """Every folder once, however it is linked: a loop of symbolic links ends. None that leads out is followed."""
+        """Visit every folder once, so that loops of links end; links that lead outside are not followed."""
         whole = os.path.realpath(self.root)
         seen: set[tuple[int, int | str]] = set()
         # Real folders before any link to one, so that a picture is known by its own name.
@@ -185,7 +185,7 @@ class _Folder:
                     status = entry.stat()
                 except OSError:
                     if not _beside(entry.name):
-                        self.denied.append((name, "a link that leads nowhere"))
+                        self.denied.append((name, "a broken link"))
                     continue
                 folder_of_its_own = stat.S_ISDIR(status.st_mode)
                 if entry.is_symlink() and (folder_of_its_own or not _beside(entry.name)):
@@ -209,8 +209,8 @@ class _Folder:
         except OSError as error:
             if error.errno in _GONE:
                 raise GANForgeError(
-                    f"'{file.name}' in '{self.root}' is gone since the folder was listed ({_why(error)}); "
-                    "put the pictures back, and start again"
+                    f"'{file.name}' in '{self.root}' has disappeared since the folder was listed ({_why(error)}); "
+                    "restore the pictures and start again"
                 ) from None
             raise TemporarilyUnreadable(_why(error)) from None
 
@@ -264,10 +264,10 @@ class _Zip:
             return None
 
     def _content(self, info: zipfile.ZipInfo) -> bytes:
-        """Return an entry's bytes; what swells beyond its declared size is refused before it does.
+        """Return an entry's bytes; one that would unpack to more than its declared size is refused before it does.
 
-        ``zipfile`` stops there by itself where it inflates; of bzip2 and LZMA it unpacks all that it has read, and a
-        thousand bytes may hold a gigabyte.
+        For deflate, ``zipfile`` itself stops there; for bzip2 and LZMA it unpacks everything that it has read, and a
+        thousand bytes may unpack to a gigabyte.
         """
         if info.compress_type not in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
             return self._zip.read(info)
@@ -289,7 +289,7 @@ class _Zip:
             unpacker = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=MAX_BYTES)
             content = unpacker.decompress(alone, info.file_size + 1)
         if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
-            raise Unreadable("it is not what the zip declares")
+            raise Unreadable("its size or checksum differs from what the zip declares")
         return content
 
     def close(self) -> None:

@@ -165,10 +165,12 @@ def _classes(images: Images, name: str) -> tuple[tuple[str, ...], np.ndarray]:
         raise GANForgeError(f"--data stacked: {name} holds vectors; expected pictures with labels")
     if images.labels is None:
         raise GANForgeError(
-            f"--data stacked: {name} has no labels; expected a folder a class, or a file with labels (labels=KEY)"
+            f"--data stacked: {name} has no labels; expected a folder for each class, or a file with labels "
+            "(labels=KEY)"
         )
     if not LEAST <= len(images.classes) <= MOST:
-        raise GANForgeError(f"--data stacked: {name} has {len(images.classes):,} classes; expected {LEAST} to {MOST}")
+        known = f"{len(images.classes):,} class{'es' * (len(images.classes) != 1)}"
+        raise GANForgeError(f"--data stacked: {name} has {known}; expected {LEAST} to {MOST}")
     return images.classes, np.asarray(images.labels, np.int64)
 
 
@@ -178,7 +180,7 @@ def _split(labels: np.ndarray, classes: tuple[str, ...], name: str) -> tuple[np.
     for k, said in enumerate(classes):
         rows = np.flatnonzero(labels == k)
         if len(rows) < 2:
-            raise GANForgeError(f"--data stacked: class '{said}' of {name} has one picture; expected 2 or more")
+            raise GANForgeError(f"--data stacked: class '{said}' of {name} has only one picture; expected 2 or more")
         rows = np.random.default_rng([0x57AC, k]).permutation(rows)
         few = -(-len(rows) // HELD_OUT)
         held_out.append(rows[:few])

@@ -7,17 +7,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 
-NOT_READ = "not an image that Pillow reads"
-_TIFF = "a TIFF that is damaged, or of a depth or layout that Pillow does not read; save it with 8 or 16 bits"
+NOT_READ = "not an image that Pillow can read"
+_TIFF = "a TIFF that is damaged, or has a depth or layout that Pillow cannot read; save it with 8 or 16 bits"
 # Packages that teach Pillow a format when they are imported: where they are installed, they are used.
 READERS = ("pillow_heif", "pillow_jxl")
 _RAW = frozenset([".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".orf", ".pef", ".srw"])
 _BY_SUFFIX = {
-    "a HEIC picture: pip install pillow-heif, and it is read": frozenset((".heic", ".heif", ".hif")),
-    "a JPEG XL picture: pip install pillow-jxl-plugin, and it is read": frozenset((".jxl",)),
+    "a HEIC picture: pip install pillow-heif to read it": frozenset((".heic", ".heif", ".hif")),
+    "a JPEG XL picture: pip install pillow-jxl-plugin to read it": frozenset((".jxl",)),
     "a DICOM file: save it as a 16-bit PNG or TIFF, for example with pydicom": frozenset((".dcm", ".dicom")),
     "an SVG drawing: save it as a PNG": frozenset((".svg", ".svgz")),
-    "a camera's raw file: develop it to a TIFF or JPEG, for example with rawpy": _RAW,
+    "a camera's raw file: convert it to a TIFF or JPEG, for example with rawpy": _RAW,
     "a NIfTI volume: save its slices as 16-bit PNG or TIFF, for example with nibabel": frozenset((".nii",)),
     "a program's own file: save it as a PNG": frozenset((".ai", ".xcf", ".kra", ".afphoto")),
     "a WMF or EMF drawing: save it as a PNG": frozenset((".wmf", ".emf")),

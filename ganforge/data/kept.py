@@ -1,4 +1,4 @@
-"""Numbers computed from pictures, kept beside the picture cache: what takes minutes is computed once."""
+"""Numbers computed from pictures, kept beside the picture cache because they take minutes to compute."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def kept_rows(
     compute: Callable[[np.ndarray], np.ndarray],
     cache_dir: Path | str | None = None,
 ) -> np.ndarray:
-    """Return ``compute(pictures)``, float32 (N, width) of uint8 (N, H, W, C), from the cache where it is there.
+    """Return ``compute(pictures)``, float32 (N, width) of uint8 (N, H, W, C), from the cache if it is there.
 
-    The entry's name is of ``what``, the computation and its version, and of the pixels themselves: it is right
-    whichever pictures of a set were drawn, and whatever a source says of its fingerprint. A damaged entry is
-    computed again; a full or read-only disk costs only that the next call computes again.
+    The entry's name is a hash of ``what``, the computation and its version, and of the pixels themselves, so it is
+    right whichever pictures of a set were drawn, and whatever a source's fingerprint is. A damaged entry is computed
+    again; if the disk is full or read-only, the next call computes again.
     """
     pixels = np.ascontiguousarray(pictures)
     key = hashlib.sha256(f"{pixels.dtype} {pixels.shape} ".encode())
@@ -37,7 +37,7 @@ def kept_rows(
 def kept_numbers(
     name: str, shape: tuple[int, ...], compute: Callable[[], np.ndarray], cache_dir: Path | str | None = None
 ) -> np.ndarray:
-    """Return ``compute()``, float32 of a shape, from the cache's entry of a name that says all it depends on."""
+    """Return ``compute()``, float32 of a shape, from the cache entry whose name states all that it depends on."""
     path = cache_root(cache_dir) / f"{name}.npy"
     with suppress(OSError, ValueError, EOFError):
         found: np.ndarray = np.load(path)

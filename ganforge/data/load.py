@@ -1,4 +1,4 @@
-"""``--data`` to pictures, or vectors: a folder, zip or tar, a file of arrays, or a source that a plugin brings."""
+"""Loading ``--data``, pictures or vectors: a folder, zip or tar, a file of arrays, or a plugin's data source."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def resolve_source(data: str, registry: Registry) -> Choice | None:
 
     Raises:
         UsageError: there is no such source, or it has no such option.
-        GANForgeError: a file of arrays is not there, is damaged, or holds neither pictures nor vectors; or a store
-            does not answer.
+        GANForgeError: a file of arrays is missing, damaged, or holds neither pictures nor vectors; or a store does
+            not answer.
     """
     from ganforge.data.adapters import file_source
 
@@ -51,7 +51,7 @@ def resolve_source(data: str, registry: Registry) -> Choice | None:
 
 
 def whole_path(data: str, source: Choice | None) -> str | None:
-    """Return the whole path of the folder or file that ``data`` names, with its options; None for what is no path."""
+    """Return the full path of the folder or file that ``data`` names, with its options; None if it is not a path."""
     from ganforge.data.adapters import place_of
     from ganforge.data.adapters.source import FoundSource
     from ganforge.data.stacked import placed
@@ -79,23 +79,23 @@ def load_images(
 ) -> Images:
     """Return the pictures, uint8 (N, H, W, channels), decoded once and then mapped from the cache.
 
-    Or what a source has that gives vectors: float32 (N, D), finite.
+    If the source has vectors, return those: float32 (N, D), finite.
 
     Args:
-        data: the folder, zip or tar, or several with commas between them, where ``source`` is None.
-        image_size: a side, or (height, width); None, as ``channels``, for vectors.
-        fit: how other shapes get this one, ``crop``, ``stretch`` or ``pad``; a source that a plugin registered does
-            that in its own way, as it does what the next three say.
-        background: what lies under transparency and around padded pictures.
-        frames: ``first`` or ``all`` of files that hold several.
-        value_range: what is black and white in pictures deeper than 8 bits; found from the set where it is None.
-        strict: raise at the first unreadable picture instead of skipping it.
+        data: the folder, zip or tar, or several separated by commas, if ``source`` is None.
+        image_size: a side, or (height, width); None, like ``channels``, for vectors.
+        fit: how other shapes are brought to this one, ``crop``, ``stretch`` or ``pad``. A plugin's source applies
+            this and the next three settings in its own way.
+        background: the colour behind transparency and around padded pictures.
+        frames: ``first`` or ``all`` frames of files with several.
+        value_range: the values of black and white in pictures deeper than 8 bits; measured on the set if None.
+        strict: raise an error at the first unreadable picture instead of skipping it.
         limit: use so many pictures, chosen by ``seed``.
         progress: called with (done, total) while they are decoded.
 
     Raises:
-        UsageError: a source gives squares alone, and another size is asked for.
-        GANForgeError: they cannot be read, or a source gave neither the pictures that were asked for nor vectors.
+        UsageError: a source supports only square pictures, and another size is asked for.
+        GANForgeError: they cannot be read, or a source returned neither the requested pictures nor vectors.
     """
     from ganforge.data.adapters.source import FoundSource
     from ganforge.data.folder import load_folder, load_several
@@ -118,21 +118,22 @@ def load_images(
     # Of squares in grey or colour a source may always have given others than were asked for.
     if (isinstance(image_size, tuple) or channels == 4) and images.array.shape[1:] != how["image_shape"]:
         raise GANForgeError(
-            f"data source '{source.name}' gave pictures of the shape {images.array.shape[1:]}, not "
-            f"{how['image_shape']}: it does not know this --image-size, or these --channels"
+            f"data source '{source.name}' returned pictures of shape {images.array.shape[1:]}; expected "
+            f"{how['image_shape']}: it does not support this --image-size or --channels"
         )
     return images
 
 
 def _vectors(images: Images, name: str) -> Images:
-    """Return what a source gave that are no pictures as float32 (N, D)."""
+    """Return a source's vectors as float32 (N, D)."""
     import numpy as np
 
     array = images.array
     if array.dtype.kind != "f" or not array.shape[1]:
         raise GANForgeError(
-            f"data source '{name}' gave {array.dtype} {array.shape}; expected uint8 (N, H, W, C) or float32 (N, D)"
+            f"data source '{name}' returned {array.dtype} {array.shape}; expected uint8 (N, H, W, C) or "
+            "float32 (N, D)"
         )
     if not np.isfinite(array).all():
-        raise GANForgeError(f"data source '{name}' gave vectors with numbers that are not finite")
+        raise GANForgeError(f"data source '{name}' returned vectors that are not finite")
     return images if array.dtype == np.float32 else replace(images, array=array.astype(np.float32))

@@ -1,4 +1,4 @@
-"""The order of an epoch: a permutation that is kept, or, of very many pictures, one that is computed by place."""
+"""The order of an epoch: a stored permutation, or, for very many pictures, one that is computed for each place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ ROUNDS = 8
 
 
 class Shuffled:
-    """A pseudo-random permutation of ``range(count)``, asked by place; it remembers ``ROUNDS`` numbers and no more.
+    """A pseudo-random permutation of ``range(count)``, computed for each place; it stores only ``ROUNDS`` numbers.
 
     A Feistel network over Z_a × Z_b, a·b ≥ count, whose rounds add a hash of one half to the other, and cycle
-    walking, which asks again where the answer is not below ``count`` (Black & Rogaway 2002, "Ciphers with arbitrary
-    finite domains", sections 4 and 5). With a = ⌈√count⌉ fewer than one place in √count is asked twice. The hash is
-    the finaliser of SplitMix64 (Steele, Lea & Flood 2014). Each picture is as likely as any other at each place; as
-    with any shuffle from a seed there are fewer orders than count!.
+    walking, which repeats the network if the result is not below ``count`` (Black & Rogaway 2002, "Ciphers with
+    arbitrary finite domains", sections 4 and 5). With a = ⌈√count⌉, fewer than one place in √count is repeated. The
+    hash is the finaliser of SplitMix64 (Steele, Lea & Flood 2014). At each place, all pictures are equally likely; as
+    with any shuffle from a seed, there are fewer orders than count!.
     """
 
     def __init__(self, count: int, random: np.random.Generator) -> None:
@@ -28,7 +28,7 @@ class Shuffled:
         self._keys = random.integers(0, 2**64, ROUNDS, np.uint64)
 
     def __call__(self, places: np.ndarray) -> np.ndarray:
-        """Return what stands at ``places``, int64 (n,), each from 0 to below ``count``."""
+        """Return the items at ``places``, int64 (n,), each from 0 to below ``count``."""
         found = self._once(np.asarray(places, np.uint64))
         while (beyond := found >= self.count).any():
             found[beyond] = self._once(found[beyond])
@@ -51,7 +51,7 @@ def _hash(values: np.ndarray) -> np.ndarray:
 
 
 def some(random: np.random.Generator, count: int, most: int) -> np.ndarray:
-    """Return ``most`` of ``range(count)``, or all where there are fewer, in order, int64; ``random`` says which."""
+    """Return ``most`` of ``range(count)``, or all if there are fewer, in order, int64; ``random`` chooses them."""
     if count <= LARGE:
         return np.sort(random.permutation(count)[:most])
     return np.sort(random.choice(count, most, replace=False))

@@ -1,7 +1,7 @@
 """A packed set: pictures decoded once, in shards that any machine opens, from a folder or from a store.
 
-It is a folder of what an entry of the cache is made of: ``about.json``, ``images-00000.npy`` and on with their
-checksums, and the labels.
+It is a folder with the files of a cache entry: ``about.json``, ``images-00000.npy`` and so on with their checksums,
+and the labels.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def packed_choice(place: Path | Store) -> Choice:
             and (wanted, channels or record.shape[2]) != (size, record.shape[2])
         ):
             raise UsageError(
-                f"{opened.name} is packed at {written_size(size)} with --channels {record.shape[2]}; expected "
-                f"--image-size {written_size(size)}, or a set that is packed at {written_size(wanted)}"
+                f"{opened.name} is packed with --image-size {written_size(size)} and --channels {record.shape[2]}; "
+                f"expected these, or a set that is packed with --image-size {written_size(wanted)}"
             )
         return _limited(_images(opened), limit, seed)
 
@@ -147,7 +147,7 @@ class _Local:
 
     def damaged(self, error: Damaged) -> GANForgeError:
         """Return what is said of a shard that is damaged."""
-        return GANForgeError(f"the packed set '{self._folder}' is damaged ({error}): copy it, or pack it, again")
+        return GANForgeError(f"the packed set '{self._folder}' is damaged ({error}); copy it again, or pack it again")
 
     def shard(self, k: int) -> Shard:
         """Open a shard. Raises ``Damaged``."""
@@ -216,15 +216,15 @@ class _Remote(_Local):
         """Return what is said of a copy that is damaged on this disk, after all are removed."""
         for k in range(len(self.record.shards)):
             self._drop(k)
-        return GANForgeError(f"{error}; the copies of {self.name} on this disk are removed: start again, or resume")
+        return GANForgeError(f"{error}; its copies on this disk were removed: start again, or resume")
 
 
 def _require(text: str, place: str) -> Record:
     record = record_of(text)
     if record is None or not record.shards or len(record.checksums) != len(record.shards):
-        raise GANForgeError(f"{place} holds an about.json that is not of a packed set, or is damaged: pack it again")
+        raise GANForgeError(f"{place} is not a packed set, or its about.json is damaged; pack it again")
     if sum(record.shards) != record.count or min(record.shards) < 1 or len(record.shape) not in (1, 3):
-        raise GANForgeError(f"{place} is damaged: its shards are not as many as it says; pack it again")
+        raise GANForgeError(f"{place} is damaged: its about.json and its shards do not match; pack it again")
     return record
 
 
@@ -233,7 +233,7 @@ def pack(
 ) -> tuple[int, int]:
     """Write pictures as a packed set into a new folder, or to an address of a store; return its shards and bytes.
 
-    Raises ``GANForgeError`` where something is there already, or it cannot be written.
+    Raises ``GANForgeError`` if something exists there already, or it cannot be written.
     """
     store = _target(target)
     path = at_home(target)

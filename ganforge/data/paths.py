@@ -45,9 +45,9 @@ def is_path(text: str) -> bool:
 
 
 def parts_of(text: str) -> list[str]:
-    """Return the paths that a ``--data`` text names, where these are several; else none.
+    """Return the paths that a ``--data`` text names if there are several; else none.
 
-    A path that is there is one, whatever commas it holds; so are the longest parts that are there.
+    A text that exists as a path is one path, whatever commas it contains; so are the longest parts that exist.
     """
     if "," not in text or is_url(text) or _exists(text) or _OPTIONS.search(text):
         return []

@@ -1,7 +1,7 @@
 """Reading a large set with all cores: processes that decode a shard at a time, put in order by this one.
 
-Threads share one interpreter, which small pictures keep busy; processes do not. What they make is the same as threads
-make, fingerprint included, whichever of them reads what.
+Threads share one interpreter, which small pictures keep busy; processes do not. The result is the same as with
+threads, including the fingerprint, whichever process reads which part.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ _HEARD = 0.2
 
 
 def apt(work: Work) -> bool:
-    """Tell whether processes would be quicker: many files, a core for each, and a source they find again.
+    """Tell whether processes would be faster: many files, a core for each, and a source that they can open too.
 
-    With a limit, or every frame, how many pictures a file gives decides which is read next: that stays in order.
+    With a limit, or with all frames, the number of pictures in a file decides which is read next, so files are read
+    in order.
     """
     return (
         bool(work.paths and sys.executable)
@@ -222,8 +223,8 @@ class _Crew:
                 raise GANForgeError(told["error"])
             if "ended" in told:
                 raise GANForgeError(
-                    f"a process that read pictures ended before its work (exit status {told['ended']}); "
-                    "is there memory for all of them? start again"
+                    f"a process that reads pictures ended early (exit status {told['ended']}), perhaps because of "
+                    "too little memory; start again"
                 )
             return k, told
 

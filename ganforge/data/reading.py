@@ -1,4 +1,4 @@
-"""Reading files in parallel into a cache entry, in order, as many as are wanted."""
+"""Reading files in parallel into a cache entry, in order, as many as needed."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ Result = tuple[Decoded, bytes] | Unreadable
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be read: files in order, each with its class, until ``limit`` pictures are there.
+    """What to read: files in order, each with its class, until there are ``limit`` pictures.
 
-    ``paths`` are where another process finds the source again, none where it cannot.
+    ``paths`` are those with which another process can open the source, none if it cannot.
     """
 
     root: Path
@@ -63,12 +63,12 @@ class Work:
 
     @property
     def wanted(self) -> int:
-        """How many pictures, or, of every frame without a limit, how many files."""
+        """The number of pictures to read, or, for all frames without a limit, of files."""
         return len(self.files) if self.limit is None else self.limit
 
     @property
     def at_once(self) -> int:
-        """How many decoded pictures may wait in memory: no more than are wanted."""
+        """How many decoded pictures may wait in memory: no more than are needed."""
         most = max(16, _BLOCK_BYTES // math.prod(self.reading.shape))
         return most if self.limit is None else min(most, max(16, self.limit))
 
@@ -89,8 +89,8 @@ class NotEnough(GANForgeError):
 
 
 def refuse(root: Path, name: str, reason: str) -> None:
-    """Raise for a file that ``--strict`` does not let pass."""
-    raise GANForgeError(f"cannot read '{name}' in '{root}': {reason} (--strict stops at the first unreadable file)")
+    """Raise for an unreadable file, because of ``--strict``."""
+    raise GANForgeError(f"cannot read '{name}' in '{root}': {reason}; without --strict, it would be skipped")
 
 
 @dataclass
@@ -164,7 +164,7 @@ def read_here(folder: Path, work: Work, digest: Digest) -> Gathered:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what Pillow would say of single pictures to itself."""
+    """Silence Pillow's warnings about single pictures."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -289,9 +289,9 @@ def _keep(picture: Picture, writer: ArrayWriter, deep: Deep, kept: Kept) -> None
 
 
 def read_picture(path: Path, reading: Reading, value_range: Range | None) -> np.ndarray:
-    """Return one file's picture, uint8 (H, W, C), read as those of a set are; of several frames the first.
+    """Return one file's picture, uint8 (H, W, C), read like those of a set; if it has several frames, the first.
 
-    ``value_range`` is the set's; without it, what is deeper than 8 bits is read by its own.
+    ``value_range`` is the set's; without it, a picture deeper than 8 bits is scaled by its own range.
 
     Raises:
         GANForgeError: it cannot be read.
@@ -325,6 +325,7 @@ def _beyond_the_defaults(reading: Reading, value_range: Range | None, labels: li
 def _require_enough(root: Path, kept: Kept, count: int) -> None:
     if not count:
         (name, reason), files = kept.skipped[0], len(kept.skipped)
-        raise NotEnough(f"none of the {files:,} files in '{root}' is a readable image; '{name}': {reason}")
+        which = f"the file '{name}'" if files == 1 else f"all {files:,} files, such as '{name}'"
+        raise NotEnough(f"'{root}' holds no readable image; skipped {which}: {reason}")
     if count == 1:
         raise NotEnough(f"'{root}' holds only one readable image ('{kept.first}'); training needs at least 2")

@@ -1,4 +1,4 @@
-"""What is known of a cache entry, typed: written beside its array, and said of it to a person."""
+"""The typed record of a cache entry, which is written beside its array, and its description for people."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MARK_IN_JSON = "\\u0000"
 
 
 class Record(BaseModel):
-    """The record of a cache entry; one of another version, or without a field, is that of an entry to make again.
+    """The record of a cache entry; if it has another version or lacks a field, the entry is made again.
 
-    ``checksums`` are CRC-32 of blocks of 16 items; of an array in several files, whose rows ``shards`` counts, they
-    are CRC-32 of each file's own checksums, and ``labels_sum`` is that of the file of labels. ``range`` is what is
-    black and white in the ``depths`` that are deeper than 8 bits. ``frames``: files that hold several, the frames
-    they hold, and how many were used. ``colours`` counts what was brought to sRGB, by profile or gamma.
+    ``checksums`` are CRC-32 of blocks of 16 items; for an array in several files, whose rows ``shards`` counts, they
+    are CRC-32 of each file's own checksums, and ``labels_sum`` is that of the file of labels. ``range`` holds the
+    values of black and white in the ``depths`` beyond 8 bits. ``frames``: the number of files with several frames, of
+    their frames, and of those used. ``colours`` counts pictures converted to sRGB, by profile or gamma.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,7 +84,7 @@ class Record(BaseModel):
 
 
 def record_of(text: str) -> Record | None:
-    """Return a record as it was written; None for what is none, or of another version."""
+    """Return a record as it was written; None if it is not a record, or has another version."""
     try:
         record = Record.model_validate_json(text)
         if _MARK_IN_JSON not in text:
@@ -124,10 +124,12 @@ def checksums(array: np.ndarray) -> tuple[int, ...]:
 
 
 def notes(record: Record) -> list[str]:
-    """Return what was done to the pictures, a line each."""
+    """Return what was done to the pictures, one line each."""
     said = []
     if record.range is not None:
-        said.append(f"{' and '.join(sorted(record.depths))} pictures use {spoken(record.range)}: scaled by that")
+        said.append(
+            f"{' and '.join(sorted(record.depths))} pictures: values {spoken(record.range)} scaled to 0 to 255"
+        )
     files, held, used = record.frames
     if files:
         way = " (--frames all uses them)" if used < held else ""
@@ -140,30 +142,31 @@ def notes(record: Record) -> list[str]:
             f"{record.train}/ is used; {others} {'is' if len(record.left) == 1 else 'are'} left for evaluate --data"
         )
     if record.loose:
-        said.append(f"{record.loose:,} pictures lie beside the subfolders, so these are not taken as classes")
+        lie = f"picture{_s(record.loose)} lie{_s(record.loose, verb=True)}"
+        said.append(f"{record.loose:,} {lie} beside the subfolders, so the subfolders are not used as classes")
     return [on_one_line(line) for line in said]
 
 
 def warnings(record: Record, reading: Reading, asked_range: bool) -> list[str]:
-    """Return what a person should look at before training, a line each."""
+    """Return warnings to look at before training, one line each."""
     said = []
     if record.one_colour:
         other = "black" if sum(reading.colour) > 382 else "white"
         said.append(
-            f"{record.one_colour:,} of {record.count:,} pictures have transparency and become one colour on "
-            f"{reading.background}: --background {other}, or another colour, may show what is in them"
+            f"{record.one_colour:,} of {record.count:,} pictures are transparent and become a single colour on "
+            f"{reading.background}; try --background {other}, or another colour"
         )
     if asked_range and record.range is None:
-        said.append("--range changes nothing: all pictures are of 8 bits")
+        said.append("--range has no effect: all pictures have 8 bits")
     if record.problem:
         said.append(f"dataset.json is not used: {record.problem}")
     if record.strays:
         few = ", ".join(f"'{name}'" for name in record.strays[:3])
         more = f" and {len(record.strays) - 3:,} more" if len(record.strays) > 3 else ""
         lie = "lies" if len(record.strays) == 1 else "lie"
-        said.append(f"{few}{more} {lie} beside the class folders and {'was' if lie == 'lies' else 'were'} left out")
+        said.append(f"{few}{more} {lie} beside the class folders and {'was' if lie == 'lies' else 'were'} skipped")
     for name in record.empty:
-        said.append(f"class '{name}' has no readable picture, and is left out")
+        said.append(f"class '{name}' has no readable picture and is left out")
     return [on_one_line(line) for line in said]
 
 

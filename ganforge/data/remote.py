@@ -48,7 +48,7 @@ class Store:
         except ImportError as error:
             raise GANForgeError(f"{url} needs another package: {reason(error, kind=False)}") from None
         except ValueError as error:
-            raise UsageError(f"{url} is not an address that can be read: {reason(error, kind=False)}") from None
+            raise UsageError(f"invalid address {url}: {reason(error, kind=False)}") from None
         self.name = self.url.rsplit("/", 1)[-1]
 
     def ask(self, act: Callable[[Any, str], Any], name: str = "") -> Any:
@@ -66,7 +66,7 @@ class Store:
         return bool(self.ask(lambda system, path: system.isfile(path), name))
 
     def is_file(self) -> bool:
-        """Tell whether the address is a file's; one at which there is nothing is refused."""
+        """Tell whether the address is a file's; an address with nothing there is refused."""
         about = self.ask(lambda system, path: system.info(path))
         return bool(about.get("type") == "file")
 
@@ -85,7 +85,7 @@ class Store:
         self.ask(put, name)
 
     def stamp(self) -> str:
-        """Return what tells that the file at the address is still the same, as far as its store says."""
+        """Return a stamp that shows whether the file at the address has changed, as far as its store says."""
         about = self.ask(lambda system, path: system.info(path))
         return _stamp(about)
 
@@ -136,10 +136,10 @@ class RemoteFiles:
 
 
 class Copies:
-    """Copies on this disk of files of a store: each made when it is first asked for, whole or absent.
+    """Local copies of files in a store, each made when it is first needed, complete or absent.
 
-    There are at most as many as ``GANFORGE_COPIES_MIB`` allows, else as leave a twentieth of the disk free; the one
-    that was asked for longest ago goes first, and ``gone`` is told its name.
+    They take at most ``GANFORGE_COPIES_MIB``, or else leave a twentieth of the disk free; the least recently used one
+    is removed first, and ``gone`` is called with its name.
     """
 
     def __init__(self, store: Store, key: str, gone: Callable[[str], None] = lambda _: None) -> None:
@@ -162,7 +162,7 @@ class Copies:
                 self._store.ask(lambda system, there: system.get_file(there, str(waiting)), name)
                 os.replace(waiting, path)
             except OSError as error:
-                raise GANForgeError(f"no copy of {name} can be kept: {reason(error, kind=False)}") from None
+                raise GANForgeError(f"{name} cannot be copied to this disk: {reason(error, kind=False)}") from None
             finally:
                 waiting.unlink(missing_ok=True)
         with suppress(OSError):
@@ -180,7 +180,7 @@ class Copies:
         self._gone(name)
 
     def has_room(self, size: int) -> bool:
-        """Tell whether files of so many bytes can be there together."""
+        """Tell whether there is room for files of so many bytes at the same time."""
         return self._fits(size, {})
 
     def _make_room(self, size: int) -> None:
@@ -200,7 +200,7 @@ def _used(path: Path) -> float:
 
 
 def local_copy(store: Store) -> Path:
-    """Return a copy of the file at the address, made anew where it has changed there."""
+    """Return a copy of the file at the address, made again if the file has changed."""
     outer = Store(store.url.rsplit("/", 1)[0])
     copies = Copies(outer, f"{store.name} {store.stamp()}")
     path = copies.folder / store.name

@@ -1,4 +1,4 @@
-"""Settings of reading that are written as text, to values; nothing heavy is imported for them."""
+"""Parsing settings for reading pictures; nothing heavy is imported for them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ganforge.files import at_home
 
 
 def named(paths: Sequence[str]) -> list[str]:
-    """Return what sources are called in messages and in names of pictures: as their folders are, each once."""
+    """Return the names of sources for messages and pictures: those of their folders, made unique."""
     names: list[str] = []
     for path in paths:
         own = at_home(path).resolve().name or "data"
@@ -26,18 +26,18 @@ def named(paths: Sequence[str]) -> list[str]:
 
 
 class Several:
-    """Pictures of several sources: each is known by its source's name and its path there, in the order of these.
+    """Pictures of several sources, each named by its source and its path there, and ordered by these names.
 
-    Class folders of one name are one class, in whichever sources they lie; a source that has none is a class of its
-    own, called as the one folder is that holds all of it, or as itself. So ``layout`` is what it would be if the
-    class folders of all lay beside one another. Raises ``GANForgeError`` where one cannot be read or holds nothing,
-    ``UsageError`` where one is named twice. Without ``listed`` it reads for those who know what there is.
+    Class folders with the same name are one class, whichever sources they are in; a source without class folders is a
+    class of its own, named after the single folder that holds everything, or after itself. So ``layout`` is the same
+    as if all class folders lay side by side. Raises ``GANForgeError`` if a source cannot be read or is empty, and
+    ``UsageError`` if one is named twice. Without ``listed``, files are not listed, only read by name.
     """
 
     def __init__(self, paths: Sequence[str], listed: bool = True) -> None:
         wholes = [os.path.realpath(at_home(path)) for path in paths]
         if twice := [path for path, whole in zip(paths, wholes) if wholes.count(whole) > 1]:
-            raise UsageError(f"--data names '{twice[0]}' twice; expected each folder, zip or tar once")
+            raise UsageError(f"invalid --data: '{twice[0]}' is given twice; expected each folder, zip or tar once")
         self._sources: dict[str, Files] = {}
         self.denied: list[tuple[str, str]] = []
         self.folders: list[str] = []
@@ -67,11 +67,11 @@ class Several:
         return self._sources[name].read(File(inner, file.size, file.stamp))
 
     def beside(self, name: str) -> bytes | None:
-        """Return what all of the dataset.json of the sources hold, so that a change of one is seen."""
+        """Return the contents of the sources' dataset.json files, so that a change in one is noticed."""
         return self._labels or None if name == LABELS else None
 
     def close(self) -> None:
-        """Let go of all that are open."""
+        """Close all open sources."""
         for source in self._sources.values():
             source.close()
 
@@ -87,7 +87,7 @@ def labels_beside(source: Files) -> bytes | None:
 
 
 def _classed(source: Files, labels: bytes | None, path: Path) -> Layout:
-    """Return the layout of a source; one without classes is of a class of its own name."""
+    """Return the layout of a source; one without classes becomes a class with its own name."""
     layout = arrange([file.name for file in source.files], source.folders, labels)
     if any(layout.classes):
         return layout

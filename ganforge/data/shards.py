@@ -1,4 +1,4 @@
-"""Pictures in several files as one array: mapped when first asked for, verified before they are given."""
+"""Pictures in several files as one array: mapped when first needed, and verified before they are returned."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Shard:
 class Shards:
     """Rows in several files as one read-only array (N, …), indexed by whole numbers, slices and arrays of them.
 
-    A shard is opened when the first of its rows is asked for, and each 16 rows are verified when one of them first
-    is. No page of a map stays resident beyond the call that read it; what does is a byte for each 16 rows of the
-    shards that were seen, and 4 for those of the 256 shards that are open. ``open_shard(k)`` gives a shard,
-    ``counts`` the rows of each; ``damaged`` is called once when one is not as it was written, and returns what is
-    said; ``prepare`` is told of all that are about to be opened. May be used from several threads.
+    A shard is opened when one of its rows is first read, and each block of 16 rows is verified when it is first read.
+    No page of a map stays resident after the call that read it; a byte for each 16 rows of the shards seen so far
+    does, and 4 for those of the 256 open shards. ``open_shard(k)`` returns a shard, ``counts`` are the rows of each;
+    ``damaged`` is called once if one is not as it was written, and returns the message; ``prepare`` is called with
+    all shards that are about to be opened. May be used from several threads.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Shards:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Return rows as an array indexed in the same way would; of a tuple the rest applies to these rows."""
+        """Return rows as an array with the same index would; the rest of a tuple applies to these rows."""
         if isinstance(index, tuple):
             first, *rest = index or (slice(None),)
             rows = self[first]
@@ -144,7 +144,7 @@ class Shards:
         return shard.take(rows, self._known[k])
 
     def chosen(self, indices: np.ndarray) -> Shards:
-        """Return some of the rows as such an array: it remembers which."""
+        """Return some of the rows as such an array, without reading them."""
         some = copy.copy(self)
         some.narrow(indices)
         return some

@@ -63,7 +63,7 @@ def load_stacked(
 
     Raises:
         UsageError: there is no such source, or 4 channels are asked for.
-        GANForgeError: the source cannot be read, has no labels, or other than 2 to 30 classes.
+        GANForgeError: the source cannot be read, has no labels, or does not have 2 to 30 classes.
     """
     import numpy as np
 
@@ -73,7 +73,7 @@ def load_stacked(
         height, width, channels = image_shape
         image_size = size_of(height, width)
     if channels not in (1, 3):
-        raise UsageError(f"--data stacked has no pictures with {channels} channels; expected --channels 3, or 1")
+        raise UsageError(f"--data stacked has no pictures with {channels} channels; expected --channels 3 or 1")
     found = greys(options.source, image_size, cache_dir, progress, images=options.images, labels=options.labels)
     part = found.train if options.part == "train" else found.held_out
     count = options.count if limit is None else min(options.count, limit)
@@ -96,7 +96,7 @@ def load_stacked(
 def picked(part: Part, count: int, channels: int, seed: list[int], rare: float = 1.0) -> np.ndarray:
     """Return which of a part's pictures are in each stack, int64 (count, channels).
 
-    All are equally likely, but those of the first class where that is ``rare``.
+    All are equally likely, except those of the first class if it is ``rare``.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Picture files in a tar, read where they lie: nothing is extracted, and no link in it is followed."""
+"""Picture files in a tar, read in place: nothing is extracted, and no link in it is followed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CLASS, _MOST_CLASS, _MOST_BESIDE = ".cls", 16, 256 * 1024 * 1024
 
 
 def find_pictures(path: Path, listed: bool = True) -> Files:
-    """List the files of a folder, zip or tar by name; without ``listed`` a folder's are not (``find_files``).
+    """List the files of a folder, zip or tar by name; without ``listed``, a folder's are not (``find_files``).
 
-    Raises ``GANForgeError`` when it is none of these.
+    Raises ``GANForgeError`` if it is none of these.
     """
     return Tar(path) if _is_tar(path) else find_files(path, listed)
 
@@ -69,7 +69,7 @@ class Tar:
         rest = self._file.read(tarfile.BLOCKSIZE)
         if rest.strip(b"\0") or 0 < len(rest) < tarfile.BLOCKSIZE:
             self._file.close()
-            raise tarfile.ReadError(f"it is torn, or overwritten, at byte {end:,}")
+            raise tarfile.ReadError(f"it is cut off or overwritten at byte {end:,}")
 
     def _look_at(self, member: tarfile.TarInfo) -> None:
         name = member.name.replace("\\", "/")
@@ -86,7 +86,7 @@ class Tar:
         elif member.isreg() and not member.issparse():
             self._members[known] = member
         else:
-            self.denied.append((name, "a link, a device or a file with holes, which is not read"))
+            self.denied.append((name, "a link, a device or a sparse file is not read"))
 
     def read(self, file: File) -> bytes:
         """Return a member's bytes. Raises ``Unreadable``."""

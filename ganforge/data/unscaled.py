@@ -17,7 +17,7 @@ from ganforge.data.settings import Range
 
 
 class Deep:
-    """Pictures deeper than 8 bits wait here until all are read: what is black in one is black in every other."""
+    """Pictures deeper than 8 bits wait here until all are read, so that black means the same value in all of them."""
 
     def __init__(self, file: BinaryIO, reading: Reading) -> None:
         self._file, self._reading = file, reading

@@ -1,4 +1,4 @@
-"""Threads that no stalled disk can make a person wait for: they are left behind when the work is given up."""
+"""Threads that a stalled disk cannot block: they are abandoned when the work is given up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to try against what was found: changes of the run's own settings, and the command that makes them."""
+"""What to try against a problem: changes of the run's own settings, and the command that makes them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _name(spec: str) -> str:
 
 
 def adding(e: Evidence, *specs: str) -> dict[str, Any]:
-    """Return the run's strategies with ``specs`` added, each in place of one of its name; or of what it replaces."""
+    """Return the run's strategies with ``specs`` added; each replaces a strategy of the same name or purpose."""
     names = {_name(spec) for spec in specs}
     clash = {"input-noise", "noise-anneal"} if names & {"input-noise", "noise-anneal"} else set()
     # The closed loop steers these itself.
@@ -71,7 +71,7 @@ def without(e: Evidence, *names: str) -> dict[str, Any]:
 
 
 def learning_rate(e: Evidence) -> float:
-    """Return the learning rate that the run was asked to take."""
+    """Return the learning rate of the run's settings."""
     return float(e.manifest["config"]["learning_rate"] or 2e-4)
 
 

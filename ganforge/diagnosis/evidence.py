@@ -1,4 +1,4 @@
-"""What a diagnosis looks at: settings, logged lines, grids and what was measured; and what it finds."""
+"""The evidence of a diagnosis: settings, log lines, grids and the evaluation; and what a finding is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW, LEAST, LATEST = 0.25, 12, 1000
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: its kind, what is seen, why, the numbers, and what to try."""
+    """One problem: its kind, a title, why it happens, the numbers that show it, and settings to try."""
 
     kind: str
     title: str
@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass
 class Evidence:
-    """All that the rules look at: ``run.json``, logged lines, and what the grids say (see ``look_at``)."""
+    """The input of the rules: ``run.json``, log lines, the numbers of the grids (see ``look_at``), the evaluation."""
 
     manifest: dict[str, Any]
     lines: Sequence[dict[str, Any]]

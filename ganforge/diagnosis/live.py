@@ -1,4 +1,4 @@
-"""The diagnosis while a run trains: an observer that speaks once it is sure, and once of each thing."""
+"""The diagnosis during training: an observer that reports each problem once, when it is sure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URGENT = ("diverged", "diverging")
 
 
 class Watcher:
-    """Calls ``say(finding)`` for what is wrong with the running training."""
+    """Calls ``say(finding)`` for each problem of the current training."""
 
     def __init__(self, say: Callable[[Finding], None]) -> None:
         self.say = say

@@ -59,7 +59,7 @@ def _diverged(e: Evidence) -> Finding | None:
     return Finding(
         "diverged",
         "Training has diverged",
-        "a loss is no longer a finite number; the weights updated with it are useless, and so are the pictures.",
+        "a loss is no longer a finite number, so the updated weights and their pictures are useless.",
         f"first at step {e.lines[bad]['step']:,}",
         slower(e, 0.25),
     )
@@ -126,7 +126,7 @@ def _hindered(e: Evidence) -> Finding | None:
             "noise-too-strong",
             "The noise hides the pictures from the discriminator",
             "real pictures and fakes are mostly noise, so it guesses; convolutions, which see few pixels at a time, "
-            "suffer sooner than dense layers.",
+            "are affected sooner than dense layers.",
             f"noise {sigma:.2f}, {numbers}",
             without(e, "input-noise", "noise-anneal") | adding(e, f"noise-anneal:start={sigma / 3:.2g}"),
         )
@@ -134,7 +134,7 @@ def _hindered(e: Evidence) -> Finding | None:
         return Finding(
             "labels-too-noisy",
             "Too many flipped labels",
-            "with half of them flipped, labels say nothing about the pictures, and the discriminator guesses.",
+            "the more labels are flipped, the less they say about the pictures; at one half, D can only guess.",
             f"flipped {flip:.0%}, {numbers}",
             adding(e, "label-noise:flip=0.05"),
         )
@@ -208,7 +208,7 @@ def _collapse(e: Evidence) -> Finding | None:
         "mode-collapse",
         "The generator makes the same picture again and again" if one else "The generator repeats a few pictures",
         "one picture that fools the current discriminator is enough for a low loss, so the loss looks normal.",
-        f"pictures in a grid differ {mean:.0%} as much as training pictures, nearest pairs {nearest:.0%} as much",
+        f"pictures of a grid differ {mean:.0%} as much as training pictures do, nearest pairs {nearest:.0%} as much",
         adding(e, "label-noise:smooth=0", "noise-anneal") if not e.manifest.get("strategies") else slower(e, 0.5),
     )
 
@@ -224,8 +224,8 @@ def _still(e: Evidence) -> Finding | None:
     return Finding(
         "standing-still",
         "The pictures have stopped changing",
-        "the generator's steps are too small to see: its learning rate is too low, or its gradient has vanished.",
-        f"from one grid to the next a pixel changes by {max(moves[-2:]):.2f} of 255 on average",
+        "the generator's updates are too small to see: its learning rate is too low, or its gradient has vanished.",
+        f"from one grid to the next, a pixel changes by {max(moves[-2:]):.2f} of 255 levels on average",
         {"learning_rate": learning_rate(e) * 10},
     )
 

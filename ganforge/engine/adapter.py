@@ -1,4 +1,4 @@
-"""What differs between backends, and nothing else: gradients, randomness, compiling and state."""
+"""Everything that differs between backends: gradients, randomness, compiling and state."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _T = TypeVar("_T")
 
 
 class Adapter(Protocol):
-    """What the engine asks of a backend; ``torch.py``, ``jax.py`` and ``tensorflow.py`` have one each.
+    """What the engine needs from a backend; ``torch.py``, ``jax.py`` and ``tensorflow.py`` implement it.
 
-    What a function assigns to a variable while ``value_and_gradients``, ``vjp`` or ``gradient`` differentiates
-    it is kept: no gradient flows through the assignment, and a weight's gradient is the sum over all values it was
-    read at, as on TensorFlow's tape. ``traces`` counts compilations by name.
+    Assignments to variables by a function that ``value_and_gradients``, ``vjp`` or ``gradient`` differentiates are
+    kept: no gradient flows through the assignment, and a weight's gradient is the sum over all values with which it
+    was read, as on TensorFlow's tape. ``traces`` counts compilations by name.
     """
 
     traces: Counter[str]
@@ -28,12 +28,12 @@ class Adapter(Protocol):
     team: Team
 
     def averaged(self, tensors: Sequence[Any]) -> Sequence[Any]:
-        """Return the means of tensors over the team, of which each process has its own."""
+        """Return the means over the team of tensors that differ from process to process."""
 
     def forward(self, model: Any, traits: Traits) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        """Return ``model(x, training=True)`` in the form that runs fastest, and in one with second derivatives.
+        """Return ``model(x, training=True)`` in its fastest form, and in one that allows second derivatives.
 
-        ``x`` is a list for several inputs; ``traits`` is what the model was observed to do
+        ``x`` is a list if there are several inputs; ``traits`` is what the model was observed to do
         (``ganforge.engine.traits``).
         """
 
@@ -42,20 +42,20 @@ class Adapter(Protocol):
     ) -> tuple[tuple[Any, _T], Sequence[Any], Sequence[Any]]:
         """Call ``function(*inputs) -> (scalar, aux)``; return that, and the gradients at the variables and inputs.
 
-        They are zeros where nothing flows.
+        Gradients are zeros where none flow.
         """
 
     def apply(
         self, optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, **betas: Any
     ) -> None:
-        """Make one update of the optimizer at a learning rate, and with other ``beta_1``, ``beta_2`` if given."""
+        """Make one optimizer update at a learning rate, with a different ``beta_1`` or ``beta_2`` if given."""
 
     def vjp(
         self, function: Callable[[], tuple[Any, ...]], variables: Sequence[Any]
     ) -> tuple[tuple[Any, ...], Callable[[Sequence[Any]], Sequence[Any]]]:
         """Return ``function()``, a tuple of tensors, and ``back(cotangents) -> gradients`` at the variables.
 
-        So one forward pass of the generator serves both updates.
+        This way one forward pass of the generator serves both updates.
         """
 
     def gradient(self, function: Callable[[Any], Any], x: Any) -> Any:
@@ -74,7 +74,7 @@ class Adapter(Protocol):
         """
 
     def seeded(self, words: Sequence[int]) -> AbstractContextManager[None]:
-        """Have the random numbers that Keras's layers draw from a global generator, where they do, begin here."""
+        """Seed the global generator from which Keras's layers draw, on backends that have one."""
 
     def try_out(
         self, model: Any
@@ -86,16 +86,16 @@ class Adapter(Protocol):
         """
 
     def inference(self, model: Any) -> Callable[..., np.ndarray]:
-        """Return a function from numpy latents, and class labels where the model takes them, to pictures.
+        """Return a function from numpy latents, and class labels if the model takes them, to pictures.
 
-        They are float32 numpy (B, H, W, C) or (B, D), made with running averages.
+        Pictures are float32 numpy (B, H, W, C), or (B, D), and made in inference mode.
         """
 
     def slopes(self, model: Any, judge: Callable[..., Any]) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         """Return a function of numpy arrays ``(x, *others)`` to values (N,) and slopes, d sum(values) / dx.
 
-        ``judge(x, *others)`` gives the values, float32; it calls ``model`` with ``training=False``, whose weights are
-        what they are.
+        ``judge(x, *others)`` returns the values, float32; it calls ``model`` with ``training=False``, and leaves its
+        weights as they are.
         """
 
     def sync_to_keras(self) -> None:

@@ -1,4 +1,4 @@
-"""What happens once a step's main update is made: strategies move their device state, and the weights."""
+"""What happens after a step's main update: strategies change their device state and the weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class After:
         self.hooks, self.state, self.generator, self.discriminator = hooks, state, generator, discriminator
 
     def run(self, metrics: Metrics, context: Context) -> Metrics:
-        """Return the metrics with what the hooks measured."""
+        """Return the metrics, with the hooks' measurements added."""
         measured: Metrics = {}
         state = dict(context.state)
         for name, hooks in self.hooks:
@@ -46,13 +46,13 @@ class After:
         return {**metrics, **measured}
 
     def _keep(self, name: str, returned: Any) -> None:
-        """Keep ``(generator weights, discriminator weights)``, None for what stays, or these and a new state."""
+        """Keep ``(generator weights, discriminator weights)``, None for unchanged ones, or these and a new state."""
         if returned is None:
             return
         if not isinstance(returned, (tuple, list)) or len(returned) not in (2, 3):
             raise GANForgeError(
                 f"strategy '{name}': after_step returned {type(returned).__name__}; expected (generator_weights, "
-                "discriminator_weights), None for what stays, or these and the new state"
+                "discriminator_weights), with None for weights that stay, or these and the new state"
             )
         for player, values in zip((self.generator, self.discriminator), returned):
             if values is not None:
@@ -66,7 +66,7 @@ def _assign(name: str, side: str, weights: Sequence[keras.Variable], values: Seq
     shapes = [tuple(getattr(value, "shape", ())) for value in values] if many else []
     expected = [tuple(v.shape) for v in weights]
     if not many or len(shapes) != len(expected):
-        got = f"{len(shapes)} tensors" if many else type(values).__name__
+        got = f"{len(shapes)} tensor{'s' * (len(shapes) != 1)}" if many else type(values).__name__
         raise GANForgeError(
             f"strategy '{name}': after_step returned {got} for the {side}'s weights; expected a list of "
             f"{len(expected)}, one for each in their order, or None"

@@ -51,8 +51,8 @@ def require_agreement(
     if culprit := differing(alone, together, CLOSE if precise else CLOSE_IN_BFLOAT16):
         raise UsageError(
             f"--devices {step.adapter.team.count} does not apply on torch: {culprit} at all the pictures of a batch "
-            "at once, of which each device has a part (batch normalization alone may); expected --backend jax, or "
-            "one device"
+            "together, and each device has only a part of them (only batch normalization can be used so); expected "
+            "--backend jax, or one device"
         )
 
 

@@ -1,4 +1,4 @@
-"""Networks that begin with the weights of others: which layers fit, and what is put into them."""
+"""Networks that start from the weights of a checkpoint: which layers fit, and what is copied."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEED = "seed_generator_state"  # a run's own, whatever its weights
 
 @dataclass(frozen=True)
 class Begun:
-    """What was taken: how many layers, a line for each that was not, and whether the mean of the weights was."""
+    """What was copied: how many layers, a line for each that was not, and whether the mean of the weights was."""
 
     taken: int
     left: list[str]
@@ -31,7 +31,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class Layer:
-    """The weights of a layer, in order: their last names and shapes, which must fit, and where they are."""
+    """The weights of a layer, in order: their last names and shapes, which must match, and the weights themselves."""
 
     name: str
     fits: tuple[tuple[str, tuple[int, ...]], ...]
@@ -39,13 +39,13 @@ class Layer:
 
 
 def begin(engine: Engine, arrays: Mapping[str, np.ndarray], optimizers: bool) -> Begun:
-    """Put a checkpoint's weights into an engine's networks where they fit, and its mean of the generator's.
+    """Copy a checkpoint's weights into an engine's networks where they fit, and its mean of the generator's weights.
 
-    Layers are paired in their order, those of equal weights: what was added or has another size lies between. The
-    mean is taken where all of the generator fits; else it begins with the weights, as strategies' state does.
+    Layers whose weights have the same names and shapes are paired in order; others in between are skipped. The mean
+    is copied if the whole generator fits; otherwise it starts from the weights. Strategies' state starts anew.
 
     Raises:
-        UsageError: ``optimizers`` are to be taken, and are others, or do not fit.
+        UsageError: ``optimizers`` are to be copied, and are different ones or do not fit.
     """
     taken, left, whole = 0, list[str](), dict[str, bool]()
     for side, model in (("generator", engine.generator), ("discriminator", engine.discriminator)):
@@ -62,13 +62,14 @@ def begin(engine: Engine, arrays: Mapping[str, np.ndarray], optimizers: bool) ->
         whole[side] = not unfit and len(old) == len(new)
         left += [f"the {side}'s {one.name} ({_shapes(one)})" for one in unfit.values()]
         if not unfit and len(old) > len(new):
-            left.append(f"the {side}, which has {len(old) - len(new)} layers fewer")
+            fewer = len(old) - len(new)
+            left.append(f"the {side}, which has {fewer} fewer layer{'s' * (fewer != 1)}")
     average = _average(engine, arrays, whole["generator"])
     if optimizers:
         if not all(whole.values()):
             raise UsageError(
-                f"--from-optimizers needs networks of the same layers, and the weights do not fit {left[0]}; leave "
-                "it out, and the optimizers start afresh"
+                f"--from-optimizers needs networks with the same layers, and the weights do not fit {left[0]}; leave "
+                "it out to start with new optimizers"
             )
         for side, optimizer, weights in zip(("generator", "discriminator"), engine.optimizers, engine.learned):
             _take_optimizer(side, optimizer, _of(arrays, f"{side}_optimizer"), weights)
@@ -100,7 +101,7 @@ def _shapes(layer: Layer) -> str:
 
 
 def _average(engine: Engine, arrays: Mapping[str, np.ndarray], whole: bool) -> bool:
-    """Put back the mean of the generator's weights, if both have one; else it begins with the weights."""
+    """Restore the mean of the generator's weights if both have one; otherwise it starts from the weights."""
     if engine.ema is None:
         return False
     stored = [array for _, array in _of(arrays, "generator_average")]
@@ -117,17 +118,17 @@ def _average(engine: Engine, arrays: Mapping[str, np.ndarray], whole: bool) -> b
 def _take_optimizer(
     side: str, optimizer: Any, stored: Sequence[tuple[str, np.ndarray]], weights: Sequence[keras.Variable]
 ) -> None:
-    """Put back an optimizer's state; ``weights`` are all that it once moved, and it may move fewer now."""
+    """Restore an optimizer's state; ``weights`` are all that it moved before, of which it may now move fewer."""
     whole = type(optimizer).from_config(optimizer.get_config())
     whole.build(list(weights))
     if [tuple(v.shape) for v in whole.variables] != [array.shape for _, array in stored]:
         raise UsageError(
-            f"--from-optimizers: the {side}'s optimizer was another, or updated other weights; choose the same "
-            "--optimizer, or leave it out"
+            f"--from-optimizers: the {side}'s optimizer was a different one, or updated other weights; choose the "
+            "same --optimizer, or leave out --from-optimizers"
         )
     by_path = {v.path: array for v, (_, array) in zip(whole.variables, stored)}
     names = [v.path for v in optimizer.variables]
     if len(by_path) != len(whole.variables) or not set(names) <= set(by_path):
-        raise UsageError(f"--from-optimizers: the {side}'s weights have no names of their own; leave it out")
+        raise UsageError(f"--from-optimizers: the {side}'s weights cannot be told apart by name; leave it out")
     for variable in optimizer.variables:
         variable.assign(by_path[variable.path])

@@ -1,4 +1,4 @@
-"""What one update is made with besides pictures: the plan's scalars, random numbers, classes and device state."""
+"""The inputs of one update besides pictures: the plan's scalars, random numbers, classes and device state."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Context:
     Attributes:
         vector: the plan's scalars, float32 (n,).
         key: two uint32 words, of which every random number of the update is a function.
-        classes: int32 (B,), for networks that take class labels; real and fake rows are of the same ones.
-        state: what each strategy remembers on the device, by its name.
-        due: of the strategies whose penalties are lazy, those that pay in this step.
-        resting: the networks that make no update in this step, and so do not change at all.
+        classes: int32 (B,), for networks that take class labels; real and fake rows have the same ones.
+        state: each strategy's state on the device, by the strategy's name.
+        due: the strategies whose lazy penalties are computed in this step.
+        resting: the networks without an update in this step, which do not change at all.
     """
 
     adapter: Adapter
@@ -52,7 +52,7 @@ class Context:
         return Random(self.adapter, self.key, stream)
 
     def given(self, strategy: str, stream: str) -> dict[str, Any]:
-        """Return what every traced hook of a strategy may ask for."""
+        """Return the arguments that every traced hook of a strategy may take."""
         return {
             "controls": self.controls(strategy),
             "random": self.random(stream),
@@ -60,7 +60,7 @@ class Context:
         }
 
     def inputs(self, x: Any) -> Any:
-        """Return what a network takes: ``x`` alone, or with the classes of its rows, which begin anew each batch."""
+        """Return a network's inputs: ``x``, and for conditional networks the classes of its rows, batch by batch."""
         if self.classes is None:
             return x
         rows, batch = x.shape[0], self.classes.shape[0]

@@ -17,11 +17,11 @@ Metrics = dict[str, Any]
 
 
 class Door:
-    """What the discriminator sees and is told, and what it says: the strategies' hooks around one network.
+    """The discriminator's images, target labels and verdicts, with the strategies' hooks around them.
 
     Args:
-        hooks: of each strategy by name, in the order in which they compose.
-        apart: whether real and fake are judged apart, since a verdict depends on the pictures beside.
+        hooks: those of each strategy by name, in the order in which they compose.
+        apart: whether real and fake are judged separately, because a verdict depends on the rest of the batch.
     """
 
     def __init__(self, discriminator: Player, hooks: Hooks, apart: bool) -> None:
@@ -30,7 +30,7 @@ class Door:
     def transform_images(
         self, images: Any, real: bool, context: Context, stream: str, measured: Metrics | None = None
     ) -> Any:
-        """Return what the discriminator sees instead of ``images``; what hooks measure is put into ``measured``."""
+        """Return what the discriminator sees instead of ``images``; measurements by hooks go into ``measured``."""
         return self._transformed("images", images, real, context, f"{stream}/{real}", measured)
 
     def discriminate(
@@ -44,7 +44,7 @@ class Door:
     ) -> tuple[Verdict, Verdict, Metrics]:
         """Return the verdicts on both and the discriminator's own losses, if it has any.
 
-        Both are judged as one batch, which is cheaper, unless a verdict depends on the pictures beside.
+        Both are judged as one batch, which is cheaper, unless a verdict depends on the rest of its batch.
         """
         own = self.discriminator.losses
         real = self.transform_images(real, True, context, "discriminator", measured)
@@ -59,14 +59,14 @@ class Door:
         return of_real, of_fakes, {"discriminator/losses": own.total(*calls)} if own else {}
 
     def labels(self, real: bool, count: int, context: Context, measured: Metrics | None = None) -> Any:
-        """Return what the discriminator is told: (count, 1), 1 for real and 0 for fake before the strategies."""
+        """Return the target labels, (count, 1): 1 for real and 0 for fake, as the strategies change them."""
         labels = ops.ones((count, 1), "float32") if real else ops.zeros((count, 1), "float32")
         return self._transformed("labels", labels, real, context, f"{real}", measured)
 
     def _transformed(
         self, what: str, value: Any, real: bool, context: Context, stream: str, measured: Metrics | None
     ) -> Any:
-        """Return images or labels as the strategies' hooks of that name make them, in turn."""
+        """Return images or labels after the strategies' hooks for them, called in turn."""
         hook = f"discriminator_{what}"
         for name, hooks in self.hooks:
             if transform := hooks.get(hook):
@@ -79,8 +79,8 @@ class Door:
     ) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Return ``discriminator(images, real=…) -> logits (B, K)`` and ``gradient(f, x)``, both differentiable.
 
-        ``real`` is how images pass the door unless a call says otherwise. The gradient is that of a sum over the
-        rows; where ``f`` gives this discriminator's logits, of their mean over K.
+        ``real`` says how images are treated unless a call says otherwise. The gradient is that of a sum over the
+        rows; if ``f`` returns this discriminator's logits, of their mean over K.
         """
         widths: list[int] = []
 
@@ -106,10 +106,10 @@ class Door:
 
 
 def result_of(owner: str, hook: str, returned: Any, measured: Metrics | None, kind: str = "strategy") -> Any:
-    """Return what a traced hook gives; where it returned ``(result, {name: scalar})``, the scalars are measured.
+    """Return a traced hook's result; if it returned ``(result, {name: scalar})``, the scalars are measured.
 
     Raises:
-        GANForgeError: one of them has no name, or is no scalar.
+        GANForgeError: a name is not a text, or a value is not a scalar.
     """
     if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping)):
         return returned
@@ -129,7 +129,7 @@ def result_of(owner: str, hook: str, returned: Any, measured: Metrics | None, ki
 
 
 def as_scalar(value: Any) -> Any:
-    """Return one number as a 0-d float32 tensor, or None where a value is none."""
+    """Return a single number as a 0-d float32 tensor, or None if the value is not one number."""
     try:
         tensor = ops.cast(ops.convert_to_tensor(value), "float32")
     except Exception:  # each backend has its own way of saying that a value is no tensor
@@ -140,6 +140,6 @@ def as_scalar(value: Any) -> Any:
 
 
 def described(value: Any) -> str:
-    """Return what a value is, for a message: a tensor's shape, or a kind."""
+    """Return a description of a value for a message: a tensor's shape, or a type."""
     shape = getattr(value, "shape", None)
     return type(value).__name__ if shape is None else f"the shape {tuple(shape)}"

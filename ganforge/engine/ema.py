@@ -17,17 +17,17 @@ class EMA:
 
     After n updates d = min(decay, (1 + n) / (10 + n)), so that the untrained weights are soon forgotten. With a
     half-life of H pictures instead, d = 0.5^(B / min(H, 0.05 n B)): never more than a twentieth of what was seen.
-    ``follow`` is traced, once an update; ``worn`` is not.
+    ``follow`` is traced and called once per update; ``worn`` is not traced.
 
-    The running statistics of a batch normalization belong to the weights of the moment; with averaged weights they
-    are wrong by much. ``worn`` takes them anew from ``batches``, inputs of the model such as (B, latent_dim).
+    The running statistics of batch normalization belong to the current weights; for the averaged weights they are
+    far off. ``worn`` measures them again on ``batches``, inputs of the model such as (B, latent_dim).
 
     Source: Yazıcı et al. 2019, "The Unusual Effectiveness of Averaging in GAN Training"; Brock et al. 2019, "Large
     Scale GAN Training for High Fidelity Natural Image Synthesis", appendix B (standing statistics); Karras et al.
     2020, "Training Generative Adversarial Networks with Limited Data", whose code has the half-life.
 
     Args:
-        decay: d, in (0, 1); None where ``half_life`` is given.
+        decay: d, in (0, 1); None if ``half_life`` is given.
         half_life: H, in pictures.
         batch_size: B, the pictures of an update.
     """
@@ -52,11 +52,11 @@ class EMA:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All that it remembers."""
+        """Its variables."""
         return [self.updates, *self.means]
 
     def follow(self, decay: Any = None) -> None:
-        """Move towards the weights as they are now; ``decay`` is this update's own, a 0-d tensor, taken as it is."""
+        """Move towards the current weights; ``decay``, a 0-d tensor, replaces the decay for this update."""
         done = ops.convert_to_tensor(self.updates)
         if decay is not None:
             move = 1.0 - decay
@@ -71,14 +71,14 @@ class EMA:
         self.updates.assign(done + 1.0)
 
     def begin_anew(self) -> None:
-        """Begin again, with the weights as they are; the Keras variables must be up to date."""
+        """Start again from the current weights; the Keras variables must be up to date."""
         self.updates.assign(0.0)
         for mean, weight in zip(self.means, self.followed):
             mean.assign(weight)
 
     @contextmanager
     def worn(self) -> Iterator[None]:
-        """Give the model the averaged weights for a while; the Keras variables must be up to date."""
+        """Give the model the averaged weights within the context; the Keras variables must be up to date."""
         held = [*self.followed, *self.model.non_trainable_variables]
         own = [ops.copy(variable.value) for variable in held]
         for mean, weight in zip(self.means, self.followed):

@@ -12,9 +12,9 @@ from ganforge.errors import UsageError
 
 
 def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return a network's layers that have weights to learn, from its input on; models in it count by their layers.
+    """Return a network's layers that have trainable weights, from its input on, with those of models inside it.
 
-    A layer that holds others, such as a spectral normalization or a block, is one.
+    A layer that contains others, such as a spectral normalization or a block, counts as one.
     """
     found: dict[int, keras.layers.Layer] = {}
     for layer in model.layers:
@@ -24,21 +24,21 @@ def weighted_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def freeze(discriminator: keras.Model, count: int) -> tuple[list[str], list[keras.Variable]]:
-    """Freeze the first ``count`` layers with weights, and return their names and all that they hold.
+    """Freeze the first ``count`` layers with weights, and return their names and all their variables.
 
-    Their weights are no longer trainable, as in the paper's code: no gradient is taken at them, and their optimizer
-    keeps nothing of them. The layers are called in training mode all the same, with the statistics of the batch.
+    Their weights are no longer trainable, as in the paper's code: no gradient is taken at them, and the optimizer
+    has no state for them. The layers are still called in training mode, with the statistics of the batch.
 
     Raises:
-        UsageError: none would be left to learn.
+        UsageError: no layer would be left to learn.
     """
     if not count:
         return [], []
     layers = weighted_layers(discriminator)
     if count >= len(layers):
         raise UsageError(
-            f"invalid --freeze-discriminator {count}: the discriminator has {len(layers)} layers with weights, and "
-            f"one at least must learn; expected 0 to {len(layers) - 1}"
+            f"invalid --freeze-discriminator {count}: at least one of the discriminator's layers with weights must "
+            f"learn; expected 0 to {len(layers) - 1}"
         )
     frozen: list[keras.Variable] = [v for layer in layers[:count] for v in layer.weights]
     for variable in frozen:

@@ -41,7 +41,7 @@ def build_networks(
         except UsageError:
             raise
         except Exception as error:
-            hint = "" if len(image_shape) > 1 else "; for data that are no pictures: --arch mlp"
+            hint = "" if len(image_shape) > 1 else "; for vectors instead of pictures, use --arch mlp"
             raise GANForgeError(
                 f"architecture '{architecture.name}' failed to build for {image_shape}: {reason(error)}{hint}"
             ) from error

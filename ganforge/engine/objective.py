@@ -1,4 +1,4 @@
-"""What the two networks try to lower: the run's loss, on what the discriminator says of a batch."""
+"""What the two networks minimize: the run's loss of the discriminator's output for a batch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ganforge.plugin.options import Options
 
 
 class Objective:
-    """A ``Loss`` with its options, told what the door tells.
+    """A ``Loss`` with its options, given the target labels that the door sets.
 
     Attributes:
-        compares: the generator's loss looks at real pictures too; so logits have no zero of their own.
+        compares: the generator's loss looks at real pictures too, so that the zero of the logits has no meaning.
     """
 
     def __init__(self, loss: Loss, options: Options, door: Door) -> None:
@@ -43,7 +43,7 @@ class Objective:
     def generator(self, fake: Verdict, real: Verdict | None = None) -> Any:
         """Return the generator's loss, a scalar; its fakes are labelled real.
 
-        ``real`` is the updated discriminator's verdict on the step's real pictures, where the loss looks at them.
+        ``real`` is the updated discriminator's verdict on the step's real pictures, if the loss uses them.
         """
         return self._of_generator(
             fake_logits=fake.logits,
@@ -55,10 +55,10 @@ class Objective:
         )
 
     def metrics(self, real: Verdict, fake: Verdict) -> Metrics:
-        """Return how well the discriminator tells both apart, averaged over the rows and over K.
+        """Return how well the discriminator tells real from fake, averaged over the rows and over K.
 
-        Right or wrong is an image where the loss has a boundary, else a pair of a real one and the fake beside it.
-        Sigmoids are probabilities only where the loss takes logits one at a time.
+        Accuracy counts single images if the loss has a boundary, else pairs of a real image and the fake beside it.
+        Sigmoids of logits are probabilities only if the loss takes logits one at a time.
         """
         if self.boundary is None:
             margin = real.logits - fake.logits

@@ -15,14 +15,14 @@ _OWN = ("name", "learning_rate", "beta_1", "beta_2", "epsilon")
 
 
 def adam(learning_rate: float, beta_1: float) -> keras.optimizers.Adam:
-    """Return the optimizer that a network has where nobody says otherwise."""
+    """Return the default optimizer of a network."""
     return keras.optimizers.Adam(learning_rate, beta_1=beta_1, beta_2=0.999, epsilon=1e-8)
 
 
 def apply(
     optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any], rate: Any, betas: Mapping[str, Any]
 ) -> None:
-    """Let the optimizer move the variables, at a learning rate and with decay rates of this update alone."""
+    """Let the optimizer move the variables, with a learning rate and decay rates for this update only."""
     before = {name: getattr(optimizer, name) for name in betas}
     optimizer.learning_rate = rate
     try:

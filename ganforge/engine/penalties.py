@@ -18,11 +18,11 @@ from ganforge.plugin.options import Options
 
 
 class Penalties:
-    """Of both networks.
+    """The penalties of both networks.
 
     Args:
-        every: of each strategy whose penalties are lazy, in how many steps it pays once, and then that many times as
-            much. Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B.
+        every: for each strategy with lazy penalties, N: they are computed in every Nth step and multiplied by N.
+            Source: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", appendix B.
     """
 
     def __init__(self, door: Door, generator: Player, loss: Loss, options: Options, every: Mapping[str, int]) -> None:
@@ -32,7 +32,7 @@ class Penalties:
     def of_discriminator(
         self, real: Any, fakes: Any, verdicts: tuple[Verdict, Verdict], context: Context, measured: Metrics
     ) -> Metrics:
-        """Return the scalars that the discriminator's loss is raised by, by their names; they are measured."""
+        """Return the scalars that are added to the discriminator's loss, by name; they are measured."""
         added = {}
         if self._of_loss is not None:
             stream = f"{self.loss.name}/penalty"
@@ -50,7 +50,7 @@ class Penalties:
         return added
 
     def of_generator(self, fakes: Any, latents: Any, context: Context, measured: Metrics) -> Metrics:
-        """Return the scalars that the generator's loss is raised by; their gradients reach no discriminator."""
+        """Return the scalars that are added to the generator's loss; no gradient reaches the discriminator."""
         added: Metrics = {}
         for name, penalty in self._due("generator_penalty", context):
             stream = f"{name}/generator_penalty"

@@ -1,6 +1,6 @@
 """The host's plan of a step: every strategy's scalars, gathered into one vector for the device.
 
-One float32 vector is one dynamic input: a scalar that changes can never compile anything anew.
+One float32 vector is one dynamic input, so that a changing scalar never causes a recompilation.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Plan:
     """One step's scalars.
 
     Attributes:
-        rates: learning rates, as they are.
+        rates: the learning rates.
         counts: how many updates each network makes.
-        shared: of ``SHARED`` those that a strategy sets.
+        shared: those of ``SHARED`` that a strategy sets.
         own: each strategy's own scalars, by the strategy's name.
     """
 
@@ -43,7 +43,7 @@ class Plan:
 
     @property
     def resting(self) -> frozenset[str]:
-        """The networks that make no update in this step."""
+        """The networks without an update in this step."""
         return frozenset(side for side in ("generator", "discriminator") if self.counts[f"{side}_steps"] == 0)
 
     def flat(self) -> dict[str, float]:
@@ -58,9 +58,9 @@ class Planner:
     """Asks the strategies, in command-line order, for each step's scalars and lays them out in a vector.
 
     Args:
-        learning_rate: of both networks before the strategies' multipliers, or one for each: the generator's first.
-        absent: of ``SHARED`` those that cannot be set, and why.
-        one_stage: whether both networks learn from one pass, which leaves no room for other counts than one.
+        learning_rate: that of both networks before the strategies' multipliers, or one for each, generator first.
+        absent: those of ``SHARED`` that cannot be set, and why.
+        one_stage: whether both networks learn from one pass, which allows only one update of each.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class Planner:
         """Return the plan of one step.
 
         Raises:
-            UsageError: two strategies set one shared scalar, or one sets what this run does not have.
-            GANForgeError: a strategy returned something that is not a number, or other names than before.
+            UsageError: two strategies set the same shared scalar, or one sets a scalar that this run lacks.
+            GANForgeError: a strategy returned something that is not a number, or names that differ from before.
         """
         rates = {name: rate * self.scale for name, rate in zip(RATES, self.learning_rates)}
         counts = dict.fromkeys(COUNTS, 1)
@@ -116,9 +116,8 @@ class Planner:
 
     def _check_counts(self, counts: Mapping[str, int], owner: Mapping[str, str]) -> None:
         if not any(counts.values()):
-            raise GANForgeError(
-                f"no update is left in a step: {' and '.join(sorted(set(owner.values())))} planned 0 of both networks"
-            )
+            owners = " and ".join(sorted(set(owner.values())))
+            raise GANForgeError(f"no update is left in a step: {owners} planned 0 for both networks")
         for name, count in counts.items():
             if self.one_stage and count != 1:
                 raise UsageError(
@@ -152,7 +151,7 @@ class Planner:
 
 
 def _seen_by(strategy: str, signals: Mapping[str, float]) -> Mapping[str, float]:
-    """Return the signals with what a strategy's own hooks measured under the names that it gave them."""
+    """Return the signals, with a strategy's own measurements under the names that its hooks gave them."""
     prefix = f"{strategy}/"
     mine = {name.removeprefix(prefix): value for name, value in signals.items() if name.startswith(prefix)}
     return {**signals, **mine} if mine else signals
@@ -181,7 +180,7 @@ def _share(strategy: str, name: str, number: float) -> float:
 
 
 def absent_scalars(optimizers: Collection[Any], ema: bool) -> dict[str, str]:
-    """Return which of the shared scalars a run does not have, and why; ``optimizers``: the generator's first."""
+    """Return which shared scalars a run lacks, and why; ``optimizers``: the generator's first."""
     missing = {}
     for side, optimizer in zip(("generator", "discriminator"), optimizers):
         for beta in ("beta_1", "beta_2"):

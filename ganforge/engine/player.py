@@ -14,18 +14,18 @@ from ganforge.engine.traits import OwnLosses, observe
 
 
 class Player:
-    """A network of the game: as it is called in training, its optimizer, and what calling it showed.
+    """One of the networks: how it is called in training, its optimizer, and what calling it showed.
 
     Args:
         side: ``generator`` or ``discriminator``.
-        takes: the shapes of its inputs without the batch; ``()`` are class labels.
-        companions: whether to measure that an output depends on the rows beside it.
+        takes: the shapes of its inputs without the batch; ``()`` stands for class labels.
+        companions: whether to measure if an output depends on the other rows of the batch.
 
     Attributes:
         call: ``model(x, training=True)`` in the form that the backend runs fastest.
-        call_twice: the same where a second derivative is taken.
-        losses: what the model adds to its loss by itself.
-        depends_on_batch: an output depends on the rows beside it.
+        call_twice: the same, for second derivatives.
+        losses: the losses that the model adds by itself.
+        depends_on_batch: an output depends on the other rows of the batch.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Player:
         self._kept: tuple[keras.Variable, ...] = ()
 
     def keep(self, frozen: Sequence[keras.Variable]) -> None:
-        """Have calls leave these variables as they are, such as the batch statistics of frozen layers."""
+        """Let no call change these variables, such as the batch statistics of frozen layers."""
         held = {id(v) for v in frozen}
         self._kept = tuple(v for v in self._assigned if id(v) in held)
 
@@ -57,9 +57,9 @@ class Player:
         return list(self.model.trainable_variables)
 
     def run(self, inputs: Any, context: Context, twice: bool = False) -> Any:
-        """Call the network in training mode; ``twice`` where a second derivative is taken.
+        """Call the network in training mode; ``twice`` if a second derivative is taken.
 
-        What calls assign, such as batch statistics, stays as it is while the network rests.
+        While the network rests, calls assign nothing: batch statistics, for example, stay as they are.
         """
         call = self.call_twice if twice else self.call
         if self.side in context.resting:
@@ -80,8 +80,8 @@ class Player:
     def learn(self, gradients: Sequence[Any], context: Context) -> None:
         """Move the weights against their gradients.
 
-        All that an optimizer ever changes comes by here: where several processes share a batch, each has the gradient
-        of the mean over its own rows, and the mean of these is what one process would have.
+        Every change by an optimizer is made here: if several processes share a batch, each has the gradient of the
+        mean over its own rows, and the mean of these is the gradient that one process would have.
         """
         betas = {
             name.removeprefix(f"{self.side}_"): value

@@ -23,7 +23,7 @@ def fixed_latents(count: int, latent_dim: int, seed: int, stream: str = "snapsho
 
 
 class Random:
-    """What traced hooks draw from (see ``ganforge.plugin.types.Random``); every call is a stream of its own."""
+    """The random numbers for traced hooks (see ``ganforge.plugin.types.Random``); each call has its own stream."""
 
     def __init__(self, adapter: Any, key: Any, stream: str) -> None:
         self._adapter, self._key, self._stream, self._calls = adapter, key, stream, 0

@@ -24,7 +24,7 @@ def require_optimizer(optimizer: Any, owner: str) -> None:
         raise GANForgeError(f"{owner} is {type(optimizer).__name__}; expected a keras.optimizers.Optimizer")
     if has_schedule(optimizer):
         raise GANForgeError(
-            f"{owner} has a learning-rate schedule inside; expected a number: a strategy does that, such as lr-decay"
+            f"{owner} has a learning-rate schedule inside; expected a number (and a strategy such as lr-decay)"
         )
 
 
@@ -38,8 +38,8 @@ def periods(strategies: Sequence[Strategy]) -> dict[str, int]:
     for name, every in found.items():
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise GANForgeError(
-                f"strategy '{name}' is lazy with every={every!r}; expected a whole number from 1, as "
-                "every: int = Field(4, ge=1) has it"
+                f"strategy '{name}' is lazy with every={every!r}; expected a whole number from 1: "
+                "declare it as every: int = Field(4, ge=1)"
             )
     return found
 
@@ -92,14 +92,14 @@ def require_one_stage(
         penalty = implementation(strategy, "discriminator_penalty")
         if penalty and {"fake_logits", "fake_features"} & set(parameters(penalty)):
             raise UsageError(
-                f"{refused}'{strategy.name}' adds to the discriminator's loss at the fakes' logits, which is no part "
-                "of the generator's; leave it out of --balance, or choose --step two-stage"
+                f"{refused}'{strategy.name}' adds a term of the fakes' logits to the discriminator's loss, which the "
+                "generator's does not have; leave it out of --balance, or choose --step two-stage"
             )
     of_loss = {*parameters(loss.penalty)} & {"fake_logits", "fake_features"} if loss.penalty else set()
     if of_loss or "fake_features" in parameters(loss.discriminator):
         raise UsageError(
-            f"{refused}the loss '{loss.name}' looks at more of a fake than its logit, or twice; expected another "
-            "loss, such as bce, or --step two-stage"
+            f"{refused}the loss '{loss.name}' uses more of a fake than its logit, or uses that twice; expected "
+            "another loss, such as bce, or --step two-stage"
         )
     if width > 1:
         raise UsageError(
@@ -107,11 +107,11 @@ def require_one_stage(
         )
     if apart:
         raise UsageError(
-            f"{refused}the discriminator has batch statistics, so that a fake's logit depends on the pictures beside "
-            "it; expected one without batch normalization, or --step two-stage"
+            f"{refused}the discriminator has batch statistics, so a fake's logit depends on the other pictures of "
+            "the batch; expected one without batch normalization, or --step two-stage"
         )
     if discriminator.losses.sums:
         raise UsageError(
-            f"{refused}layers of the discriminator add losses of their own at the fakes, which are no part of the "
-            "generator's; expected one without, or --step two-stage"
+            f"{refused}layers of the discriminator add losses of their own for fakes, which the generator's loss "
+            "does not have; expected one without, or --step two-stage"
         )

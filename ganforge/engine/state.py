@@ -1,4 +1,4 @@
-"""What strategies remember on the device, from step to step and from checkpoint to checkpoint."""
+"""The strategies' state on the device, kept from step to step and from checkpoint to checkpoint."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ganforge.plugin.strategy import Strategy
 
 
 class DeviceState:
-    """Of each strategy with ``initial_state``: numbers in any structure of dicts, lists and tuples, as variables.
+    """The state of each strategy with ``initial_state``: any structure of dicts, lists and tuples, as variables.
 
     Args:
-        given: returns what ``initial_state`` may name: ``image_shape``, ``batch_size`` (of all devices together) and
-            both networks' trainable weights as they are, ``generator_weights`` and ``discriminator_weights``, lists
-            of numpy arrays.
+        given: returns the arguments that ``initial_state`` may take: ``image_shape``, ``batch_size`` (of all devices
+            together), and both networks' current trainable weights, ``generator_weights`` and
+            ``discriminator_weights``, lists of numpy arrays.
 
     Raises:
-        GANForgeError: a strategy's ``initial_state`` failed, is missing, or returned what is no number.
+        GANForgeError: a strategy's ``initial_state`` failed, is missing, or returned something that is not a number.
     """
 
     def __init__(self, strategies: Sequence[Strategy], given: Callable[[], dict[str, Any]]) -> None:
@@ -48,7 +48,7 @@ class DeviceState:
                 states[strategy.name] = state
             elif "update_state" in readers:
                 raise GANForgeError(
-                    f"strategy '{strategy.name}' has update_state and no state: initial_state(self, image_shape, "
+                    f"strategy '{strategy.name}' has update_state but no state: initial_state(self, image_shape, "
                     "batch_size) is missing or returns nothing; expected the first state, such as {'mean': 0.0}"
                 )
         return states
@@ -58,7 +58,7 @@ class DeviceState:
         return {f"strategy {name}": variables for name, variables in self._variables.items()}
 
     def begin_anew(self) -> None:
-        """Give every strategy its first state, made from the networks' weights as they are now."""
+        """Give every strategy its first state, made from the networks' current weights."""
         for name, structure in self._initial().items():
             for variable, value in zip(self._variables[name], keras.tree.flatten(structure), strict=True):
                 variable.assign(_array(name, value))
@@ -82,7 +82,7 @@ class DeviceState:
         """Keep a strategy's new state.
 
         Raises:
-            GANForgeError: its structure or a shape is another than at first.
+            GANForgeError: its structure or a shape differs from the first state's.
         """
         if not self.is_state(name, value):
             raise GANForgeError(
@@ -94,7 +94,7 @@ class DeviceState:
             if tuple(new.shape) != tuple(variable.shape):
                 raise GANForgeError(
                     f"strategy '{name}': {hook} returned a state of shape {tuple(new.shape)} where initial_state "
-                    f"gave {tuple(variable.shape)}; shapes must stay"
+                    f"gave {tuple(variable.shape)}; shapes must stay the same"
                 )
             variable.assign(new)
 

@@ -10,10 +10,10 @@ _T = TypeVar("_T")
 
 
 class Team:
-    """One process, which trains a run by itself: on JAX with any number of devices.
+    """One process that trains a run by itself; on JAX with any number of devices.
 
     Attributes:
-        rank: this process's number, from 0; the first one alone writes.
+        rank: this process's number, from 0; only the first one writes.
         count: how many processes share a batch.
     """
 
@@ -21,24 +21,24 @@ class Team:
 
     @property
     def parts(self) -> int:
-        """In how many parts the batch is that an update is given now."""
+        """The number of parts of the batch that the current update is given."""
         return 1
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Return for each flag whether it is set in any of the processes."""
+        """Return, for each flag, whether it is set in any of the processes."""
         return flags
 
     def shared(self, value: _T) -> _T:
-        """Return the first process's value, of what JSON can hold."""
+        """Return the first process's value; it must be representable as JSON."""
         return value
 
     def require_equal(self, sums: Mapping[str, int], what: str) -> None:
-        """Raise ``GANForgeError`` where the processes' checksums of things by the same names differ."""
+        """Raise ``GANForgeError`` if the processes' checksums under the same names differ."""
 
     def give(self, variables: Any) -> None:
         """Give all processes the first one's values of these variables."""
 
     @contextmanager
     def trial(self, rows: int, alone: bool) -> Iterator[None]:
-        """Have updates be given so many rows for a while: parts of a batch, or ``alone`` whole ones."""
+        """Within the context, give updates so many rows: a part of a batch, or ``alone``, the whole batch."""
         yield

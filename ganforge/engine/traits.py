@@ -1,4 +1,4 @@
-"""What a network does in training besides giving an output, found out by calling it."""
+"""What a network does in training besides returning an output, found out by calling it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Traits:
     """What calls in training mode showed.
 
     Attributes:
-        depends_on_batch: the output for one picture depends on the pictures beside it.
+        depends_on_batch: the output for one picture depends on the other pictures of the batch.
         assigned: the variables that a call gives new values (batch statistics, singular vectors, seeds).
         sums: for each loss that a call adds by ``add_loss`` or an activity regularizer, whether it is a sum over the
             batch (True) or a mean (False).
@@ -39,13 +39,13 @@ def observe(
 ) -> Traits:
     """Call a network in training mode on made-up inputs, change nothing, and return what was seen.
 
-    Whether a verdict depends on its companions is measured on perturbed weights, since a gate that starts at 0 hides
-    it: the first and the last picture are judged twice by the same random numbers, all others replaced in between.
+    Whether an output depends on the rest of the batch is measured with perturbed weights, since a gate that starts at
+    0 would hide it: the first and last picture are judged twice with the same random numbers and different others.
 
     Args:
-        shapes: of the network's inputs, without the batch; ``()`` are class labels.
+        shapes: those of the network's inputs, without the batch; ``()`` stands for class labels.
         count: pictures in a batch.
-        companions: whether to measure what depends on them; else it counts as independent.
+        companions: whether to measure that dependence; without it, the network counts as independent.
     """
     random, call = np.random.default_rng(0), adapter.try_out(model)
     weights = [perturbed(v, random) for v in model.variables]
@@ -92,9 +92,9 @@ def added_losses(model: keras.Model) -> list[Any]:
 class OwnLosses:
     """A network's own losses: weight regularizers, and what its layers add when called (Keras's ``model.losses``).
 
-    They count once an update, as if all of the update's pictures had been one batch: of several calls, a loss that is
-    a mean over the batch counts by its mean, one that is a sum by its sum. Where several processes share
-    a batch, and average what each has made of its rows, a sum counts once for each of them.
+    They count once per update, as if all of the update's pictures had been one batch: over several calls, a loss that
+    is a mean over the batch is averaged, and one that is a sum is added up. If several processes share a batch and
+    average their results, a sum is counted once for each of them.
     """
 
     def __init__(self, model: keras.Model, sums: Sequence[bool], team: Team | None = None) -> None:

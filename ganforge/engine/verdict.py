@@ -1,4 +1,4 @@
-"""What the discriminator says of a batch."""
+"""The discriminator's output for a batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LOGITS, FEATURES = "logits", "features"
 
 
 class Verdict(NamedTuple):
-    """Logits, (B, K) float32, and features where the discriminator gives some: a tensor, or a dict of them."""
+    """Logits, (B, K) float32, and features if the discriminator returns any: a tensor, or a dict of tensors."""
 
     logits: Any
     features: Any = None
 
     @classmethod
     def of(cls, output: Any) -> Verdict:
-        """Return the verdict in what a discriminator returned: logits of any shape, or a dict with features too."""
+        """Return the verdict from a discriminator's output: logits of any shape, or a dict with features too."""
         logits, features = (output[LOGITS], output.get(FEATURES)) if isinstance(output, Mapping) else (output, None)
         logits = ops.cast(logits, "float32")
         if len(logits.shape) != 2:
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
         return Verdict(self.logits[first:last], _each(lambda x: x[first:last], self.features))
 
     def held(self) -> Verdict:
-        """Return the verdict as it is, with no gradient to what it was made of."""
+        """Return the same verdict, through which no gradient flows."""
         return Verdict(ops.stop_gradient(self.logits), _each(ops.stop_gradient, self.features))
 
 

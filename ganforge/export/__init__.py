@@ -1,4 +1,4 @@
-"""A run's generator for other programs: ONNX, safetensors, a page for browsers; a model card; Hugging Face's hub."""
+"""Sharing a run: its generator as ONNX, safetensors or a page for browsers, a model card, the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ FORMATS = {"onnx": "generator.onnx", "safetensors": "generator.safetensors", "pa
 def export(
     run: Run, form: str, output: str | Path | None = None, onnxruntime_web: str | Path | None = None
 ) -> tuple[Path, list[str]]:
-    """Write a run's generator as ``onnx``, ``safetensors`` or ``page``; return the file and what to know of it.
+    """Write a run's generator as ``onnx``, ``safetensors`` or ``page``; return the file and notes about it.
 
     Args:
-        output: the file; without it ``generator.onnx``, ``.safetensors`` or ``.html`` in the run directory.
+        output: the file; by default ``generator.onnx``, ``.safetensors`` or ``.html`` in the run directory.
         onnxruntime_web: for a page, the npm package onnxruntime-web: its folder, or the ``.tgz`` that npm makes.
-            It is kept, so that it is needed once.
+            It is cached, so it is needed only once.
 
     Raises:
-        UsageError: there is no such format, or ``output`` is no name of a file.
-        GANForgeError: the generator cannot be opened or written so, or an extra or the npm package is missing.
+        UsageError: there is no such format, or ``output`` is not a file name with its suffix.
+        GANForgeError: the generator cannot be opened or exported, or an extra or the npm package is missing.
     """
     if form not in FORMATS:
         raise UsageError(f"invalid format '{form}': expected {', '.join(FORMATS)}.{closest(form, FORMATS)}")
     if onnxruntime_web is not None and form != "page":
-        raise UsageError("onnxruntime-web is for the format page only; leave it out")
+        raise UsageError("onnxruntime-web is only for the format page; leave it out")
     path = Path(output) if output is not None else run.path / FORMATS[form]
     suffix = Path(FORMATS[form]).suffix
     if path.suffix.lower() != suffix:

@@ -1,4 +1,4 @@
-"""What a generator's numbers mean, for whoever opens an exported file without GANForge."""
+"""What a generator's inputs and outputs mean, for those who open an exported file without GANForge."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class About:
         """The inputs by name, in their order, each in words."""
         found = {"latents": f"float32 (batch, {self.latent_dim}): standard normal random numbers"}
         if self.classes:
-            found["labels"] = f"int32 (batch,): 0 to {len(self.classes) - 1}, the number of a class"
+            found["labels"] = f"int32 (batch,): the number of a class, 0 to {len(self.classes) - 1}"
         return found
 
     @property
@@ -56,7 +56,7 @@ class About:
         """The output's name, and what it is in words."""
         shape = ", ".join(map(str, self.image_shape))
         if len(self.image_shape) == 1:
-            return "vectors", f"float32 (batch, {shape}): as the data had them"
+            return "vectors", f"float32 (batch, {shape}): on the scale of the training data"
         channels = {1: "grey", 3: "red, green, blue", 4: "red, green, blue, opacity"}
         said = channels.get(self.image_shape[-1], f"{self.image_shape[-1]} channels")
         return "pictures", f"float32 (batch, {shape}): batch, rows, columns, channels ({said}); {RANGE}"

@@ -1,7 +1,7 @@
-"""A model card: what a stranger should know of a run, in Markdown with the metadata that Hugging Face's hub reads.
+"""A model card: what others should know about a run, in Markdown with the metadata that the Hugging Face Hub reads.
 
-What only the author knows stands between marks and is kept when the card is written again: the licence, and where the
-pictures come from.
+What only the author knows, such as the licence and the source of the pictures, is between marks, and is kept when the
+card is written again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 NAME = "README.md"
 # Sections for the author to write, with their placeholders.
 YOURS = {
-    "licence": "**To be filled in:** the licence under which others may use this model, also in the metadata above "
-    "(`license: …`).",
+    "licence": "**To be filled in:** the licence under which others may use this model, here and in the metadata "
+    "above (`license: …`).",
     "pictures": "**To be filled in:** where these pictures come from, who made them, and what their licence allows.",
     "use": "**To be filled in:** what this model is for, and what it should not be used for.",
 }
@@ -39,17 +39,17 @@ EXPLAINED = {
     "FID": "Fréchet distance between Inception's features, as published; lower is better",
     "diversity": "how different pictures are from one another; a collapsed generator scores far below the real ones",
     "copies": "the share of pictures closer to a training picture than training pictures are to one another",
-    "modes": "how many of the kinds in the data are drawn",
+    "modes": "how many of the known kinds of pictures in the data the generator draws",
 }
 FEW = 1000  # with fewer pictures, a generator tends to copy them
 
 
 def write_card(run: Run, output: str | Path | None = None) -> Path:
-    """Write a run's card, ``README.md`` in the run directory unless ``output`` is given; what the author wrote stays.
+    """Write a run's model card, by default ``README.md`` in the run directory; what the author wrote is kept.
 
     Raises:
         UsageError: ``output`` does not end in ``.md``.
-        GANForgeError: it cannot be written.
+        GANForgeError: the card cannot be written.
     """
     path = Path(output) if output is not None else own(run.path, NAME)
     if path.suffix.lower() != ".md":
@@ -91,8 +91,8 @@ def card_of(run: Run, folder: Path, yours: Mapping[str, str] | None = None) -> s
         _metadata(about, manifest, evaluation, yours.get("license")),
         f"# {escaped(run.id)}: {escaped(_what(about))}",
         _grid(run, folder),
-        f"The generator of a generative adversarial network, trained with GANForge. From random numbers it draws "
-        f"{escaped(_what(about))} like those it was trained on.",
+        "This is the generator of a generative adversarial network, trained with GANForge. From random numbers, it "
+        f"draws {escaped(_what(about))} like those it was trained on.",
         _own("use", yours),
         "## Usage",
         _usage(run, about),
@@ -122,7 +122,8 @@ def _own(name: str, yours: Mapping[str, str]) -> str:
 
 def _what(about: About) -> str:
     if len(about.image_shape) != 3:
-        return f"vectors of {about.image_shape[0]} numbers"
+        count = about.image_shape[0]
+        return f"vectors of {count} number{'s' * (count != 1)}"
     height, width, channels = about.image_shape
     colours = {1: "grey ", 4: "partly transparent "}.get(channels, "")
     return f"{colours}pictures of {width}×{height} pixels"
@@ -138,7 +139,7 @@ def _metadata(
     if licence:
         lines.append(f"license: {licence}")
     else:
-        lines.append("# Fill in, and remove this mark: license: cc-by-4.0")
+        lines.append("# Replace this line by the licence, such as: license: cc-by-4.0")
     lines.append("library_name: keras")
     if pictures:
         lines.append(f"pipeline_tag: {task}")
@@ -207,11 +208,11 @@ def _data_rows(manifest: Mapping[str, Any], about: About) -> list[tuple[str, str
     skipped = len(data.get("skipped") or ())
     return [
         ("data", str(data.get("description") or config.get("data"))),
-        ("count", f"{data.get('count', 0):,}" + (f", {skipped} unreadable skipped" if skipped else "")),
+        ("count", f"{data.get('count', 0):,}" + (f"; skipped {skipped} unreadable" if skipped else "")),
         *([("classes", ", ".join(map(str, about.classes[:50])))] if about.classes else []),
         (
             "format",
-            f"{_what(about)}, by {config.get('fit', 'crop')}" if len(about.image_shape) == 3 else _what(about),
+            f"{_what(about)}; fit: {config.get('fit', 'crop')}" if len(about.image_shape) == 3 else _what(about),
         ),
         ("fingerprint", str(data.get("fingerprint", ""))[:16]),
     ]
@@ -264,7 +265,7 @@ def _measured(run: Run, evaluation: Mapping[str, Any] | None) -> str:
     against = "held-out pictures" if reference.get("held_out") else "the training pictures"
     said = (
         f"At step {evaluation['step']:,}, {evaluation['samples']:,} samples, compared with {against}. "
-        "*Real against real* is the score of other real pictures, which no generator is expected to beat."
+        "*Real against real* is the score of other real pictures; no generator is expected to beat it."
     )
     shown = [name for name, _ in rows if name in EXPLAINED]
     why = "\n".join(f"- **{name}**: {EXPLAINED[name]}." for name in dict.fromkeys(shown))
@@ -281,7 +282,7 @@ def _rows(evaluation: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 
 
 def _limits(run: Run, manifest: Mapping[str, Any], evaluation: Mapping[str, Any] | None) -> list[str]:
-    found = ["It reproduces its training data with their gaps and biases, and nothing else."]
+    found = ["It can only reproduce its training data, including their gaps and biases."]
     count = manifest["data"].get("count") or 0
     if 0 < count < FEW:
         found.append(f"It was trained on {count:,} pictures; with so few, a generator tends to copy them.")
@@ -294,7 +295,7 @@ def _limits(run: Run, manifest: Mapping[str, Any], evaluation: Mapping[str, Any]
     if evaluation is None:
         found.append("Whether it copies training pictures was not measured.")
     elif evaluation["step"] != manifest["progress"]["step"]:
-        found.append(f"It was evaluated at step {evaluation['step']:,}, and trained further after that.")
+        found.append(f"It was evaluated at step {evaluation['step']:,}, but trained further after that.")
     if manifest.get("state") != "finished":
         found.append(f"Its training did not finish as planned; its state is {escaped(manifest.get('state'))}.")
     with suppress(GANForgeError):  # it says so when it is asked for; a card can do without

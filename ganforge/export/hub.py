@@ -1,9 +1,8 @@
-"""Runs to and from Hugging Face's hub, by its own library (extra: hub). What is fetched is a run from elsewhere.
+"""Runs to and from the Hugging Face Hub (extra: hub). A downloaded run is untrusted.
 
-Only files that a run consists of are sent and fetched, by their names: no Python file among them, no pickle. A
-fetched ``run.json`` is read, with every value of its type, before there is a run; its generator is looked at when it
-is opened (``ganforge.training.saved_generator``), and a plugin file that it names passes the gate
-(``ganforge.plugin.trust``).
+Only the known files of a run are uploaded and downloaded: no Python files, no pickles. The types of all values in a
+downloaded ``run.json`` are checked before the run is created. Its generator is checked when it is opened
+(``ganforge.training.saved_generator``), and plugin files that it names must be trusted (``ganforge.plugin.trust``).
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ MORE = re.compile(
 
 
 def push(run: Run, repo: str, private: bool = False, message: str | None = None, checkpoint: bool = False) -> str:
-    """Send a run to the model repository ``USER/NAME``, and return its address; see ``Run.push``."""
+    """Upload a run to the model repository ``USER/NAME``, and return its address; see ``Run.push``."""
     _require(repo)
     if not own(run.path, "generator.keras").is_file():
         raise GANForgeError(
@@ -64,7 +63,7 @@ def push(run: Run, repo: str, private: bool = False, message: str | None = None,
 
 
 def parts(run: Run, checkpoint: bool = False) -> dict[str, str | bytes]:
-    """Return what is sent of a run: the path of each file, or its content where this machine was taken out of it."""
+    """Return the files to upload by name: the path of each, or its content if paths of this machine were removed."""
     manifest = run.manifest
     found: dict[str, str | bytes] = {"run.json": _json(without_places(manifest, run.path))}
     evaluation = read_evaluation(run.path)
@@ -82,7 +81,7 @@ def parts(run: Run, checkpoint: bool = False) -> dict[str, str | bytes]:
 
 
 def pull(repo: str, runs_dir: Path, revision: str | None = None) -> Path:
-    """Fetch a run from the hub as the next one in ``runs_dir``, and return its directory; see ``Run.from_hub``."""
+    """Download a run from the Hub as the next one in ``runs_dir``, and return its directory; see ``Run.from_hub``."""
     _require(repo)
     require_runs_dir(runs_dir)
     from huggingface_hub import HfApi, hf_hub_download
@@ -97,12 +96,10 @@ def pull(repo: str, runs_dir: Path, revision: str | None = None) -> Path:
             )
             names = [one.rfilename for one in about.siblings or () if is_part(one.rfilename)]
             if not {"run.json", "generator.keras"} <= set(names):
-                raise GANForgeError(
-                    f"{repo} holds no run of ganforge; expected a run.json and a generator.keras in it"
-                )
+                raise GANForgeError(f"{repo} is not a GANForge run; expected a run.json and a generator.keras in it")
             size = sum(one.size or 0 for one in about.siblings or () if one.rfilename in names)
             if size > shutil.disk_usage(folder).free:
-                raise GANForgeError(f"{repo} holds {size:,} bytes, more than there is room for")
+                raise GANForgeError(f"{repo} holds {size:,} bytes, more than the free space in {runs_dir}")
             for name in names:
                 hf_hub_download(repo, name, revision=about.sha, local_dir=folder, library_name="ganforge")
         manifest = dict(read_manifest(folder))
@@ -126,7 +123,7 @@ def is_part(name: str) -> bool:
 def _require(repo: str) -> None:
     if not REPO.fullmatch(repo) or ".." in repo:
         raise UsageError(f"invalid repository '{repo}': expected USER/NAME, such as me/cats")
-    require_extra(("huggingface_hub",), "hub", "the hub")
+    require_extra(("huggingface_hub",), "hub", "the Hugging Face Hub")
 
 
 def _json(value: Any) -> bytes:
@@ -135,7 +132,7 @@ def _json(value: Any) -> bytes:
 
 @contextmanager
 def _said(repo: str) -> Iterator[None]:
-    """Say in one line what the hub answers when it does not do what it was asked."""
+    """Turn errors of the Hub into one line."""
     import huggingface_hub.utils
     from huggingface_hub import errors
 
@@ -149,17 +146,17 @@ def _said(repo: str) -> Iterator[None]:
     except GANForgeError:
         raise
     except errors.RepositoryNotFoundError:
-        raise GANForgeError(f"the hub knows no {repo}, or shows it to others alone: hf auth login") from None
+        raise GANForgeError(f"there is no {repo} on the Hub, or you have no access to it: hf auth login") from None
     except errors.RevisionNotFoundError:
         raise GANForgeError(f"{repo} has no such revision; leave --revision out for the newest") from None
     except errors.LocalTokenNotFoundError:
-        raise GANForgeError("the hub does not know you: hf auth login, or set HF_TOKEN") from None
+        raise GANForgeError("you are not logged in to the Hub: hf auth login, or set HF_TOKEN") from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else None
         way_out = ": hf auth login, or set HF_TOKEN" if status in (401, 403) else ""
-        raise GANForgeError(f"the hub refuses {repo}{way_out}: {reason(error, kind=False)[:300]}") from None
+        raise GANForgeError(f"the Hub rejects {repo}{way_out}: {reason(error, kind=False)[:300]}") from None
     except Exception as error:
-        raise GANForgeError(f"{repo} was not sent or fetched whole: {reason(error)[:300]}") from None
+        raise GANForgeError(f"the transfer of {repo} failed: {reason(error)[:300]}") from None
     finally:
         if quiet and not before:
             utils.enable_progress_bars()

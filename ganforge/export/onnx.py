@@ -45,10 +45,14 @@ def from_keras(model: Any, about: About) -> tuple[bytes, float]:
                 continue
             if difference <= WRONG * largest:
                 if difference > PROMISED * largest:
-                    log.warning("onnxruntime differs from the original by %.1e, more than %g", difference, PROMISED)
+                    log.warning(
+                        "the output of the ONNX file differs from the original by %.1e, more than %g",
+                        difference,
+                        PROMISED,
+                    )
                 return content, difference
-            why.append(f"what onnxruntime computes differs by {difference:.1e}")
-    raise GANForgeError(f"this generator cannot be written as ONNX: {why[0][:300]}")
+            why.append(f"its output in onnxruntime differs by {difference:.1e}")
+    raise GANForgeError(f"this generator cannot be exported as ONNX: {why[0][:300]}")
 
 
 def example(about: About, batch: int) -> list[np.ndarray]:
@@ -72,7 +76,7 @@ def compared(content: bytes, module: Any, about: About) -> tuple[float, float]:
         with torch.inference_mode():
             expected = module(*map(torch.from_numpy, given)).numpy()
         if made.shape != expected.shape or not np.isfinite(expected).all():
-            raise GANForgeError(f"it makes {made.shape}, expected finite numbers of {expected.shape}")
+            raise GANForgeError(f"it makes {made.shape}; expected finite numbers {expected.shape}")
         difference = max(difference, float(np.abs(made - expected).max()))
         largest = max(largest, float(np.abs(expected).max()))
     return (difference if difference == difference else float("inf")), largest

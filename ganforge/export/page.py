@@ -34,13 +34,13 @@ def write_page(run: Run, path: Path, onnxruntime_web: str | Path | None) -> list
     """
     about = About.of(run)
     if len(about.image_shape) != 3 or about.image_shape[-1] not in (1, 3, 4):
-        raise GANForgeError(f"{run.id} makes no pictures but {about.image_shape}; a page is for pictures")
+        raise GANForgeError(f"a page is for pictures; {run.id} makes {about.image_shape}")
     web = find_web(onnxruntime_web)
     content, difference = onnx_of(run)
     write(path, page_of(content, about, said_of(run), web).encode())
     return [
-        f"needs nothing beside it and no network; ONNX Runtime Web {web.version} in it has the licence {web.licence}",
-        f"the network in it differs from the original by {difference:.1e} at most",
+        f"self-contained, works offline; it includes ONNX Runtime Web {web.version} (licence: {web.licence})",
+        f"its outputs differ from the original by at most {difference:.1e}",
     ]
 
 
@@ -48,7 +48,9 @@ def said_of(run: Run) -> str:
     """Return a run in one sentence."""
     manifest = run.manifest
     steps, data = manifest["progress"]["step"], manifest["data"]["description"]
-    return on_one_line(f"{manifest['config']['arch']}, trained for {steps:,} steps on {data}")[:400]
+    return on_one_line(f"{manifest['config']['arch']}, trained for {steps:,} step{'s' * (steps != 1)} on {data}")[
+        :400
+    ]
 
 
 def page_of(content: bytes, about: About, said: str, web: Web) -> str:
@@ -58,7 +60,7 @@ def page_of(content: bytes, about: About, said: str, web: Web) -> str:
     """
     data: dict[str, Any] = {
         "about": said,
-        "made": f"Made by ganforge {__version__}. It computes with ONNX Runtime Web {web.version}, "
+        "made": f"Made by GANForge {__version__}. It uses ONNX Runtime Web {web.version}, "
         f"© Microsoft Corporation, licence {web.licence}.",
         "latents": about.latent_dim,
         "shape": list(about.image_shape),

@@ -33,7 +33,7 @@ def write_onnx(run: Run, path: Path) -> list[str]:
     notes = [f"{key}: {text}" for key, text in {**about.inputs, name: words}.items()]
     if about.precision != "float32":
         notes.append(f"computes in float32; the run was trained in {about.precision}")
-    return [*notes, f"opened by onnxruntime: differs from the original by {difference:.1e} at most"]
+    return [*notes, f"checked in onnxruntime: outputs differ from the original by at most {difference:.1e}"]
 
 
 def onnx_of(run: Run) -> tuple[bytes, float]:
@@ -72,7 +72,7 @@ def under_torch(run: Run) -> tuple[bytes, float]:
             if "error" not in answer:
                 return file.read_bytes(), float(answer["difference"])
         except (IndexError, ValueError, OSError):
-            raise GANForgeError(f"the process that writes ONNX ended with {done.returncode}") from None
+            raise GANForgeError(f"the process that exports to ONNX ended with exit code {done.returncode}") from None
     raise GANForgeError(answer["error"])
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 README = """\
 # {title}
 
-A generator's weights, `{file}`, written by {made_by}. Nothing of GANForge is needed to use them.
+`{file}` holds the weights of a generator, written by {made_by}. GANForge is not needed to use them.
 
 {meaning}
 
-Its layers are in the file's metadata, as Keras writes them, and so is the order of the weights. With Keras and
+The file's metadata hold the layers, as Keras describes them, and the order of the weights. With Keras and
 safetensors, on any backend:
 
 ```python
@@ -46,9 +46,9 @@ latents = np.random.default_rng(0).standard_normal((16, {latent_dim})).astype("f
 |---|---|---|
 {rows}
 
-{count:,} numbers in {tensors} tensors. A `kernel` of a dense layer is (inputs, outputs), of a convolution (rows,
-columns, inputs, outputs), of a transposed one (rows, columns, outputs, inputs); a moving mean and variance belong to
-a batch normalization.
+{count:,} numbers in {tensors} tensors. The `kernel` of a dense layer is (inputs, outputs); of a convolution (rows,
+columns, inputs, outputs); of a transposed convolution (rows, columns, outputs, inputs). A moving mean and variance
+belong to a batch normalization.
 """
 
 
@@ -67,7 +67,7 @@ def write_tensors(run: Run, path: Path) -> list[str]:
     write(path, packed(tensors, config, about))
     write(readme, described(tensors, about, path.name, foreign).encode("utf-8", "backslashreplace"))
     count = sum(one.size for one in tensors.values())
-    return [f"{count:,} numbers in {len(tensors)} tensors; their shapes, and how to open them: {readme}"]
+    return [f"{count:,} numbers in {len(tensors)} tensors; {readme} lists their shapes and how to open them"]
 
 
 def named(model: Any) -> dict[str, np.ndarray]:
@@ -97,7 +97,7 @@ def described(tensors: dict[str, np.ndarray], about: About, file: str, foreign: 
     meaning = [f"- `{key}`: {text}" for key, text in {**about.inputs, name: words}.items()]
     meaning += [f"- class {i}: {on_one_line(one)}" for i, one in enumerate(about.classes)]
     call = '[latents, np.zeros(16, "int32")]' if about.classes else "latents"
-    custom = "\nIt has layers of a plugin: import the plugin's package before you open it.\n" if foreign else ""
+    custom = "\nSome layers come from a plugin: import its package before opening the file.\n" if foreign else ""
     rows = [f"| `{on_one_line(key)}` | {_shape(one)} | {one.dtype} |" for key, one in tensors.items()]
     return README.format(
         title=f"{about.run}, the generator after {about.step:,} steps",

@@ -23,7 +23,7 @@ from ganforge.files import MIB, at_home, parse_json, read_file, user_folder, wri
 SCRIPT, BINARY, PACKAGE = "dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm", "package.json"
 FILES = {SCRIPT: 4 * MIB, BINARY: 64 * MIB, PACKAGE: MIB}
 NAME = "onnxruntime-web"
-WAY_OUT = f"`npm pack {NAME}` makes a .tgz; name it, once: --{NAME} FILE.tgz, in Python onnxruntime_web="
+WAY_OUT = f"run `npm pack {NAME}`, then give the .tgz once: --{NAME} FILE.tgz (in Python: onnxruntime_web=)"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def find_web(given: str | Path | None) -> Web:
         return _whole(_in_folder(kept), kept)
     path = at_home(given)
     if not path.exists():
-        raise UsageError(f"invalid {NAME} {path}: there is nothing there; {WAY_OUT}")
+        raise UsageError(f"invalid {NAME} {path}: there is no such file or folder; {WAY_OUT}")
     files = _in_folder(path) if path.is_dir() else _in_archive(path)
     web = _whole(files, path)
     if kept is not None:
@@ -103,7 +103,7 @@ def _whole(files: Mapping[str, bytes], path: Path) -> Web:
     missing = [name for name in FILES if name not in files]
     about = None if missing else _parsed(files[PACKAGE])
     if not isinstance(about, dict) or about.get("name") != NAME:
-        why = f"it has no {missing[0]}" if missing else f"its {PACKAGE} is of another package"
+        why = f"it has no {missing[0]}" if missing else f"its {PACKAGE} belongs to another package"
         raise UsageError(f"invalid {NAME} {path}: {why}; expected the npm package {NAME}: {WAY_OUT}")
     version, licence = str(about.get("version", "?"))[:40], str(about.get("license", "?"))[:40]
     return Web(files[SCRIPT], files[BINARY], version, licence)

@@ -1,4 +1,4 @@
-"""Directions of the latent space in which pictures change most, read off a generator without labels.
+"""Directions of the latent space in which pictures change most, computed from a generator without labels.
 
 Source: Shen & Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs" (SeFa).
 """
@@ -17,10 +17,10 @@ LOOKS, STEP = 8, 0.05
 
 @dataclass(frozen=True)
 class Directions:
-    """Directions of length 1, float32 (k, latent_dim), the strongest first.
+    """Directions of length 1, ``vectors`` float32 (k, latent_dim), the strongest first.
 
-    ``shares``: how much of all change is each one's, its eigenvalue over the sum of all. ``layers``: whose weights
-    say so; none where the pictures themselves were looked at.
+    ``shares`` is the share of each in the total change: its eigenvalue divided by the sum of all. ``layers`` are the
+    layers whose weights were used; none if the directions come from the pictures themselves.
     """
 
     vectors: np.ndarray
@@ -29,16 +29,16 @@ class Directions:
 
 
 def directions(model: Any, draw: Callable[[np.ndarray], np.ndarray], latent_dim: int, count: int) -> Directions:
-    """Return the first ``count`` directions of a generator, or all where there are fewer.
+    """Return the first ``count`` directions of a generator, or all if there are fewer.
 
-    The first layers give A z + b; the directions are the eigenvectors of AᵀA with the largest eigenvalues, those in
-    which their outputs change most (equations 4 to 6 there). The latents may go through what reshapes or scales them
-    before, beside an embedding of classes, and into several layers, whose weights then stand below each other. Of
-    other generators it is the mean of JᵀJ over a few latents, J being how ``draw``, (n, latent_dim) to pictures as
-    floats, changes with the latent (Ramesh, Choi & LeCun 2018, "A Spectral Regularizer for Unsupervised
+    The first layers compute A z + b. The directions are the eigenvectors of AᵀA with the largest eigenvalues, in
+    which the outputs change most (equations 4 to 6 of the paper). The latents may be reshaped or scaled before that,
+    concatenated with an embedding of classes, or passed to several layers, whose matrices are then stacked. For other
+    generators, AᵀA is replaced by the mean of JᵀJ over a few latents, where J is the Jacobian of ``draw``, which maps
+    (n, latent_dim) to pictures as floats (Ramesh, Choi & LeCun 2018, "A Spectral Regularizer for Unsupervised
     Disentanglement").
 
-    The sign of a direction means nothing; here its largest number is positive.
+    The sign of a direction has no meaning; it is chosen so that the largest component is positive.
     """
     found = weights_of(model, latent_dim)
     square = sum((a.T @ a for a in found.values()), np.zeros((latent_dim, latent_dim)))

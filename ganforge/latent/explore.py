@@ -1,4 +1,4 @@
-"""A page of what happens along the first directions of a generator's latent space."""
+"""A page that shows how a generator's pictures change along directions of the latent space."""
 
 from __future__ import annotations
 
@@ -55,15 +55,21 @@ def explore(
     strength: float = STRENGTH,
     class_name: str | None = None,
 ) -> Path:
-    """Write a page that needs nothing beside it: a sheet for each direction, a row for each latent.
+    """Write a self-contained page: a sheet for each direction, a row for each latent.
 
-    Along a direction v of length 1 the latents are z + t v, with t from -``strength`` to ``strength``; latents are
-    normal, so that 1 is one standard deviation. The directions themselves stand beside the page as ``.npy``, float32
-    (count, latent_dim).
+    Along a direction v of length 1, the latents are z + t v with t from -``strength`` to ``strength``, in standard
+    deviations of the latents. The directions are saved beside the page as ``.npy``, float32 (count, latent_dim).
+
+    Args:
+        output: the page; by default ``directions.html`` in the run directory.
+        count: number of directions.
+        seeds: number of latents, one row each.
+        strength: how far to go in both directions, in standard deviations.
+        class_name: draw only this class (conditional generators).
 
     Raises:
         UsageError: a setting is invalid, or the run makes vectors.
-        GANForgeError: the generator cannot be opened, or a file not be written.
+        GANForgeError: the generator cannot be opened, or a file cannot be written.
     """
     from ganforge.files import replacing, require_file
     from ganforge.media.latents import save_latents
@@ -71,8 +77,10 @@ def explore(
 
     if len(run.manifest["image_shape"]) == 1:
         raise UsageError(f"directions are shown in pictures; {run.id} makes vectors")
-    if seeds < 1 or not (0 < strength < float("inf")):
-        raise UsageError("expected --seeds of 1 or more, and a --strength above 0")
+    if seeds < 1:
+        raise UsageError(f"invalid --seeds {seeds}: expected 1 or more")
+    if not 0 < strength < float("inf"):
+        raise UsageError(f"invalid --strength {strength:g}: expected a number above 0")
     page = output or run.path / "directions.html"
     if page.suffix.lower() != ".html" or page.is_dir():
         raise UsageError(f"invalid --output {page}: expected a .html; a .npy is written beside it")
@@ -127,6 +135,6 @@ def _turn(run: Run, row: int) -> str | None:
 
 def _about(run: Run, found: Directions, class_name: str | None) -> str:
     config, step = run.config, run.manifest["progress"]["step"]
-    where = f"the weights of {', '.join(found.layers)}" if found.layers else "how its pictures change"
+    where = f"the weights of {', '.join(found.layers)}" if found.layers else "changes of its pictures"
     of = f", class {class_name}" if class_name else ""
-    return f"{config.arch} on {run.manifest['data']['description']}, step {step:,}{of}; read off {where}"
+    return f"{config.arch} on {run.manifest['data']['description']}, step {step:,}{of}; computed from {where}"

@@ -1,4 +1,4 @@
-"""What a run is asked about its latent space: methods of ``ganforge.Run``."""
+"""The methods of ``ganforge.Run`` about its latent space."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class LatentSpace:
     """A part of ``ganforge.Run``."""
 
     def project(self, pictures: Any, *, progress: bool | None = None, **settings: Any) -> Projection:
-        """Find the latents whose pictures are nearest to files, or to uint8 (n, H, W, C); it shows itself.
+        """Find the latents whose pictures are nearest to yours: picture files, or an array uint8 (n, H, W, C).
 
-        ``settings`` (``starts``, ``steps``, ``seed``, ``class_name``, ``features``) and errors as
-        ``ganforge.latent.projection.project`` has them; ``progress`` false shows nothing meanwhile.
+        ``settings`` are ``starts``, ``steps``, ``seed``, ``class_name`` and ``features``. ``progress=False`` shows
+        nothing meanwhile. For the arguments and errors, see ``ganforge.latent.projection.project``.
         """
         from ganforge.latent.projection import project
         from ganforge.showing.following import decoding
@@ -29,9 +29,9 @@ class LatentSpace:
             return project(cast("Run", self), pictures, progress=told, **settings)
 
     def directions(self, count: int = 10, class_name: str | None = None) -> Directions:
-        """Return the directions of the latent space in which its pictures change most, found without labels.
+        """Return the directions of the latent space in which the pictures change most, found without labels (SeFa).
 
-        Errors as ``ganforge.latent.explore.find`` has them.
+        For the errors, see ``ganforge.latent.explore.find``.
         """
         from ganforge.latent.explore import find
         from ganforge.training.config import in_python
@@ -40,10 +40,10 @@ class LatentSpace:
             return find(cast("Run", self), count, class_name)
 
     def explore(self, output: str | Path | None = None, **settings: Any) -> File:
-        """Write a page of what happens along its first directions; in the run unless ``output`` is given.
+        """Write a page that shows how the pictures change along these directions, to ``output`` or into the run.
 
-        ``settings`` (``count``, ``seeds``, ``strength``, ``class_name``) and errors as
-        ``ganforge.latent.explore.explore`` has them.
+        ``settings`` are ``count``, ``seeds``, ``strength`` and ``class_name``. For the arguments and errors, see
+        ``ganforge.latent.explore.explore``.
         """
         from ganforge.latent.explore import explore
         from ganforge.showing.tables import File

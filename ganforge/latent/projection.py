@@ -1,4 +1,4 @@
-"""The latents whose pictures are nearest to given ones, and what shows the way there."""
+"""Projection: finding the latents whose pictures are nearest to given ones, and showing the path to them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Told = Callable[[int, int], None]  # (done, total)
 
 
 class Projection(Shown):
-    """What ``project`` found, a row for each picture.
+    """The result of ``project``, one row for each picture.
 
     Attributes:
-        names: what the pictures are called.
-        targets: the pictures as the generator would see them, uint8 (n, H, W, C).
-        pictures: the nearest that it draws, likewise.
-        latents: what it draws them from, float32 (n, latent_dim).
-        classes: the class each was drawn of, None where the generator takes none.
-        psnr: how near they are, 10 log10(255² / mean squared error) in dB; infinite where every level is the same.
-        ways: the pictures on the way there, from the start on, uint8 (n, ``FRAMES``, H, W, C).
+        names: the names of the pictures.
+        targets: the given pictures at the generator's size and colours, uint8 (n, H, W, C).
+        pictures: the nearest pictures that the generator draws, uint8 (n, H, W, C).
+        latents: their latents, float32 (n, latent_dim).
+        classes: the class of each, None if the generator takes no labels.
+        psnr: the similarity, 10 log10(255² / mean squared error) in dB; infinite if they are identical.
+        ways: the pictures on the path from the start to the result, uint8 (n, ``FRAMES``, H, W, C).
     """
 
     def __init__(self, run: Run, names: Sequence[str], targets: np.ndarray, found: Sequence[_Nearest]) -> None:
@@ -50,7 +50,7 @@ class Projection(Shown):
         """Yield each picture's name, and in words how near its projection is."""
         for name, near, latent, of in zip(self.names, self.psnr, self.latents, self.classes):
             length = float(np.linalg.norm(latent)) / len(latent) ** 0.5
-            words = "every level" if np.isinf(near) else f"{near:.1f} dB"
+            words = "identical" if np.isinf(near) else f"{near:.1f} dB"
             yield name, f"{words}, latent {length:.2f} times as long as usual" + (f", class {of}" if of else "")
 
     def told(self) -> Iterable[Part]:
@@ -62,24 +62,24 @@ class Projection(Shown):
 
     @property
     def strip(self) -> np.ndarray:
-        """A row for each picture, uint8 (H, W, C): the way from the start to the nearest, and the picture itself."""
+        """A row for each picture, uint8 (H, W, C): the path from the start to the result, then the picture itself."""
         from ganforge.media.grids import make_grid
 
         shown = np.concatenate([np.asarray(self.ways[:, _spread(COLUMNS)]), np.asarray(self.targets)[:, None]], 1)
         return make_grid(shown.reshape(-1, *shown.shape[2:]), COLUMNS + 1)
 
     def interpolate(self, a: int = 0, b: int = 1, frames: int = FRAMES) -> Pictures:
-        """Return a walk from one projection to another and back, uint8 (2 frames, 1, H, W, C); see ``between``."""
+        """Return a walk from projection ``a`` to ``b`` and back, uint8 (2 frames, 1, H, W, C); see ``between``."""
         ends = (self.latents[a], self.latents[b])
         return between(self.run, ends, (self.classes[a], self.classes[b]), frames)
 
     def save(self, output: str | Path, fps: float = 16.0) -> list[Path]:
         """Write the strip (.png), and beside it the animation (.gif) and the latents (.npy); return their paths.
 
-        In the animation the pictures looked for stand on the left.
+        In the animation, the given pictures are on the left.
 
         Raises:
-            UsageError: ``output`` is no .png.
+            UsageError: ``output`` is not a .png.
             GANForgeError: a file cannot be written.
         """
         from ganforge.media.animation import make_animation
@@ -112,9 +112,9 @@ class _Nearest:
 def between(
     run: Run, ends: tuple[np.ndarray, np.ndarray], classes: tuple[str | None, str | None], frames: int = FRAMES
 ) -> Pictures:
-    """Return a walk between two latents and back, uint8 (2 frames, 1, H, W, C), on the arc from one to the other.
+    """Return a walk from one latent to another and back, along the arc between them, uint8 (2 frames, 1, H, W, C).
 
-    Where the ends are of two classes, each half is of its own: there is nothing between classes.
+    If the two ends are of different classes, each half is drawn in the class of its end.
     """
     from ganforge.media.latents import spherical
 
@@ -156,21 +156,24 @@ def project(
 ) -> Projection:
     """Find the latents whose pictures are nearest to given ones.
 
-    Each picture is looked for from ``starts`` latents: of 512 normal ones those that draw what is nearest to it. They
-    go down the distance for ``steps`` steps of Adam, and the nearest latent that was seen is kept.
+    The search for each picture starts from ``starts`` latents: of 512 random ones, those whose pictures are nearest.
+    Adam minimises the distance for ``steps`` steps from each, and the nearest latent found on the way is kept.
 
     Args:
-        pictures: a file, several, or uint8 (n, H, W, C) of the run's own size. Files are read as the run's training
-            pictures were: size, ``--fit``, colours, range.
-        class_name: of this class alone; without it a conditional generator is tried with all, as far as ``starts``
-            reach.
-        features: ``pixels``, or ``imagenet`` for those of an ImageNet network beside them
+        pictures: a file, several files, or an array uint8 (n, H, W, C) of the run's own size. Files are read like
+            the run's training pictures: size, ``--fit``, colours, range.
+        starts: number of latents to start from.
+        steps: Adam steps from each start.
+        seed: random seed for the starts.
+        class_name: search only this class. Without it, the search in a conditional generator tries as many classes
+            as there are ``starts``.
+        features: ``pixels``, or ``imagenet`` to compare features of an ImageNet network too
             (``ganforge.latent.distance``).
-        progress: told (done, total).
+        progress: called with (done, total).
 
     Raises:
-        UsageError: a setting is invalid, the run makes vectors, or the array is none of its pictures.
-        GANForgeError: a file cannot be read, or the generator cannot be opened or gives no slopes.
+        UsageError: a setting is invalid, the run makes vectors, or the array does not have the run's shape.
+        GANForgeError: a file cannot be read, the generator cannot be opened, or it has no gradient.
     """
     from ganforge.engine.randomness import fixed_latents
     from ganforge.latent.distance import judging, require_features
@@ -208,17 +211,17 @@ def project(
         except Exception as error:  # whatever a network from anywhere makes of latents and labels
             if out_of_memory(error):
                 raise
-            raise GANForgeError(f"{run.id}'s generator.keras gives no slopes: {reason(error)}") from error
+            raise GANForgeError(f"the generator.keras of {run.id} has no gradient: {reason(error)}") from error
         of = run.classes[labels[0][rows[best.start]]] if labels else None
         found.append(_Nearest(best.latent, of, np.asarray(run.decode(best.way[_steps(len(best.way))], of))))
     return Projection(run, names, targets, found)
 
 
 def taken(run: Run, pictures: Any) -> tuple[list[str], np.ndarray]:
-    """Return pictures' names, and themselves as the run's training pictures were read, uint8 (n, H, W, C).
+    """Return the names of pictures, and the pictures read like the run's training pictures, uint8 (n, H, W, C).
 
     Raises:
-        UsageError: there are none, the run makes vectors, or an array is none of its pictures.
+        UsageError: there are none, the run makes vectors, or an array does not have the run's shape.
         GANForgeError: a file cannot be read.
     """
     from ganforge.data.decode import Reading
@@ -238,7 +241,7 @@ def taken(run: Run, pictures: Any) -> tuple[list[str], np.ndarray]:
         return [f"picture {i}" for i in range(len(array))], array
     paths = [Path(pictures)] if isinstance(pictures, (str, Path)) else [Path(one) for one in pictures]
     if not paths:
-        raise UsageError("there is nothing to project; expected a picture or more")
+        raise UsageError("there is nothing to project; expected one or more pictures")
     config = run.config
     reading = Reading(size_of(shape[0], shape[1]), shape[2], config.fit, config.background)
     value_range = range_of_run(run.manifest)

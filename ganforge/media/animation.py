@@ -39,7 +39,8 @@ def make_animation(
     Args:
         labels: a caption for each frame, drawn in a bar below it, never on it.
         output: its suffix decides: .gif, .webp, .png or .apng, .mp4 (which needs the extra ``mp4``).
-        fps: frames a second; ``hold``: seconds the last one stays; ``scale``: pixels a pixel.
+        fps: frames per second; ``hold``: seconds for which the last one stays; ``scale``: enlarges each pixel to a
+            square of so many pixels a side.
 
     Raises:
         UsageError: the suffix or a number is invalid.
@@ -65,7 +66,9 @@ def require_animation(output: Path, fps: float = 8.0, scale: int = 1, hold: floa
     if output.suffix.lower() not in SUFFIXES:
         raise UsageError(f"invalid {output}: expected a name ending in .gif, .webp, .png or .mp4")
     if not (0 < fps < math.inf and scale >= 1 and 0 <= hold < math.inf):
-        raise UsageError("fps must be above 0, scale a whole number from 1, and hold 0 seconds or more")
+        raise UsageError(
+            f"invalid fps {fps:g}, scale {scale} or hold {hold:g}: expected fps above 0, scale from 1 and hold from 0"
+        )
     if output.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
         raise GANForgeError("an .mp4 needs the mp4 extra: pip install 'ganforge[mp4]'")
     require_file(output)
@@ -87,7 +90,7 @@ class _Reel:
         for i, (frame, label) in enumerate(zip(self.frames, self.labels, strict=True)):
             picture = _open(frame, self.keeps)
             if size not in (None, picture.size):
-                raise GANForgeError("the frames are of different sizes; expected all alike")
+                raise GANForgeError("the frames have different sizes; expected the same size for all")
             size = picture.size
             if self.scale > 1:
                 picture = picture.resize((picture.width * self.scale, picture.height * self.scale), 0)

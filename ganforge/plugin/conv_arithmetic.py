@@ -48,11 +48,12 @@ class UpsamplingPlan(Generic[Map]):
 
 
 def plan_upsampling(image_size: Map, layers: int, kernel: int = 4, stride: int = 2) -> UpsamplingPlan[Map]:
-    """Plan ``layers`` transposed convolutions that end at ``image_size`` pixels exactly, a side or (height, width).
+    """Plan ``layers`` transposed convolutions that end exactly at ``image_size`` pixels, a side or (height, width).
 
-    With p = (k - s) / 2 the formula n_out = (n_in - 1) s - 2p + k becomes n_out = s n_in, so the first map's side is
-    image_size / stride ** layers, which must be a whole number of at least 2, both ways. The kernel must be divisible
-    by the stride, or the overlap is uneven and draws checkerboards (Odena et al. 2016), and k - s must be even.
+    With p = (k - s) / 2, the formula n_out = (n_in - 1) s - 2p + k becomes n_out = s n_in. So each side of the first
+    map is that of the image divided by stride ** layers, and must be a whole number of at least 2. The kernel must be
+    divisible by the stride, or the overlap is uneven and draws checkerboards (Odena et al. 2016), and k - s must be
+    even.
 
     Raises:
         UsageError: the size cannot be reached; the message names the depths or sizes that can.
@@ -76,7 +77,8 @@ def plan_upsampling(image_size: Map, layers: int, kernel: int = 4, stride: int =
         depths = f"layers={reachable[0]} to {reachable[-1]} can" if len(reachable) > 1 else "layers=1 can"
         hint = f"{depths}; or " if reachable else ""
         raise UsageError(
-            f"{layers} transposed convolutions of stride {stride} cannot end at {_pixels(image_size)}; "
+            f"{layers} transposed convolution{'s' * (layers > 1)} of stride {stride} cannot end at "
+            f"{_pixels(image_size)}; "
             f"{hint}use --image-size {written_size(size_of(height, width))}"
         )
     return UpsamplingPlan(
@@ -85,11 +87,11 @@ def plan_upsampling(image_size: Map, layers: int, kernel: int = 4, stride: int =
 
 
 def halvings(image_size: Size, smallest: int = 4, times: int | None = None) -> tuple[tuple[int, int], ...]:
-    """Return the sizes (height, width) of maps, the image's own first, each half as large as the one before.
+    """Return the sizes (height, width) of feature maps, from the image's own on, each half as large as the last.
 
-    ``image_size`` is a side or (height, width). It goes on as long as both sides are even and their halves
-    ``smallest`` pixels or more, and at most ``times`` times: ``halvings((48, 32))`` is (48, 32), (24, 16), (12, 8),
-    (6, 4).
+    ``image_size`` is a side or (height, width) in pixels. Halving ends when a side is odd, when half a side would be
+    below ``smallest`` pixels, or after ``times`` halvings. For (48, 32), the sizes are (48, 32), (24, 16), (12, 8)
+    and (6, 4).
     """
     sizes = [sides(image_size)]
     while len(sizes) - 1 != times and all(side % 2 == 0 and side >= 2 * smallest for side in sizes[-1]):
@@ -101,12 +103,12 @@ def halvings(image_size: Size, smallest: int = 4, times: int | None = None) -> t
 def refused_size(
     what: str, image_size: Size, fits: Callable[[tuple[int, int]], bool], options: str = ""
 ) -> UsageError:
-    """Return the error, to be raised, for a size that ``what`` cannot do, with a near one that ``fits``.
+    """Return an error to raise for a size that ``what`` cannot make; it suggests the nearest size that ``fits``.
 
-    ``fits`` is asked for (height, width); ``options`` are what the person chose that makes it so, ``blocks=4``.
+    ``fits`` is called with (height, width). ``options`` names the chosen options that cause it, such as ``blocks=4``.
     """
     near = nearest_size(image_size, fits)
-    way_out = "expected sides closer to each other" if near is None else f"use --image-size {written_size(near)}"
+    way_out = "expected sides of more similar length" if near is None else f"use --image-size {written_size(near)}"
     chosen = f" with {options}" if options else ""
     return UsageError(f"{what} cannot end at {_pixels(image_size)}{chosen}; {way_out}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from ganforge.errors import UsageError, closest
+from ganforge.errors import UsageError, closest, in_our_words
 
 
 class Options(BaseModel):
@@ -97,8 +97,7 @@ def make_options(owner: str, options_class: type[Options], values: dict[str, Any
             raise UsageError(f"{owner}: {first['msg'].removeprefix('Value error, ')}") from None
         key = str(first["loc"][0])
         got = values.get(key, first.get("input"))
-        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        raise UsageError(f"{owner}: invalid {key}={written(got)}: {message[0].lower()}{message[1:]}") from None
+        raise UsageError(f"{owner}: invalid {key}={written(got)}: {in_our_words(first['msg'])}") from None
 
 
 def written(value: Any) -> str:

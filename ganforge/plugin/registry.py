@@ -101,12 +101,13 @@ class Registry:
             raise UsageError(
                 f"{KINDS[kind].word} '{name}' is registered by two packages, {found[0].package} and "
                 f"{found[1].package}; "
-                f"uninstall one, or leave it out with GANFORGE_DISABLE_PLUGINS={found[1].plugin}"
+                f"uninstall one, or disable one with GANFORGE_DISABLE_PLUGINS={found[1].plugin}"
             )
         parts = [part.strip() for part in name.split(",")]
         if kind in ("strategy", "logger") and len(parts) > 1 and all(part in self.entries[kind] for part in parts):
             flag = "--balance" if kind == "strategy" else "--log"
-            raise UsageError(f"'{name}' are several; give each by itself: {' '.join(f'{flag}={p}' for p in parts)}")
+            each = " ".join(f"{flag}={part}" for part in parts)
+            raise UsageError(f"invalid {flag} {name}: expected one at a time, as in {each}")
         names = ", ".join(self.entries[kind]) or "none"
         message = f"there is no {KINDS[kind].word} '{name}'; installed: {names}.{closest(name, self.entries[kind])}"
         for broken in self.broken:
@@ -135,7 +136,7 @@ class Registry:
                 if len(entries) > 1:
                     both = " and ".join(entry.package for entry in entries)
                     lines.append(
-                        f"{KINDS[kind].word} '{name}' is claimed by {both}; it cannot be used until one is gone"
+                        f"{KINDS[kind].word} '{name}' is registered by {both}; uninstall or disable one to use it"
                     )
         return lines
 
@@ -234,7 +235,7 @@ def _register(
             if len(values) != 1:
                 word = KINDS[kind].word
                 raise GANForgeError(
-                    f"register takes one {word} at a time, which has its name; got {len(values)} values"
+                    f"register takes one {word} at a time, without a separate name; got {len(values)} values"
                 )
             (value,) = values
             name = check_value(kind, value, api)

@@ -103,8 +103,8 @@ def named_by_text(
             )
         elif recorded is not None and one.sha256 != recorded.get(file):
             found.refused.append(
-                f"the plugin file {file} has changed since {who} was made; put the old one back, or add "
-                f"--plugin {file} to go on with the new one"
+                f"the plugin file {file} has changed since {who} was made; restore the old one, or add "
+                f"--plugin {file} to use the new one"
             )
         else:
             found.load += (one,)
@@ -140,7 +140,7 @@ def handed_over(records: Iterable[Mapping[str, str]]) -> tuple[PluginFile, ...]:
     for record in records:
         files.append(_given(record["file"]))
         if files[-1].sha256 != record["sha256"]:
-            raise GANForgeError(f"the plugin file {record['file']} has changed since the study began; start it again")
+            raise GANForgeError(f"the plugin file {record['file']} has changed since the study began; run it again")
     return tuple(files)
 
 

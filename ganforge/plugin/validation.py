@@ -46,12 +46,12 @@ def check_version(module: types.ModuleType) -> int:
         raise GANForgeError(f"invalid ganforge_api = {made_for!r}: expected a whole number, such as 1")
     if made_for > HOOK_API_VERSION:
         raise GANForgeError(
-            f"it was made for version {made_for} of the hooks and this GANForge has version "
+            f"it was made for version {made_for} of the hooks, but this GANForge has version "
             f"{HOOK_API_VERSION}; pip install --upgrade ganforge"
         )
     if made_for < OLDEST_HOOK_API_VERSION:
         raise GANForgeError(
-            f"it was made for version {made_for} of the hooks and this GANForge has versions "
+            f"it was made for version {made_for} of the hooks, but this GANForge has versions "
             f"{OLDEST_HOOK_API_VERSION} to {HOOK_API_VERSION}; look for a newer release of it"
         )
     return made_for
@@ -140,9 +140,9 @@ def _check_state(strategy: Any, what: str, version: int) -> None:
     readers = reads_state(strategy)
     if begin is None and "update_state" in readers:
         own = [name for name, _ in _callables(strategy)]
-        likely = next((f" Did you mean it by '{name}'?" for name in own if near(name, ["initial_state"])), "")
+        likely = next((f" Should '{name}' be initial_state?" for name in own if near(name, ["initial_state"])), "")
         raise GANForgeError(
-            f"{what} has update_state and no state; expected a method initial_state(self, image_shape, batch_size) "
+            f"{what} has update_state but no state; expected a method initial_state(self, image_shape, batch_size) "
             f"that returns the first one.{likely}"
         )
     if begin is None and version >= 2:
@@ -150,7 +150,7 @@ def _check_state(strategy: Any, what: str, version: int) -> None:
             if near(name, ["initial_state"]):
                 raise GANForgeError(
                     f"{what} has a method '{name}', which is never called. Did you mean 'initial_state'? A method of "
-                    f"your own needs a name less alike, such as _{name}"
+                    f"your own needs a less similar name, such as _{name}"
                 )
     if begin is not None and (readers or version >= 2):
         given = inspect.signature(begin).parameters
@@ -233,14 +233,14 @@ def check_observers(observers: Any) -> list[Any]:
 def _check_observer(observer: Any) -> None:
     what = f"observer {_shown(observer)}"
     if isinstance(observer, type):
-        raise UsageError(f"{what} is a class; expected an object of it, such as {observer.__name__}()")
+        raise UsageError(f"{what} is a class; expected an instance, such as {observer.__name__}()")
     expected = "an object with methods such as step_ended(self, step), each with @hookimpl above it"
     if inspect.isroutine(observer) or isinstance(observer, functools.partial):
         raise UsageError(f"{what} is a function; expected {expected}")
     for name in STRATEGY_HOOKS:
         if not isinstance(observer, types.ModuleType) and implementation(observer, name) is not None:
             raise UsageError(
-                f"{what} implements {name}, and observers only watch; register it as a strategy and choose it by "
+                f"{what} implements {name}, but observers only watch; register it as a strategy and choose it by "
                 "name in balance"
             )
     if isinstance(observer, types.ModuleType):
@@ -250,9 +250,9 @@ def _check_observer(observer: Any) -> None:
         _check(observer, what, OBSERVER_HOOKS, hooks_of(1), "a module")
     if not any(implementation(observer, name) for name in OBSERVER_HOOKS):
         names = [name for name, _ in _callables(observer)]
-        hint = next((f" Did you mean '{m}' by '{n}'?" for n in names if (m := most_like(n))), "")
+        hint = next((f" Did you mean '{m}' instead of '{n}'?" for n in names if (m := most_like(n))), "")
         raise UsageError(
-            f"{what} has no hook marked with @hookimpl, so that it would never be called; expected some of "
+            f"{what} has no hook marked with @hookimpl, so it would never be called; expected some of "
             f"{', '.join(OBSERVER_HOOKS)}.{hint}"
         )
 
@@ -263,7 +263,7 @@ def _check(owner: Any, what: str, hooks: Collection[str], known: Collection[str]
         if is_marked(owner, name, member):
             _check_marked(owner, name, member, what)
             if name in REGISTRATION_HOOKS:
-                raise GANForgeError(f"{what} implements {name}, which is called in {elsewhere} alone; move it there")
+                raise GANForgeError(f"{what} implements {name}, which is only called in {elsewhere}; move it there")
         elif name in known:
             raise GANForgeError(_unmarked(what, name))
         elif name not in HOOKS:
@@ -291,9 +291,9 @@ def _check_marked(owner: Any, name: str, member: Any, what: str) -> None:
         raise GANForgeError(f"{what} marks '{name}' with hookimpl, but there is no such hook.{hint}")
     function = _plain(member)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise GANForgeError(f"{what}: {name} is a generator (it has yield), whose code would never run")
+        raise GANForgeError(f"{what}: {name} is a generator (it has yield), so its code would never run")
     if inspect.iscoroutinefunction(function):
-        raise GANForgeError(f"{what}: {name} is async, so that its code would never run; expected a plain def")
+        raise GANForgeError(f"{what}: {name} is async, so its code would never run; expected a plain def")
     for argument in _arguments(owner, name, member, what):
         if argument not in HOOKS[name]:
             raise GANForgeError(
@@ -331,13 +331,13 @@ def _parts(registered: Iterable[Any]) -> set[int]:
 
 
 def _unmarked(what: str, name: str) -> str:
-    return f"{what}: {name} is not marked, so that it would never be called; write @hookimpl above it"
+    return f"{what}: {name} is not marked, so it would never be called; write @hookimpl above it"
 
 
 def _misspelt(what: str, kind: str, name: str, hook: str) -> str:
     return (
-        f"{what} has a {kind} '{name}', which is no hook. Did you mean '{hook}'? Write that with @hookimpl above it; "
-        f"a {kind} of your own needs a name less alike, such as _{name}"
+        f"{what} has a {kind} '{name}', which is not a hook. Did you mean '{hook}'? Rename it, with @hookimpl above "
+        f"it; a {kind} of your own needs a less similar name, such as _{name}"
     )
 
 

@@ -1,1 +1,1 @@
-"""Runs as a page: a file, or live."""
+"""HTML pages about runs: a report in a file, or a live page."""

@@ -1,4 +1,4 @@
-"""One self-contained HTML file about several runs: no network, no framework, nothing beside it."""
+"""One self-contained HTML file about several runs, without a network connection or a framework."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ MOST_FRAMES = 720  # of all runs: a page of many runs stays one that opens
 def write_report(
     summaries: Sequence[Summary], path: Path, title: str, frames: int = 12, searches: Sequence[dict[str, Any]] = ()
 ) -> None:
-    """Write the report, whole or not at all; ``frames`` grids of each run at most.
+    """Write the report, whole or not at all, with at most ``frames`` grids of each run.
 
-    ``searches``: what the studies among them keep of their searches (``ganforge.study.mattered.searched``).
+    ``searches`` are the records of the studies' searches (``ganforge.study.mattered.searched``).
 
     Raises:
-        GANForgeError: the place cannot be written.
+        GANForgeError: the file cannot be written.
     """
     html = render("report.html", title=title, data=report_data(summaries, title, frames, searches))
     try:
@@ -87,7 +87,7 @@ def report_data(
         "medians": _medians(summaries),
         "runs": runs,
         "diagrams": list(diagrams.values()),
-        "notes": [*(f"{label} began with {'; '.join(lines)}." for label, lines in began.items()), *_notes(summaries)],
+        "notes": [*(f"{name} started from {'; '.join(lines)}." for name, lines in began.items()), *_notes(summaries)],
     }
 
 
@@ -159,7 +159,7 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
     """Return what a reader must know to read the numbers."""
     measured = [s.evaluation for s in summaries if s.evaluation and {"swd", "kid"} <= s.evaluation.keys()]
     if not measured:
-        return ["No run has been evaluated yet: ganforge evaluate RUN."]
+        return ["No run has been evaluated yet. Next: ganforge evaluate RUN."]
     first = measured[0]
     tone = first.get("tone", {})  # not measured by older versions
     floors = [
@@ -172,13 +172,15 @@ def _notes(summaries: Sequence[Summary]) -> list[str]:
         floors.append(("FD", first["imagenet"]["floor"]["fd"], ".1f"))
     known = " and ".join(f"{name} {value:{form}}" for name, value, form in floors if value is not None)
     notes = [
-        f"SWD{', tone' * bool(tone)} and KID from {min(first['samples'], first['real']):,} generated pictures and as "
-        f"many {real} pictures{f'; real against real: {known}' * bool(known)}. KID by {first['kid']['features']}, "
-        "a fixed network with random weights: use it to compare these runs, not with published numbers.",
+        f"SWD{', tone' * bool(tone)} and KID compare {min(first['samples'], first['real']):,} generated pictures "
+        f"with as many {real} pictures{f'; real against real: {known}' * bool(known)}. KID uses "
+        f"{first['kid']['features']}, a fixed network with random weights: it compares these runs with each other, "
+        "but not with published numbers.",
         "Loss gap, D accuracy and balance cover the second half of each run. In balance: D accuracy of 55 % to 90 %.",
     ]
     if apart := measured_apart(summaries):
         notes.append(apart)
     if len(measured) < len(summaries):
-        notes.append(f"{len(summaries) - len(measured)} of {len(summaries)} runs are not evaluated.")
+        count = len(summaries) - len(measured)
+        notes.append(f"{count} of {len(summaries)} runs {'is' if count == 1 else 'are'} not evaluated.")
     return notes

@@ -1,4 +1,4 @@
-"""A page that follows a run while it trains, served to this machine alone."""
+"""A page that follows a run during training, served to this machine only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serve(run: Path, port: int = 0) -> ThreadingHTTPServer:
             # A page elsewhere that resolves its own name to this machine must not read a run.
             host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
             if host not in (HOST, "localhost"):
-                self._answer(403, "text/plain", b"only for this machine")
+                self._answer(403, "text/plain", b"this page is only for this machine")
                 return
             self._answer(*answer(following, self.path))
 
@@ -97,7 +97,7 @@ def answer(following: Following, path: str) -> tuple[int, str, bytes]:
         if match := re.fullmatch(r"/grid/((?:epoch|step)_[0-9]{1,15}\.png)", path):
             grid = own(run, "snapshots", match[1])
             return 200, "image/png", read_file(grid, MOST_GRID, links=False)
-        return 404, "text/plain", b"there is nothing here"
+        return 404, "text/plain", b"there is no such page"
     except FileNotFoundError:
         return 404, "text/plain", b"there is no such grid"
     except GANForgeError as error:

@@ -22,7 +22,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run at a step: arrays by name, the JSON-able rest, and newer checkpoints that were damaged."""
+    """The state of a run at a step: arrays by name, the JSON-able rest, and newer checkpoints that were damaged."""
 
     step: int
     arrays: dict[str, np.ndarray]
@@ -67,9 +67,9 @@ def save_checkpoint(
 
 
 def prune_checkpoints(run: Path, step: int, keep: int) -> None:
-    """Keep the checkpoint of ``step`` and those before it, ``keep`` in all.
+    """Keep the checkpoint of ``step`` and those before it, ``keep`` in total.
 
-    Later ones go too: they are damaged, or of a way that training has turned back from.
+    Later ones are removed too: they are damaged, or training has returned to a point before them.
     """
     saved = _list(run)
     kept = [path for path in saved if _step(path) <= step][-keep:]
@@ -82,7 +82,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
     """Return the newest complete checkpoint.
 
     Raises:
-        GANForgeError: there is none, or one is of a newer version or cannot be read now, which is no damage.
+        GANForgeError: there is none, or one is of a newer version or cannot be read now without being damaged.
     """
     skipped: list[str] = []
     for path in reversed(_list(run)):
@@ -97,12 +97,12 @@ def load_checkpoint(run: Path) -> Checkpoint:
 
 
 def has_checkpoints(run: Path) -> bool:
-    """Say whether a run has any checkpoint, damaged or not; it has none when it was killed before the first."""
+    """Say whether a run has any checkpoint, damaged or not; a run killed before its first has none."""
     return bool(_list(run))
 
 
 class _Refused(GANForgeError):
-    """A checkpoint that may be whole, and must not be passed over for the one before."""
+    """A checkpoint that may be intact, and must not be skipped in favour of an older one."""
 
 
 def _load(path: Path, skipped: list[str]) -> Checkpoint:
@@ -119,13 +119,13 @@ def _load(path: Path, skipped: list[str]) -> Checkpoint:
     if not isinstance(about, dict) or type(about.get("format")) is not int:
         raise GANForgeError("state.json is damaged")
     if about["format"] > FORMAT:
-        raise _Refused(f"{path} was written by a newer version; upgrade ganforge")
+        raise _Refused(f"{path} was written by a newer version; pip install --upgrade ganforge")
     if why := wrong(CheckpointAbout, about):
         raise GANForgeError(f"state.json is damaged: {why}")
     if about["step"] != _step(path) or not about["state"]:
         raise GANForgeError("state.json is damaged: its step does not match, or its state is empty")
     if hashlib.sha256(content).hexdigest() != about.get("sha256"):
-        raise GANForgeError("the weights are not those that were saved")
+        raise GANForgeError("the weights differ from those that were saved")
     arrays = load(content)
     for name in about["scalars"]:
         arrays[name] = arrays[name].reshape(())

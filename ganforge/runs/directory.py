@@ -20,9 +20,9 @@ NAME = r"run_[0-9]{1,18}"  # a longer number would leave no room for the next
 
 
 def create_run(runs_dir: Path, manifest: dict[str, Any] | None = None) -> Path:
-    """Make and return the next free ``run_N``; ``manifest`` and the id are its ``run.json`` from the first moment.
+    """Create and return the next free ``run_N``; ``manifest`` and the id are its ``run.json`` from the start.
 
-    Raises ``GANForgeError`` when the place cannot be written.
+    Raises ``GANForgeError`` if the runs directory cannot be written.
     """
     number = max((_number(path) for path in list_runs(runs_dir, complete=False)), default=0) + 1
     new = None
@@ -57,7 +57,7 @@ def create_run(runs_dir: Path, manifest: dict[str, Any] | None = None) -> Path:
 
 
 def _clear(runs_dir: Path) -> None:
-    """Remove what starts that were killed left behind, an hour later: a younger one may be at work."""
+    """Remove the remains of starts that were killed over an hour ago; younger ones may still be at work."""
     for leftover in runs_dir.glob(".new-*"):
         with suppress(OSError):
             if time.time() - leftover.stat().st_mtime > 3600:
@@ -77,7 +77,7 @@ def find_run(name: str | Path, runs_dir: Path) -> Path:
     """Return a run's directory by ``run_12``, ``12``, a path, or ``latest``.
 
     Raises:
-        GANForgeError: there is no such run; names the closest, or says how to make one.
+        GANForgeError: there is no such run; the message names the closest, or says how to make one.
     """
     text = str(name)
     runs = list_runs(runs_dir)
@@ -93,7 +93,7 @@ def find_run(name: str | Path, runs_dir: Path) -> Path:
     if path.is_dir() and ("/" in text or not runs):
         raise GANForgeError(f"{text} is not a run directory; expected one with a run.json in it")
     if not runs:
-        raise GANForgeError(f"there is no run '{text}': no runs in {runs_dir} yet; ganforge train makes one")
+        raise GANForgeError(f"there is no run '{text}': {runs_dir} has no runs yet; ganforge train makes one")
     has = ", ".join(by_name) if len(runs) <= 5 else f"{runs[0].name} to {runs[-1].name}"
     raise GANForgeError(f"there is no run '{text}' in {runs_dir}; it has {has}.{closest(text, by_name)}")
 

@@ -1,4 +1,4 @@
-"""``evaluation.json``: what was measured of a run."""
+"""``evaluation.json``: the metrics of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME, FORMAT = "evaluation.json", 1
 
 
 def read_evaluation(run: Path) -> dict[str, Any] | None:
-    """Return what ``ganforge evaluate`` stored, or None; a damaged or newer file counts as none."""
+    """Return the results of ``ganforge evaluate``, or None; a damaged or newer file counts as missing."""
     try:
         value = read_json(run / NAME, 16 * MIB, links=False)
     except GANForgeError:

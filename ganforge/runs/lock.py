@@ -1,7 +1,7 @@
 """One process at a time trains a run.
 
-The lock is the operating system's (flock, or its like on Windows): it goes with the process that holds it, however
-that ends, so it is never stale and there is nothing to clean up by hand.
+The lock is the operating system's (flock, or its equivalent on Windows): it is released when the process that holds
+it ends, however that happens, so it is never stale and there is nothing to clean up by hand.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def lock_run(run: Path) -> BaseFileLock:
 
     path = own(run, NAME)  # some versions of filelock empty what a link leads to
     if path.exists() and not path.is_file():
-        raise GANForgeError(f"{path} is not a file; remove it")
+        raise GANForgeError(f"{path} is not a regular file; remove it")
     lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(timeout=PATIENCE, poll_interval=0.05)
     except Timeout:
         raise GANForgeError(
-            f"{run.name} is being trained by {_holder(run)}; wait until it ends, or stop that process first"
+            f"{run.name} is being trained by {_holder(run)}; wait until it finishes, or stop it first"
         ) from None
     except NotImplementedError:
         pass  # a disk without locks: training there without one is better than not at all
     except OSError as error:
-        raise GANForgeError(f"{run} cannot be written ({reason(error, kind=False)}); training needs to") from None
+        raise GANForgeError(f"{run} cannot be written: {reason(error, kind=False)}") from None
     return lock
 
 

@@ -1,4 +1,4 @@
-"""``run.json``: everything needed to repeat a run, and how far it is."""
+"""``run.json``: everything needed to repeat a run, and its progress."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FORMAT = 1
 
 
 def write_manifest(run: Path, manifest: dict[str, Any]) -> None:
-    """Write ``run.json`` whole, with the time it was made and changed (ISO 8601, UTC)."""
+    """Write all of ``run.json``, with the times of its creation and last change (ISO 8601, UTC)."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_json(run / "run.json", {"format": FORMAT, "created": now, **manifest, "updated": now})
 
 
 def update_manifest(run: Path, **changes: Any) -> None:
-    """Change some of ``run.json``."""
+    """Change some entries of ``run.json``."""
     write_manifest(run, {**read_manifest(run), **changes})
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
-    """Read ``run.json``. Raises ``GANForgeError`` when it is missing, damaged or from a newer version.
+    """Read ``run.json``. Raises ``GANForgeError`` if it is missing, damaged or from a newer version.
 
-    And, of what is returned, wherever something is asked for that it does not hold.
+    The returned object raises it too, when an entry is asked for that the file does not have.
     """
     path = own(run, "run.json")
     if not path.is_file():
@@ -37,6 +37,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
         raise GANForgeError(f"{path} is damaged: it has no config")
     if type(manifest.get("format")) is not int or manifest["format"] > FORMAT:
         raise GANForgeError(
-            f"{path} was written by a newer version (format {manifest.get('format')!r:.40}); upgrade ganforge"
+            f"{path} was written by a newer version (format {manifest.get('format')!r:.40}); pip install --upgrade "
+            "ganforge"
         )
     return held(path, Manifest, manifest)

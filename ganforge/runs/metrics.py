@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: one JSON object a line, one line a logged step."""
+"""``metrics.jsonl``: one JSON object per line, one line per logged step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST, LINE = 2**36, 2**20  # bytes of the file, of which a line is in memory at 
 
 
 def append_metrics(run: Path, line: Mapping[str, Any]) -> None:
-    """Write one line, in one piece. What is not a finite number becomes null: JSON has no other word for it."""
+    """Write one line, in one piece. Numbers that are not finite become null, since JSON cannot express them."""
     content = (json.dumps({k: finite(v) for k, v in line.items()}) + "\n").encode()
     # Unbuffered: nothing waits in memory for a kill to lose, or to fail again when the file is closed.
     with open(own(run, NAME), "ab", buffering=0) as file:
@@ -29,7 +29,7 @@ def append_metrics(run: Path, line: Mapping[str, Any]) -> None:
 
 
 def sync_metrics(run: Path) -> None:
-    """Bring all lines to the disk: a checkpoint stands for the lines before it."""
+    """Write all lines to the disk, since a checkpoint implies the lines before it."""
     with open(own(run, NAME), "ab") as file:
         os.fsync(file.fileno())
 
@@ -40,7 +40,7 @@ def finite(value: Any) -> Any:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Return the logged lines, oldest first; none when there is no file yet. A torn last line is left out.
+    """Return the logged lines, oldest first; none if there is no file yet. An incomplete last line is left out.
 
     Raises:
         GANForgeError: a line before the last is damaged, or the file cannot be read.
@@ -55,7 +55,7 @@ def read_history(run: Path) -> History:
         for i, line in enumerate(each_line(run)):
             history.append(line)
             if i % 2**16 == 0 and history.nbytes > memory_left():  # short lines may have many columns
-                raise ValueError(f"its first {i:,} lines take more than the memory that is free")
+                raise ValueError(f"its first {i:,} lines take more than the free memory")
     except ValueError as error:
         raise GANForgeError(f"{run / NAME} cannot be read: {reason(error, kind=False)}") from None
     return history
@@ -71,9 +71,9 @@ def each_line(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def truncate_metrics(run: Path, last_step: int) -> list[int]:
-    """Drop the lines after ``last_step`` and damaged ones, so that training goes on from there.
+    """Drop the lines after ``last_step`` and damaged ones, so that training continues from there.
 
-    Returns the numbers of damaged lines, a torn last one not counted: it was being written when the process ended.
+    Return the numbers of the damaged lines, except an incomplete last one, which the process was writing as it ended.
     """
     damaged = []
     with Reader(run) as reader, replacing(run / NAME) as file:
@@ -86,9 +86,9 @@ def truncate_metrics(run: Path, last_step: int) -> list[int]:
 
 
 class Reader:
-    """Reads ``metrics.jsonl`` line by line, from the byte ``at`` on: (number, line), None for a damaged one.
+    """Reads ``metrics.jsonl`` line by line, from the byte ``at`` on: (number, line), or None for a damaged line.
 
-    What was being written, a last line without its end, is left for the next reader, which begins at ``at``.
+    A last line without its end is still being written; it is left for the next reader, which begins at ``at``.
     """
 
     def __init__(self, run: Path, at: int = 0) -> None:
@@ -139,7 +139,7 @@ class Reader:
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:
-    """Return a good line, else None."""
+    """Return a line if it is valid, else None."""
     try:
         value = json.loads(content.decode("utf-8", "replace"))
     except (ValueError, RecursionError):

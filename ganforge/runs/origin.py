@@ -10,7 +10,7 @@ def in_words(origin: Mapping[str, Any]) -> list[str]:
     """Return the entry ``from`` of ``run.json`` in words, one line each."""
     lines = [f"{origin.get('run', '?')} at step {origin.get('step', 0):,}"]
     if left := origin.get("left_out"):
-        lines.append(f"{origin.get('taken', 0)} layers copied; new: {listed(left)}")
+        lines.append(f"{origin.get('taken', 0)} layers copied; not copied: {listed(left)}")
     if frozen := origin.get("frozen"):
         lines.append(f"frozen discriminator layers: {', '.join(frozen)}")
     return lines

@@ -1,4 +1,4 @@
-"""A run's snapshots as one animation: what the same latents became."""
+"""A run's snapshots as one animation: the pictures of the same latents over training."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def make_progression(
     """Make ``progression.gif`` (or ``output``) of a run's snapshots and return its path.
 
     Args:
-        every: take each n-th snapshot; the last one always shows.
-        most: take no more than about so many, evenly over the run, the first and the last among them.
+        every: use every n-th snapshot; the last one is always shown.
+        most: use at most about so many, evenly spaced over the run, including the first and the last.
         settings: ``fps``, ``scale``, ``hold`` and ``caption``, as ``ganforge.media.animation.make_animation`` takes.
 
     Raises:
@@ -26,7 +26,7 @@ def make_progression(
 
     snapshots = list_snapshots(run)
     if not snapshots:
-        raise GANForgeError(f"{run.name} has no snapshots to animate yet; the first comes when training starts")
+        raise GANForgeError(f"{run.name} has no snapshots to animate yet; the first is saved when training starts")
     if most:
         every = max(every, -(-len(snapshots) // most))
     chosen = snapshots[:-1][::every] + snapshots[-1:]

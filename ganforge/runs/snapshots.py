@@ -1,4 +1,4 @@
-"""Where a run's grids are: one after an epoch, or after a step in between."""
+"""The saved grids of a run: one after an epoch, or after a step within one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["epoch", "step"]
 
 
 class Grid(NamedTuple):
-    """A saved grid: after how many epochs, a fraction where it was saved within one, and its file."""
+    """A saved grid: the number of epochs before it, a fraction if it was saved within one, and its file."""
 
     epoch: float
     path: Path
@@ -59,7 +59,7 @@ def _steps_per_epoch(run: Path) -> int:
 
 
 def drop_snapshots(run: Path, after: float) -> None:
-    """Remove the grids later than ``after`` epochs, which training is about to make again."""
+    """Remove the grids later than ``after`` epochs, which training is about to save again."""
     for epoch, path in list_snapshots(run):
         if epoch > after:
             path.unlink()

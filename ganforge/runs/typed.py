@@ -1,6 +1,6 @@
-"""What the files of a run hold, as types: they may be damaged, or come from anywhere, and are looked at once, here.
+"""The contents of a run's files, as types: they may be damaged or come from anywhere, and are checked here, once.
 
-What is missing is no damage until somebody asks for it (``Held``): older versions wrote less.
+A missing entry is not damage until it is asked for (``Held``), since older versions wrote fewer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from ganforge.errors import GANForgeError, on_one_line
+from ganforge.errors import GANForgeError, in_our_words, on_one_line
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Number = Annotated[FiniteFloat, Field(ge=-1e300, le=1e300)]
@@ -21,13 +21,13 @@ Shape = Annotated[list[Annotated[int, Field(ge=1, le=2**20)]], Field(min_length=
 
 
 class Typed(BaseModel):
-    """Values are of these types, not only like them; names that nobody here reads may hold anything."""
+    """Values must have exactly these types; unknown names may hold anything."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
 
 class Config(Typed):
-    """The settings that are read before ``TrainConfig`` looks at them all."""
+    """The settings that are read before ``TrainConfig`` checks all of them."""
 
     arch: str = ""
     balance: Texts = []
@@ -62,7 +62,7 @@ class Chosen(Typed):
 
 
 class Stage(Typed):
-    """From a step on, a run was trained in one way."""
+    """From a step on, a run was trained with the same settings."""
 
     step: Count
     reason: str = ""
@@ -95,7 +95,7 @@ class Networks(Typed):
 
 
 class Parameters(Typed):
-    """How many numbers each network holds."""
+    """The number of parameters of each network."""
 
     generator: Count
     discriminator: Count
@@ -109,7 +109,7 @@ class Spread(Typed):
 
 
 class Data(Typed):
-    """What a run is trained on."""
+    """The data of a run."""
 
     description: str = ""
     fingerprint: str = ""
@@ -123,7 +123,7 @@ class Data(Typed):
 
 
 class Progress(Typed):
-    """How far a run is."""
+    """The progress of a run."""
 
     step: Count
     steps: Count
@@ -132,7 +132,7 @@ class Progress(Typed):
 
 
 class Seen(Typed):
-    """What was looked at with a snapshot."""
+    """The number that ``--stop-when`` looked at with a snapshot."""
 
     step: Count
     value: Number | None = None
@@ -148,35 +148,35 @@ class EarlyEnd(Typed):
 
 
 class Process(Typed):
-    """Who trains it."""
+    """The process that trains it."""
 
     pid: Count = 0
     host: str = ""
 
 
 class Account(Typed):
-    """A network that a person gave: its weights' names and shapes, and a hash of its configuration."""
+    """A network given as an object: its weights' names and shapes, and a hash of its configuration."""
 
     weights: list[Pair]
     sha256: str
 
 
 class GivenNetworks(Typed):
-    """Both networks that a person gave."""
+    """Both networks given as objects."""
 
     generator: Account
     discriminator: Account
 
 
 class KeptObject(Typed):
-    """A plain loss or optimizer of Keras that a person gave, to be made again."""
+    """A plain Keras loss or optimizer given as an object, to be rebuilt."""
 
     kind: str
     text: str
 
 
 class FromPython(Typed):
-    """What a person gave as objects in place of names."""
+    """The objects that were given instead of names."""
 
     needed: list[Annotated[Texts, Field(min_length=2, max_length=2)]] = []
     kept: list[KeptObject] = []
@@ -185,7 +185,7 @@ class FromPython(Typed):
 
 
 class Origin(Typed):
-    """The run whose weights another began with, and what was taken of it."""
+    """The run from whose weights another started, and what was copied."""
 
     run: str
     path: str
@@ -232,7 +232,7 @@ class Manifest(Typed):
 
 
 class State(Typed):
-    """What a checkpoint holds beside arrays."""
+    """The contents of a checkpoint besides arrays."""
 
     signals: dict[str, Number | None] = {}
     strategies: dict[str, dict[str, Any]] = {}
@@ -272,7 +272,7 @@ class Copies(Typed):
 
 
 class Evaluation(Typed):
-    """``evaluation.json``, as far as anybody reads it who did not write it."""
+    """``evaluation.json``, those entries that are read back."""
 
     step: Count
     samples: Count
@@ -285,7 +285,7 @@ class Evaluation(Typed):
 
 
 class Held(dict[str, Any]):
-    """An object of a file: what is asked for and not there is said in one line."""
+    """An object of a file; asking for a missing entry raises a one-line error."""
 
     def __init__(self, values: dict[str, Any], where: str) -> None:
         super().__init__({name: _held(value, where, name) for name, value in values.items()})
@@ -305,23 +305,23 @@ def _held(value: Any, where: str, name: str) -> Any:
 
 
 def wrong(kind: type[Typed], values: Any) -> str | None:
-    """Return the place of the first value that is not of its type, and what was expected; None where all are."""
+    """Return the place of the first value of a wrong type, and what was expected; None if there is none."""
     try:
         kind.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "content"
-        return on_one_line(f"its {place} is not what was written: {first['msg'].lower()}")
+        return on_one_line(f"invalid {place}: {in_our_words(first['msg'])}")
     except (OverflowError, ValueError, RecursionError) as error:
-        return on_one_line(f"its content is not what was written: {error}")
+        return on_one_line(f"invalid content: {error}")
     return None
 
 
 def held(path: Path, kind: type[Typed], values: Any) -> Held:
-    """Return the object that a file holds, once its values are of their types.
+    """Return the object in a file, after checking the types of its values.
 
     Raises:
-        GANForgeError: one is not; or, later, when something is asked for that is not there.
+        GANForgeError: a value has a wrong type; or, later, a missing entry is asked for.
     """
     if why := wrong(kind, values):
         raise GANForgeError(f"{path} is damaged: {why}")

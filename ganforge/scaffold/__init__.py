@@ -45,7 +45,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
         "module": module,
         "Class": "".join(part.capitalize() for part in name.split("-")),
         "kind": kind,
-        "what": {"strategy": "balancing strategy", "dataset": "source of pictures"}.get(kind, kind),
+        "what": {"strategy": "balancing strategy", "dataset": "data source"}.get(kind, kind),
         "try_it": trial(name, kind),
         "checked": CHECKED[kind].format(name=name),
     }
@@ -59,7 +59,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
     }
     folder = parent / f"ganforge-{name}"
     if folder.exists():
-        raise GANForgeError(f"'{folder}' already exists; choose another name, or remove it first")
+        raise GANForgeError(f"'{folder}' already exists; choose another name, or remove that folder first")
     try:
         for target, template in files.items():
             text = _read(template).substitute(values) if template else ""

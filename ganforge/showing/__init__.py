@@ -1,1 +1,1 @@
-"""What Python's users look at: a run while it is trained, in a terminal or a notebook; pictures, tables and words."""
+"""What is displayed in a terminal or a notebook: a run during training, pictures, tables and words."""

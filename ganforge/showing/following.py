@@ -1,4 +1,4 @@
-"""A training that Python asked for: what is shown meanwhile, and what a person should hear."""
+"""A training started from Python: its display, and its warnings."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 
 def follow(trainer: Trainer, observers: Sequence[object] = (), progress: bool | None = None) -> Outcome:
-    """Run a training with its display; ``progress`` false shows none.
+    """Run a training with its display; ``progress=False`` shows none.
 
-    What a person should hear goes to ``logging.getLogger("ganforge")`` in any case, which Python prints on stderr
-    unless somebody listens.
+    Warnings always go to ``logging.getLogger("ganforge")``, which Python prints on stderr unless it has a handler.
     """
     from ganforge.diagnosis.live import Watcher
 
@@ -40,7 +39,7 @@ def follow(trainer: Trainer, observers: Sequence[object] = (), progress: bool | 
         said = ending(outcome)
         return outcome
     except KeyboardInterrupt:
-        said = "stopped at once"
+        said = "stopped immediately"
         raise
     finally:
         if display:
@@ -53,19 +52,21 @@ def _on_stderr(trainer: Trainer) -> Display:
 
 def ending(outcome: Outcome) -> str:
     """Say in a line how a training ended, and where its run is."""
-    early = f"; ended early, since {outcome.early}" if outcome.early else ""
-    how = f"{outcome.state}, {outcome.epoch} epochs, {duration(outcome.seconds)}{early}"
-    return on_one_line(f"{outcome.run.name}: {how}; it is in {outcome.run}")
+    early = f"; stopped early, because {outcome.early}" if outcome.early else ""
+    epochs = f"{outcome.epoch} epoch{'s' * (outcome.epoch != 1)}"
+    how = f"{outcome.state}, {epochs}, {duration(outcome.seconds)}{early}"
+    return on_one_line(f"{outcome.run.name}: {how}; saved in {outcome.run}")
 
 
 def hear(setup: Setup) -> None:
-    """Log what a person should know before training: plugins left out, pictures that cannot be read."""
+    """Log warnings before training: plugins left out, pictures that cannot be read."""
     for line in setup.choices.warnings:
         log.warning("%s", on_one_line(line))
     if skipped := setup.images.skipped:
         first = ", ".join(f"{name} ({why})" for name, why in skipped[:3])
         more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-        log.warning("%s", on_one_line(f"{len(skipped)} files could not be read: {first}{more}; all are in run.json"))
+        files = f"{len(skipped)} file{'s' * (len(skipped) != 1)}"
+        log.warning("%s", on_one_line(f"{files} could not be read: {first}{more}; run.json lists all"))
 
 
 def _warn(finding: Finding) -> None:
@@ -74,7 +75,7 @@ def _warn(finding: Finding) -> None:
 
 @contextmanager
 def decoding(progress: bool | None, what: str = "reading pictures") -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback that shows how much is done of ``what``; None where nothing is to be shown."""
+    """Yield a callback that shows the progress of ``what``; None if nothing is to be shown."""
     if progress is False or not in_notebook():
         with reading(progress is False, what) as show:
             yield show
@@ -93,7 +94,7 @@ def decoding(progress: bool | None, what: str = "reading pictures") -> Iterator[
 
 @contextmanager
 def saying(progress: bool | None) -> Iterator[Callable[[str], None] | None]:
-    """Yield what is told, in a word, what is being measured; None where nobody looks on."""
+    """Yield a callback that shows the name of the metric being measured; None if nothing is to be shown."""
     if in_notebook() and progress is not False:
         output = Output()
         yield lambda what: output.say(f"measuring {what} …")

@@ -1,7 +1,7 @@
-"""A run while it is trained, in a notebook: a line of numbers, and below it the grid beside the curves.
+"""The display of a run during training in a notebook: a line of numbers, and below it the grid beside the curves.
 
-Both are outputs of the cell that are put in place of themselves, so that the last ones stay in the saved notebook.
-No widget is needed: what IPython displays is shown by Jupyter, VS Code, Colab and where notebooks are only read.
+Both are outputs of the cell that replace themselves, so the last ones stay in the saved notebook. They need no
+widget, so Jupyter, VS Code, Colab and viewers that only read notebooks show them.
 """
 
 from __future__ import annotations
@@ -72,19 +72,19 @@ class NotebookDisplay:
         except GANForgeError:  # what cannot be read is said elsewhere
             return
         if picture is not None:
-            self.picture.show({"image/png": encoded(picture), "text/plain": "the last grid, and the curves"})
+            self.picture.show({"image/png": encoded(picture), "text/plain": "the last grid and the curves"})
         self.drawn = time.perf_counter()
         self.cost = self.drawn - begun
 
     def close(self, text: str = "") -> None:
-        """Draw what is there at the end, and say how it ended."""
+        """Draw the last grid and curves, and show ``text``, if any."""
         self._draw()
         if text:
             self.line.put(f"<b>{html.escape(text)}</b>", text)
 
 
 class Output:
-    """An output of the running cell, shown when there is first something to show, and then put in place of itself."""
+    """An output of the running cell that appears when there is something to show, and then replaces itself."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -94,12 +94,12 @@ class Output:
         self.put(f"<code>{html.escape(text)}</code>", text)
 
     def clear(self) -> None:
-        """Show nothing any more."""
+        """Remove what is shown."""
         if self._handle is not None:
             self.put("", "")
 
     def put(self, markup: str, text: str) -> None:
-        """Show HTML, and text where there is none."""
+        """Show HTML, or ``text`` where HTML cannot be shown."""
         self.show({"text/html": markup, "text/plain": text})
 
     def show(self, bundle: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that show themselves and stay arrays; a run's grid beside its curves."""
+"""Arrays of pictures that a notebook displays; a run's grid beside its curves."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MOST, SIDE, PAD, COLUMNS = 100, 480, 2, 10  # pictures shown; pixels of a grid b
 
 
 class Pictures(np.ndarray[Any, np.dtype[Any]]):
-    """Pictures that a notebook shows: uint8 (n, H, W, C), one of them (H, W, C), or a walk (frames, n, H, W, C).
+    """Pictures that a notebook displays: uint8 (n, H, W, C), a single one (H, W, C), or a walk (frames, n, H, W, C).
 
-    An array in all else. A part of it is again such pictures; what is computed from it is an ordinary array.
+    Otherwise an ordinary numpy array. Indexing gives ``Pictures`` again; arithmetic gives an ordinary array.
     """
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **how: Any) -> Any:
@@ -38,7 +38,7 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
 
     @property
     def grid(self) -> np.ndarray:
-        """The first hundred as one picture, uint8 (H, W, C); of a walk, its first frame."""
+        """The first hundred pictures as one grid, uint8 (H, W, C); of a walk, those of its first frame."""
         some = self.view(np.ndarray)
         some = some[None] if self.ndim == 3 else some[0] if self.ndim == 5 else some
         some = some[:MOST]
@@ -48,7 +48,8 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
         if not self._shown:
             return {}
         height, width = self.shape[-3:-1]
-        many = f"{self.shape[-4]} pictures" if self.ndim > 3 else "a picture"
+        count = self.shape[-4] if self.ndim > 3 else 1
+        many = f"{count} pictures" if count != 1 else "a picture"
         text = f"{many} of {width}×{height}, uint8 {self.shape}"
         if self.ndim < 5:
             return {"image/png": encoded(png(np.asarray(_larger(_image(self.grid))))), "text/plain": text}
@@ -58,10 +59,10 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
             return {"image/gif": encoded(path.read_bytes()), "text/plain": f"a walk of {text}"}
 
     def show(self) -> None:
-        """Show them: in the notebook, or else with the system's viewer of pictures.
+        """Show them in the notebook, or else in the system's image viewer.
 
         Raises:
-            GANForgeError: it is no pictures any more.
+            GANForgeError: the array is no longer uint8 pictures.
         """
         self._require()
         if in_notebook():
@@ -73,14 +74,16 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
 
         seen = sys.platform != "linux" or "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
         if not (seen and ImageShow.show(_image(self.grid))):
-            log.warning("nothing here can show pictures; pictures.save('pictures.png') writes them to a file")
+            log.warning("there is no image viewer here; pictures.save('pictures.png') writes a file")
 
     def save(self, path: str | Path, fps: float = 12.0) -> Path:
         """Save them as a grid (.png), or a walk as an animation (.gif, .webp, .png or .mp4); return the path.
 
+        ``fps`` is the number of frames per second of an animation.
+
         Raises:
             UsageError: the suffix is none of these.
-            GANForgeError: it is no pictures any more, or the file cannot be written.
+            GANForgeError: the array is no longer uint8 pictures, or the file cannot be written.
         """
         from ganforge.media.animation import make_animation
 
@@ -96,7 +99,8 @@ class Pictures(np.ndarray[Any, np.dtype[Any]]):
     def _require(self) -> None:
         if not self._shown:
             raise GANForgeError(
-                f"these are not pictures: {self.dtype} {self.shape}; expected uint8 (n, H, W, C), (H, W, C) or a walk"
+                f"these are not pictures: {self.dtype} {self.shape}; expected uint8 (n, H, W, C), (H, W, C) or "
+                "(frames, n, H, W, C)"
             )
 
 

@@ -1,4 +1,4 @@
-"""What Python gets back when it asks about runs: values to compute with, which show themselves."""
+"""What the Python API returns about runs: values to compute with, which a notebook displays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Evaluation(Shown, dict[str, Any]):
-    """What ``evaluation.json`` holds of a run, by the same names."""
+    """The content of a run's ``evaluation.json``, a dict with the same keys."""
 
     def __init__(self, values: Mapping[str, Any], title: str, rows: Sequence[tuple[str, str]]) -> None:
         super().__init__(values)
@@ -29,7 +29,7 @@ class Evaluation(Shown, dict[str, Any]):
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing that is wrong with a run: its kind, what is seen, the numbers, why, and the command to try."""
+    """One problem of a run: its kind, a title, the numbers that show it, why it happens, and a command to try."""
 
     kind: str
     title: str
@@ -39,7 +39,7 @@ class Advice:
 
 
 class Diagnosis(Shown, list[Advice]):
-    """What is wrong with a run, from its numbers: empty where nothing is; ``notes`` say what was not looked at."""
+    """The problems of a run, an empty list if there are none; ``notes`` say what was not checked."""
 
     def __init__(self, found: Iterable[Advice], title: str, notes: Sequence[str]) -> None:
         super().__init__(found)
@@ -48,16 +48,16 @@ class Diagnosis(Shown, list[Advice]):
     def told(self) -> Iterable[Part]:
         yield self.title
         for one in self:
-            yield Table([("seen", f"{one.title} ({one.kind})"), ("numbers", f"{one.numbers}: {one.why}")])
+            yield Table([("problem", f"{one.title} ({one.kind})"), ("numbers", f"{one.numbers}: {one.why}")])
             yield f"try: {one.command}"
         yield from self.notes
 
 
 class Comparison(Shown, list[dict[str, Any]]):
-    """Runs side by side: a dict each, with its ``name``, its ``run`` and its numbers.
+    """Runs side by side: one dict per run, with its ``name``, its ``run`` and its numbers.
 
     Attributes:
-        findings: what the numbers say, a sentence each.
+        findings: what the numbers show, in sentences.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Comparison(Shown, list[dict[str, Any]]):
 
 
 class StudyResult(Comparison):
-    """A study that was carried out, or looked at with ``dry_run``: the comparison of its runs that are done.
+    """The result of a study: the comparison of its finished runs.
 
     Attributes:
-        states: waiting, done, pruned, stopped or failed, by the runs' names in the study.
-        errors: what went wrong, by these names.
+        states: waiting, done, pruned, stopped or failed, by each run's name in the study.
+        errors: the error of each failed run, by the same name.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class StudyResult(Comparison):
 
 @dataclass(frozen=True)
 class Plugin:
-    """Something that is installed and can be named, such as an architecture or a strategy."""
+    """An installed architecture, strategy, loss, data source, optimizer or logger."""
 
     kind: str
     name: str
@@ -112,7 +112,7 @@ class Plugin:
 
 
 class Plugins(Shown, list[Plugin]):
-    """What is installed; ``broken`` says in a line of each plugin that was left out why."""
+    """A list of installed plugins; ``broken`` has one line for each plugin that could not be loaded."""
 
     def __init__(self, plugins: Iterable[Plugin], broken: Sequence[str] = ()) -> None:
         super().__init__(plugins)
@@ -136,12 +136,12 @@ class Plan(Shown):
     """What ``train(…, dry_run=True)`` would train: all settings, both networks, the data and the first step.
 
     Attributes:
-        settings: all that was asked and filled in, by the names of ``train``.
-        data: what the data are.
-        parameters: how many numbers ``generator`` and ``discriminator`` hold.
-        networks: both networks' layers.
-        first_step: the first step's scalars.
-        warnings: what a person should look at, a line each.
+        settings: all settings by name, with defaults filled in.
+        data: a description of the data.
+        parameters: the number of parameters of ``generator`` and ``discriminator``.
+        networks: the layers of both networks.
+        first_step: the scalars that the first step will use.
+        warnings: what to check before training, one line each.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -190,7 +190,7 @@ def run_rows(manifest: Mapping[str, Any], state: str, path: Path) -> list[tuple[
     metrics = {k: v for k, v in (manifest.get("metrics") or {}).items() if v is not None}
     why = (manifest.get("early_end") or {}).get("met", "")
     return [
-        ("state", state + (f", since {why}" if why and state == "finished" else "")),
+        ("state", state + (f" early, because {why}" if why and state == "finished" else "")),
         ("architecture", str(config["arch"])),
         ("balance", "\n".join(config["balance"] or ()) or "none"),
         ("loss", str(config["loss"])),
@@ -202,5 +202,5 @@ def run_rows(manifest: Mapping[str, Any], state: str, path: Path) -> list[tuple[
             f"{config['batch_size']}, {duration(manifest['seconds'])}",
         ),
         *([("last", "  ".join(standing(metrics)))] if metrics else []),
-        ("in", str(path)),
+        ("directory", str(path)),
     ]

@@ -1,4 +1,4 @@
-"""Things that say what they are: as HTML in a notebook, as text elsewhere."""
+"""Objects that are displayed as HTML in a notebook and as text elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_INLINE = 2**25  # bytes of a file that is put into a notebook
 
 
 class Table(NamedTuple):
-    """Rows of texts below their titles; without titles, names and what they stand for."""
+    """Rows of texts below ``head``; without a head, pairs of a name and its value."""
 
     rows: Sequence[Sequence[str]]
     head: Sequence[str] = ()
@@ -30,14 +30,14 @@ Part = str | Table | Picture
 
 
 class Shown:
-    """Something that a notebook shows as HTML and ``print`` as text; ``told`` says of what it consists."""
+    """An object that a notebook shows as HTML and ``print`` as text; ``told`` returns its parts."""
 
     def told(self) -> Iterable[Part]:
-        """Return what is said, from top to bottom: the title first."""
+        """Return the parts to display, from top to bottom: the title first."""
         raise NotImplementedError
 
     def text(self) -> str:
-        """Return it as text."""
+        """Return what ``show`` prints, as text."""
         return clean("\n".join(said for part in self.told() if (said := as_text(part))))
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Shown:
         return f"<b>{html.escape(clean(str(title)))}</b>" + "".join(map(as_html, rest))
 
     def show(self) -> None:
-        """Show it: in the notebook, or else as text."""
+        """Display it in a notebook, or else print it as text."""
         if in_notebook():
             from IPython.display import display
 
@@ -61,7 +61,7 @@ class Shown:
 
 
 def as_text(part: Part) -> str:
-    """Return a part as text; of a picture nothing."""
+    """Return a part as text; an empty string for a picture."""
     if isinstance(part, Picture):
         return ""
     if isinstance(part, str):
@@ -80,10 +80,10 @@ def _lines_of(row: Sequence[str]) -> list[list[str]]:
 
 
 def as_html(part: Part) -> str:
-    """Return a part as HTML, in which nothing of its texts is obeyed."""
+    """Return a part as HTML; markup in its texts is escaped."""
     if isinstance(part, Picture):
         source = f"data:image/png;base64,{encoded(part.content)}"
-        return f'<div><img src="{source}" alt="the last grid, and the curves"></div>'
+        return f'<div><img src="{source}" alt="the last grid and the curves"></div>'
     if isinstance(part, str):
         return f"<div>{_escaped(part)}</div>"
     head = "".join(f'<th style="text-align:left">{_escaped(cell)}</th>' for cell in part.head)
@@ -105,7 +105,7 @@ else:
 
 
 class File(_Path):
-    """The path of a file that a run left; a notebook shows an animation or a picture, and links to a page."""
+    """The path of a file that was written; a notebook shows an animation or a picture, and links to a page."""
 
     def _repr_html_(self) -> str:
         kinds = {".gif": "image/gif", ".webp": "image/webp", ".png": "image/png", ".mp4": "video/mp4"}
@@ -120,7 +120,7 @@ class File(_Path):
 
 
 def shown(value: Any, digits: int = 3) -> str:
-    """Return a value as a cell has it: a dash for none, a number with few digits."""
+    """Return a value as text for a table cell: a dash for None, a float with ``digits`` digits."""
     if value is None:
         return "–"
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""A run while it is trained, on a terminal: one line in place; where nobody looks on, plain lines now and then."""
+"""The display of a run during training: one live line on a terminal, else plain lines now and then."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINES, SILENCE = 20, 60.0  # plain lines of a run, about; seconds without one wi
 
 @contextmanager
 def reading(quiet: bool, what: str = "reading pictures") -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback that shows how much is done of ``what``, once it is called."""
+    """Yield a callback that shows the progress of ``what``; it shows nothing until it is called."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -48,7 +48,7 @@ def reading(quiet: bool, what: str = "reading pictures") -> Iterator[Callable[[i
 
 
 class Display:
-    """An observer that shows losses, what D says of real and fake, img/s and the time left."""
+    """An observer that shows the losses, D(real) and D(fake), img/s and the time left."""
 
     def __init__(self, out: Console, steps: int, start_step: int = 0) -> None:
         self.out, self.steps, self.start_step = out, steps, start_step
@@ -128,7 +128,7 @@ class Display:
             self.out.file.flush()
 
     def close(self, text: str = "") -> None:
-        """Stop the live line, whatever happened; and say how it ended."""
+        """Stop the live line and print ``text``, if any."""
         if self.progress is not None:
             self.progress.stop()
             self.progress = None

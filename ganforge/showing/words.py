@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def console(stderr: bool = False) -> Console:
-    """Return a console; what is piped gets 100 columns and no colours.
+    """Return a console; output to a pipe has 100 columns and no colours.
 
-    Texts may come from anywhere: what a terminal would obey is shown as a character in their place.
+    Texts may be untrusted, so control characters in them are replaced by a mark.
     """
     import os
 
@@ -33,7 +33,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as a person says them."""
+    """Return seconds in words: ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
     seconds = round(seconds)
     if seconds < 100:
         return f"{seconds} s"
@@ -42,15 +42,15 @@ def duration(seconds: float) -> str:
 
 
 def short(value: float | None, digits: int = 3) -> str:
-    """Return a number, or a dash for none."""
+    """Return a number as text, or a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def standing(metrics: Mapping[str, float], digits: int = 2) -> list[str]:
-    """Return how the networks stand, piece by piece; what was not measured yet, or has no meaning, is left out.
+    """Return the losses and verdicts as short texts; what was not measured, or has no meaning, is left out.
 
-    D(real) and D(fake) are probabilities. Where logits have no zero of their own there are none: then how often a
-    real picture's logit is above that of the fake beside it, and the mean logits.
+    D(real) and D(fake) are probabilities. If a logit of 0 has no meaning, there are none: the texts then give the
+    discriminator accuracy over pairs and the mean logits.
     """
     parts = [("D", "d_loss", digits), ("G", "g_loss", digits)]
     in_pairs = "d_real_logit" in metrics and "d_real" not in metrics

@@ -1,4 +1,4 @@
-"""The study that was asked for: a file or a name, some of its runs, and rows beside them."""
+"""The requested study: a file or a name, all or some of its runs, and added rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``evaluation.json``: a finished or stopped run's metrics, computed from pictures that its generator makes now."""
+"""``evaluation.json``: the metrics of a finished or stopped run, computed from pictures that its generator draws."""
 
 from __future__ import annotations
 
@@ -38,23 +38,24 @@ def evaluate(
     """Measure a run, store the result as ``evaluation.json`` in it and return it.
 
     Args:
-        samples: pictures, or vectors, drawn from the generator. Of vectors are measured the diversity, the modes of
-            ``--data gaussians``, the balance and the cost: the rest looks at pixels. The distances and their floors
-            take as many of them as of two sets of training pictures, at most half of those there are. Without a
-            number, 2,048; with ``features="imagenet"``, 5,000; modes of ``--data stacked``: 26 a mode, and no more
-            than 26,000.
-        seed: of the latents and of the choice of real pictures.
-        inception: a network for published FID and KID, see ``ganforge.metrics.inception``.
-        progress: told in a word what is being measured.
-        features: ``random`` for KID by random features alone; ``imagenet`` for Fréchet distance, KID, precision,
-            recall, density and coverage by an ImageNet network too, see ``ganforge.metrics.imagenet``.
-        data: held-out pictures to compare with in place of the training pictures, as ``--data`` of ``train``.
+        samples: number of pictures, or vectors, to draw. By default 2,048, or 5,000 with ``features="imagenet"``; for
+            the modes of ``--data stacked``, 26 per mode, at most 26,000. A distance compares as many of them with
+            as many real pictures, and its floor two such sets of real pictures, so each set is at most half of the
+            training pictures. For vectors, only diversity, the modes of ``--data gaussians``, balance and cost are
+            measured.
+        seed: random seed of the latents and of the choice of real pictures.
+        inception: also compute FID and KID as published, with this TorchScript file; see
+            ``ganforge.metrics.inception``.
+        progress: called with the name of each metric before it is measured.
+        features: ``random`` for KID from a random network only; ``imagenet`` also for Fréchet distance, KID,
+            precision, recall, density and coverage from an ImageNet network, see ``ganforge.metrics.imagenet``.
+        data: held-out pictures to compare with instead of the training pictures, like ``--data`` of ``train``.
 
     Raises:
-        UsageError: ``inception``, ``data`` or ``imagenet`` for vectors, which they cannot see; ``data`` are the
-            training pictures; there are no such features.
-        GANForgeError: the run has no generator yet, its pictures changed, or a file cannot be used: all looked at
-            first. Or something could not be measured: the rest is stored, and ``failed`` in it says what and why.
+        UsageError: ``inception``, ``data`` or ``imagenet`` is given for vectors; ``data`` names the training
+            pictures; there are no such features.
+        GANForgeError: the run has no generator yet, its pictures have changed, or a file cannot be used (checked
+            before anything is measured). Or a metric failed: the rest is stored, and ``failed`` says what and why.
     """
     from ganforge.data.settings import parse_background
     from ganforge.metrics.balance import balance
@@ -169,7 +170,7 @@ def evaluate(
     write_json(run.path / NAME, result)
     if failed:
         raise GANForgeError(
-            f"{run.id} could not be measured whole ({'; '.join(failed.values())}); the rest is in {run.path / NAME}"
+            f"some metrics of {run.id} failed ({'; '.join(failed.values())}); the rest is in {run.path / NAME}"
         )
     if not vectors:
         draw_nearest(run.path / "nearest.png", fake, training)
@@ -177,7 +178,7 @@ def evaluate(
 
 
 def require_inception(weights: Path) -> None:
-    """Raise ``GANForgeError`` where FID cannot be measured with a file, as far as that shows without pictures."""
+    """Raise ``GANForgeError`` if FID cannot be measured with a file, as far as can be told without pictures."""
     if not weights.is_file():
         raise GANForgeError(f"--inception {weights}: there is no such file; expected a TorchScript network")
     import torch
@@ -198,7 +199,7 @@ def inception_scores_of(real: np.ndarray, fake: np.ndarray, weights: Path) -> di
 
 
 def imagenet_scores(sides: Sides) -> dict[str, Any]:
-    """Return scores by an ImageNet network; what it sees in real pictures is kept beside the picture cache."""
+    """Return scores by an ImageNet network; the features of real pictures are kept beside the picture cache."""
     from ganforge.data.kept import kept_rows
     from ganforge.metrics.imagenet import VERSION, WIDTH, features, scores
 
@@ -209,7 +210,7 @@ def imagenet_scores(sides: Sides) -> dict[str, Any]:
 
 
 def mixture_modes(run: Run, points: np.ndarray) -> dict[str, Any]:
-    """Return which modes of ``--data gaussians`` the points cover, and how often a rare one comes for its share."""
+    """Return which modes of ``--data gaussians`` the points cover, and how often a rare one comes, of its share."""
     from ganforge.data.gaussians import GaussianOptions, mixture, shares
     from ganforge.metrics.modes import mode_coverage
 
@@ -243,33 +244,33 @@ def _source_options(run: Run) -> Options:
 
 
 def training_images(run: Run) -> np.ndarray:
-    """Return what a run was trained on, uint8 (N, H, W, C) or float32 (N, D), from the cache where it is there.
+    """Return a run's training data, uint8 (N, H, W, C) or float32 (N, D), from the cache if they are there.
 
-    What is in several files stays there (``Shards``): rows are read when they are indexed.
+    Data in several files stay there (``Shards``): rows are read when they are indexed.
 
     Raises:
-        GANForgeError: they cannot be read, or are not those any more.
+        GANForgeError: they cannot be read, or have changed since.
     """
     data = run.config.data
     images = _read(run, data, run.config.limit)
     if images.fingerprint != run.manifest["data"]["fingerprint"]:
-        raise GANForgeError(f"the pictures in {data} are not those {run.id} was trained on; put them back")
+        raise GANForgeError(f"the pictures in {data} have changed since {run.id} was trained; restore them")
     return images.array
 
 
 def held_out_images(run: Run, data: str) -> np.ndarray:
-    """Return other pictures than a run's, uint8 (N, H, W, C), read as its own were.
+    """Return held-out pictures, uint8 (N, H, W, C), prepared as the run's training pictures were.
 
     Raises:
-        UsageError: they are those it was trained on, or there is no such source.
-        GANForgeError: they cannot be read, or have another shape.
+        UsageError: they are the training pictures, or there is no such source.
+        GANForgeError: they cannot be read, or have a different shape.
     """
     images, shape = _read(run, data, None), run.manifest["image_shape"]
     if images.fingerprint == run.manifest["data"]["fingerprint"]:
-        raise UsageError(f"--data {data} has the pictures {run.id} was trained on; expected held-out pictures")
+        raise UsageError(f"invalid --data {data}: {run.id} was trained on these; expected held-out pictures")
     if list(images.array.shape[1:]) != shape or len(images.array) < 2:
         wanted = ", ".join(map(str, shape))
-        raise GANForgeError(f"--data {data} gave {images.array.shape}; expected 2 pictures or more, (N, {wanted})")
+        raise GANForgeError(f"--data {data} holds {images.array.shape}; expected at least 2 pictures, (N, {wanted})")
     return images.array
 
 

@@ -1,7 +1,7 @@
-"""What runs say when they are compared, in sentences made of their numbers and of nothing else.
+"""What a comparison of runs shows, in sentences made from their numbers and nothing else.
 
-Runs that differ in the seed alone are one group, its number their mean. Two groups are compared when exactly one
-setting tells them apart. A difference within the range of the seeds is called none.
+Runs that differ only in the seed form one group, with the mean of their numbers. Two groups are compared if they
+differ in exactly one setting. A difference within the range of the seeds counts as no clear difference.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SAME = 0.03  # a change smaller than this part is called none
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in the seed alone."""
+    """Runs that differ only in the seed."""
 
     config: dict[str, Any]
     runs: tuple[Summary, ...]
@@ -50,7 +50,7 @@ class Group:
 
 
 def findings(summaries: Sequence[Summary]) -> list[str]:
-    """Return sentences about what changed what; empty when no two runs are comparable."""
+    """Return sentences about which setting changed which number; empty if no two runs are comparable."""
     groups = groups_of(summaries)
     sentences: list[str] = []
     for dimension in DIMENSIONS:
@@ -60,7 +60,7 @@ def findings(summaries: Sequence[Summary]) -> list[str]:
 
 
 def groups_of(summaries: Sequence[Summary]) -> list[Group]:
-    """Return the runs in groups that differ in the seed alone, in the order in which they come up."""
+    """Return the runs in groups that differ only in the seed, in the order of their first runs."""
     by_key: dict[str, list[Summary]] = {}
     for summary in summaries:
         config = {k: v for k, v in summary.manifest["config"].items() if k not in BESIDE}

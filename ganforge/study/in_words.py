@@ -1,4 +1,4 @@
-"""What was measured of a run, in words."""
+"""The metrics of a run, in words."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def picture_rows(e: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def stacked_rows(m: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return which modes of stacks were found, and what that number is worth."""
+    """Return which modes of the stacks were found, and how far that number can be trusted."""
     by = m["classifier"]
     found = f"{m['covered']:,} of {m['of']:,} covered by {m['samples']:,} pictures, KL {m['reverse_kl']:.3f}"
     others = (("held-out stacks", m["floor"]), ("one mode repeated", m["ceiling"]))
@@ -109,7 +109,7 @@ def stacked_rows(m: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def imagenet_rows(i: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what an ImageNet network says of pictures."""
+    """Return the scores by an ImageNet network."""
     least = i["floor"] or {}
     real = f"; real against real {least['fd']:.2f}" if least else ""
     sides = f"{i['generated']:,} pictures and {i['real']:,} real ones"
@@ -127,12 +127,12 @@ def imagenet_rows(i: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def plus_minus(error: float | None) -> str:
-    """Return a standard error in words; nothing where there are too few pictures to know it."""
+    """Return a standard error in words; empty if there are too few pictures to know it."""
     return "" if error is None else f" ± {error:.4f}"
 
 
 def floor(metric: dict[str, Any], form: str) -> str:
-    """Return what real pictures score against real ones, in words; nothing where there are too few to say."""
+    """Return the score of real pictures against real ones, in words; empty if there are too few pictures."""
     return "" if metric["floor"] is None else f"; real against real {metric['floor']:{form}}"
 
 

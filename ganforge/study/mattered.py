@@ -31,15 +31,20 @@ def told(record: Mapping[str, Any]) -> list[str]:
     about = shown(record)
     metric, trials, best = about["metric"], about["trials"], about["best"]
     if best is None:
-        return [f"None of {trials} trials was trained to the end and evaluated."]
+        return [f"No trial was trained to the end and evaluated ({_counted(trials)})."]
     values = ", ".join(f"{row['name']} {row['best']}" for row in about["rows"])
-    sentences = [f"The best {metric} of {trials} trials is {best['value']:.4g}, in {best['name']}: {values}."]
+    sentences = [f"The best {metric} of {_counted(trials)} is {best['value']:.4g}, in {best['name']}: {values}."]
     if about["measured"]:
         shares = ", ".join(f"{row['name']} {row['share']:.0%}" for row in about["rows"] if row["share"] is not None)
         sentences.append(f"What mattered for {metric}, by {SOURCE} over {about['done']} trials: {shares}.")
     if about["pruned"]:
-        sentences.append(f"{about['pruned']} of {trials} trials were stopped early.")
+        verb = "was" if about["pruned"] == 1 else "were"
+        sentences.append(f"{about['pruned']} of {_counted(trials)} {verb} stopped early.")
     return sentences
+
+
+def _counted(trials: int) -> str:
+    return f"{trials} trial{'s' * (trials != 1)}"
 
 
 def shown(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs over their seeds: a row for each way to train, a table for each set of data, of medians and ranges."""
+"""Medians and ranges over the seeds: a table for each dataset, with a row for each way to train."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Medians:
-    """``rows``: by the way to train and by the data, the numbers that were measured there."""
+    """``rows``: the measured numbers, by way to train and by dataset."""
 
     rows: dict[str, dict[str, dict[str, Cell]]]
     seeds: dict[str, dict[str, int]]
@@ -104,7 +104,7 @@ class Medians:
 
 
 def medians(summaries: Sequence[Summary]) -> Medians:
-    """Return the medians of the runs that are measured; runs that differ in the seed alone are one cell."""
+    """Return the medians of the evaluated runs; runs that differ only in the seed share a cell."""
     groups = groups_of([summary for summary in summaries if summary.evaluation])
     rows: dict[str, dict[str, dict[str, Cell]]] = {}
     seeds: dict[str, dict[str, int]] = {}
@@ -120,12 +120,12 @@ def medians(summaries: Sequence[Summary]) -> Medians:
 
 
 def has_seeds(summaries: Sequence[Summary]) -> bool:
-    """Say whether runs differ in the seed alone, so that there is something to take a median of."""
+    """Say whether some runs differ only in the seed, so that there is something to take a median of."""
     return any(len(group.runs) > 1 for group in groups_of(summaries))
 
 
 def write_medians(study: Study, summaries: Sequence[Summary], runs_dir: Path) -> Path | None:
-    """Write ``NAME.md``, a study's medians, beside its runs; None where no runs differ in the seed alone."""
+    """Write ``NAME.md``, a study's medians, beside its runs; None if no runs differ only in the seed."""
     if not has_seeds(summaries):
         return None
     page = runs_dir / f"{study.name}.md"
@@ -141,7 +141,7 @@ def _cell(group: Group, key: str) -> Cell | None:
 
 
 def _way(group: Group, beside: Sequence[Group]) -> str:
-    """Return what tells a group from those beside it on the same data; ``none`` where nothing is asked for."""
+    """Return what distinguishes a group from the others on the same data; ``none`` if it sets nothing."""
     words = [str(group.config[key]) for key, silent in WAYS.items() if group.config.get(key) not in (silent, None)]
     for key in DIMENSIONS:
         if key not in WAYS and len({repr(other.config.get(key)) for other in beside}) > 1:

@@ -16,7 +16,7 @@ def names() -> list[str]:
 
 
 def find_study(file: Path) -> Path:
-    """Return the file itself, or where nothing is there and it is no path, the study that comes by that name.
+    """Return the file itself, or, if it does not exist and is a plain name, the built-in study of that name.
 
     Raises:
         UsageError: there is neither.

@@ -22,7 +22,7 @@ NEEDS = ("cpus", "gpus", "minutes")  # of a machine: how a run is placed, not wh
 class Entry:
     """One run of a study: its name, its settings by the names of ``TrainConfig``, and the epochs of its stages.
 
-    ``needs``: the ``cpus`` and ``gpus`` that it is given, and the ``minutes`` that a scheduler lets it run at a time.
+    ``needs``: the ``cpus`` and ``gpus`` it is given, and the ``minutes`` for which a scheduler lets it run at a time.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Study:
-    """A study: its name, what it is about, its runs in order, and what is searched beside them."""
+    """A study: its name, its description, its runs in order, and its search, if any."""
 
     name: str
     description: str = ""
@@ -43,11 +43,11 @@ class Study:
 
 
 def read_study(path: Path, **overrides: Any) -> Study:
-    """Read a study file; ``overrides`` (such as ``data``) win over what stands in it.
+    """Read a study file; ``overrides`` (such as ``data``) take precedence over its settings.
 
     ::
 
-        name = "noise"                      # else the file's name
+        name = "noise"                      # by default the file's name
         [common]                            # settings of every run: the flags of train, dashes or underscores
         epochs = 50
         [[run]]                             # one run
@@ -58,16 +58,16 @@ def read_study(path: Path, **overrides: Any) -> Study:
         seed = [0, 1]
 
     In a run, ``stages = [100, 250]`` trains to 100 epochs and then, resumed, to 250. ``cpus``, ``gpus`` and
-    ``minutes`` are no settings: they say what a run is given. ``[search]`` is read by ``space.py``.
+    ``minutes`` are not settings of training: they say what a run is given. ``[search]`` is read by ``space.py``.
 
     Raises:
-        UsageError: the file cannot be read, or a name or value is invalid; says in which run.
+        UsageError: the file cannot be read, or a name or value is invalid; the message says in which run.
     """
     values = read_toml(path, f"the study {path}")
     for name in values:
         if name not in SECTIONS:
             raise UsageError(
-                f"the study {path} has '{name}'; expected {', '.join(SECTIONS)}.{closest(name, SECTIONS)}"
+                f"the study {path}: there is no '{name}'; expected {', '.join(SECTIONS)}.{closest(name, SECTIONS)}"
             )
     common = _settings(values.get("common", {}), f"{path}, [common]")
     entries: list[Entry] = []
@@ -83,7 +83,7 @@ def read_study(path: Path, **overrides: Any) -> Study:
     for table in search.probes if search else ():
         trial({**table, "name": "a trial"})
     if not entries and search is None:
-        raise UsageError(f"the study {path} asks for no runs; expected [[run]] or [[grid]] tables, or [search]")
+        raise UsageError(f"the study {path} has no runs; expected [[run]] or [[grid]] tables, or [search]")
     names = [entry.name for entry in entries]
     names += [f"trial {number}" for number in range(search.trials if search else 0)]
     for name in names:
@@ -91,7 +91,9 @@ def read_study(path: Path, **overrides: Any) -> Study:
             raise UsageError(f"the study {path} has two runs named '{name}'; give each a name of its own")
     title = str(values.get("name", path.stem))
     if not re.fullmatch(r"[\w.-]+", title):
-        raise UsageError(f"the study {path} is named '{title}'; expected letters, digits, dashes and underscores")
+        raise UsageError(
+            f"the study {path}: invalid name '{title}': expected letters, digits, dots, dashes and underscores"
+        )
     return Study(title, str(values.get("description", "")), entries, search, trial)
 
 
@@ -103,7 +105,7 @@ def _tables(values: dict[str, Any], name: str, path: Path) -> list[dict[str, Any
 
 
 def _grid(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, Any], where: str) -> list[Entry]:
-    """Return a run for each combination; a name, if given, stands before what varies."""
+    """Return a run for each combination; a name, if given, is put before what varies."""
     prefix = table.pop("name", "")
     varied = {key: value for key, value in table.items() if isinstance(value, list) and key != "stages"}
     for key, value in varied.items():
@@ -156,7 +158,9 @@ def _entry(table: dict[str, Any], common: dict[str, Any], overrides: dict[str, A
         if not (isinstance(stages, list) and all(isinstance(n, int) and n > 0 for n in stages)) or stages != sorted(
             set(stages)
         ):
-            raise UsageError(f"{where}: invalid stages = {stages}: expected epochs that grow, such as [100, 250]")
+            raise UsageError(
+                f"{where}: invalid stages = {stages}: expected increasing numbers of epochs, such as [100, 250]"
+            )
         settings["epochs"] = stages[0]
     try:
         TrainConfig.of(settings)

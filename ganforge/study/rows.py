@@ -1,4 +1,4 @@
-"""One more row for a study: ``--add my-strategy:option=…`` beside every run that has no balance."""
+"""Added rows of a study: ``--add my-strategy:option=…`` beside every run without a balancing strategy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganforge.plugin.options import parse_spec
 from ganforge.plugin.registry import Registry
 from ganforge.study.plan import Entry, Study
 
-# What a name may be, in this order, and the setting that it then is.
+# The kinds that a name is looked up in, in this order, and the setting for each.
 KINDS = {"strategy": "balance", "loss": "loss", "optimizer": "optimizer", "architecture": "arch"}
 
 
@@ -21,13 +21,13 @@ def with_rows(study: Study, texts: Sequence[str], registry: Registry) -> Study:
     one setting in its place: the same data, seeds and everything else.
 
     Raises:
-        UsageError: nothing goes by a name, its options are wrong, or the study has no run without balance.
+        UsageError: a name is unknown, its options are invalid, or the study has no run without a strategy.
     """
     if not texts:
         return study
     plain = [entry for entry in study.entries if _is_plain(entry)]
     if not plain:
-        raise UsageError(f'the study {study.name} has no run with balance = "none" that --add could be compared with')
+        raise UsageError(f'the study {study.name} has no run with balance = "none" to compare --add with')
     added: list[Entry] = []
     for text in texts:
         setting = _setting(text, registry)
@@ -40,12 +40,12 @@ def with_rows(study: Study, texts: Sequence[str], registry: Registry) -> Study:
 
 
 def only(study: Study, texts: Sequence[str]) -> Study:
-    """Return the study with the runs alone whose name holds all words of one of the texts; all without a text.
+    """Return the study with only the runs whose names contain all words of one of the texts; all without texts.
 
-    A search makes runs of its own, which have no names before: it is left out.
+    The runs of a search have no names yet, so the search is left out.
 
     Raises:
-        UsageError: a text fits no run.
+        UsageError: a text matches no run.
     """
     if not texts:
         return study
@@ -56,7 +56,10 @@ def only(study: Study, texts: Sequence[str]) -> Study:
     for text in texts:
         if not any(fits(entry, text) for entry in study.entries):
             shown = ", ".join(f"'{entry.name}'" for entry in study.entries[:3])
-            raise UsageError(f"--only '{text}' is in no run's name of the study {study.name}, such as {shown}")
+            names = (
+                f"expected words of a run's name, such as {shown}" if shown else "it has only a search: leave it out"
+            )
+            raise UsageError(f"--only '{text}' matches no run of the study {study.name}; {names}")
     chosen = [entry for entry in study.entries if any(fits(entry, text) for text in texts)]
     return replace(study, entries=chosen, search=None)
 
@@ -81,7 +84,7 @@ def _setting(text: str, registry: Registry) -> str:
         known = {entry.name for entry in registry.of(kind)}
         if all(part.name in known for part in parts):
             if len(parts) > 1 and setting != "balance":
-                raise UsageError(f"invalid --add {text}: only strategies are joined by +")
+                raise UsageError(f"invalid --add {text}: only strategies can be joined by +")
             for part in text.split("+"):
                 registry.choose(kind, part.strip())
             return setting

@@ -1,4 +1,4 @@
-"""Carrying out a study: each run in a process of its own, so many at a time; what is done stays done."""
+"""Carrying out a study: each run in a process of its own, several at a time; finished runs are kept."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class StudyRunner:
         self.rows = [Row(entry) for entry in study.entries]
         if self.searching:
             if not evaluate:
-                raise UsageError(f"the study {study.name} searches by what is measured; leave out --no-evaluate")
+                raise UsageError(f"the search of the study {study.name} needs metrics; leave out --no-evaluate")
             self.rows += [Row(self.searching.entry(trial), trial=trial) for trial in self.searching.trials]
         self._lock = threading.Lock()
         self._queue = list(self.rows)
@@ -88,7 +88,7 @@ class StudyRunner:
                 self.searching.ended(row.trial, row.state, row.run)
 
     def look_first(self) -> list[str]:
-        """Fail at once, not after hours of others, what cannot be carried out; return a line for each.
+        """Fail entries that cannot be carried out now, not after hours of other runs; return a line for each.
 
         Raises:
             GANForgeError: something that the search would try is wrong, or its extra is missing.
@@ -126,7 +126,7 @@ class StudyRunner:
         return lines
 
     def run(self, changed: Callable[[], None] | None = None) -> bool:
-        """Do what is left; ``changed`` is called on this thread, often. Returns whether every run is done.
+        """Do the remaining runs; ``changed`` is called often, on this thread. Return whether every run is done.
 
         Ctrl-C, SIGTERM or a lost terminal asks the running ones to save, waits for them and raises
         ``KeyboardInterrupt``; the second time they end at once.
@@ -172,7 +172,7 @@ class StudyRunner:
         return require(named_by_text(named, self.plugins, f"the study {self.study.name}"))
 
     def _look(self, row: Row) -> None:
-        """Find the run that an earlier go made for this entry, and whether anything is left to do."""
+        """Find the run that was made for this entry before, and whether anything is left to do."""
         known = self.known.get(row.entry.name)
         if not known or known.get("settings") != _comparable(row.entry):
             return
@@ -223,7 +223,7 @@ class StudyRunner:
                 with self._lock:
                     self.searching.ended(row.trial, row.state, row.run)
                     if row.trial.state != row.state == "done":
-                        row.state, row.error = "failed", f"it has no {self.searching.search.metric} to search by"
+                        row.state, row.error = "failed", f"{self.searching.search.metric} could not be measured"
                     self._save_index()
 
     def _carry_out(self, row: Row, place: int) -> None:
@@ -262,7 +262,8 @@ class StudyRunner:
             row.state = "stopped"
         else:
             row.state = "failed"
-            row.error = row.error or f"the process ended with {code}" + (" (out of memory?)" if code == -9 else "")
+            ended = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            row.error = row.error or f"the process {ended}" + (" (out of memory?)" if code == -9 else "")
 
     def _hear(self, row: Row, said: dict[str, Any]) -> None:
         if "run" in said and (row.run is None or row.run != Path(said["run"])):
@@ -290,12 +291,12 @@ class StudyRunner:
 
 
 def study_path(name: str, runs_dir: Path) -> Path:
-    """Return where a study keeps which run is which."""
+    """Return the file in which a study keeps which run belongs to which entry."""
     return runs_dir / f"{name}.study.json"
 
 
 def study_runs(name: str, runs_dir: Path) -> list[tuple[str, Path]] | None:
-    """Return (entry, run directory) of a study carried out in ``runs_dir``, or None when there is none so named."""
+    """Return (entry, run directory) for a study carried out in ``runs_dir``, or None if there is no such study."""
     path = study_path(name, runs_dir)
     if not path.is_file():
         return None
@@ -314,7 +315,7 @@ def _read_index(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_entry(about: Any) -> bool:
-    """Say whether something in an index names a run beside it: a path would lead to anybody's."""
+    """Say whether an index entry names a run beside it; a path could lead anywhere."""
     run = about.get("run") if isinstance(about, dict) else None
     return isinstance(run, str) and re.fullmatch(r"run_[0-9]{1,18}", run) is not None
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Trial:
-    """A trial: what was chosen, how it is (running, done, pruned or failed), what it saw of itself, what came out."""
+    """A trial: its values, its state (running, done, pruned or failed), its metric at snapshots, and its result."""
 
     number: int
     params: dict[str, Any]
@@ -36,7 +36,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What its run is called in the study."""
+        """The name of its run in the study."""
         return f"trial {self.number}"
 
     @property
@@ -64,7 +64,7 @@ def require_optuna() -> None:
 
 
 def suggest(search: Search, known: Sequence[Trial]) -> Trial:
-    """Return the next trial, numbered after those that are known."""
+    """Return the next trial, numbered after the existing ones."""
     number = len(known)
     study = _study(search, known, _sampler(search, number))
     chosen = study.ask(_distributions(search.space)).params
@@ -72,7 +72,7 @@ def suggest(search: Search, known: Sequence[Trial]) -> Trial:
 
 
 def prunes(search: Search, known: Sequence[Trial], trial: Trial) -> bool:
-    """Say whether a trial that is trained now should end, by what it and the others saw of themselves."""
+    """Say whether a running trial should end, from its own and the others' metrics at snapshots."""
     if search.pruner == "none" or not trial.seen:
         return False
     others = [one for one in known if one.number != trial.number]
@@ -84,7 +84,7 @@ def prunes(search: Search, known: Sequence[Trial], trial: Trial) -> bool:
 def importances(search: Search, known: Sequence[Trial]) -> dict[str, float]:
     """Return which share of the metric's variance each name explains, the largest first: functional ANOVA.
 
-    Empty where fewer than four trials were trained to their end, or all of them came out alike. Source: Hutter,
+    Empty if fewer than four trials were trained to the end, or all had the same result. Source: Hutter,
     Hoos, Leyton-Brown 2014, ICML.
     """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances

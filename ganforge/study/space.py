@@ -1,4 +1,4 @@
-"""``[search]`` of a study file: what is tried, what is to become better, what ends a trial early. No Optuna here."""
+"""``[search]`` of a study file: what is tried, the metric to improve, what ends a trial early. No Optuna here."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PRUNERS: dict[str, type[Options]] = {"none": Unpruned, "median": Median}
 
 @dataclass(frozen=True)
 class Axis:
-    """What one name may be: a number from ``low`` to ``high``, or one of ``choices``, by their texts."""
+    """The values that one name may take: a number from ``low`` to ``high``, or one of ``choices``, by their texts."""
 
     kind: Literal["int", "float", "choice"]
     low: float = 0
@@ -71,7 +71,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Search:
-    """A search over settings. In those of every trial, ``fixed``, ``{name}`` stands for a name of ``space``."""
+    """A search over settings. ``fixed`` are those of every trial; ``{name}`` in them is replaced from ``space``."""
 
     trials: int
     metric: str
@@ -88,7 +88,7 @@ class Search:
         return METRICS[self.metric][1]
 
     def value(self, evaluation: Mapping[str, Any] | None) -> float | None:
-        """Return the metric from what a run's ``evaluation.json`` holds; None where it has no such number."""
+        """Return the metric from the contents of a run's ``evaluation.json``; None if it has no such number."""
         for part, name in METRICS[self.metric][0]:
             value = ((evaluation or {}).get(part) or {}).get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):
@@ -109,7 +109,7 @@ class Search:
 
     @property
     def probes(self) -> list[dict[str, Any]]:
-        """Settings that have every choice once, for what can be wrong with them to be found before any is trained."""
+        """Settings that contain every choice once, so that mistakes in them are found before anything is trained."""
         first = {name: axis.first for name, axis in self.space.items()}
         more = [{**first, name: text} for name, axis in self.space.items() for text in list(axis.choices or ())[1:]]
         ends = {name: axis.high for name, axis in self.space.items() if not axis.choices}
@@ -131,7 +131,7 @@ def read_search(table: Any, where: str) -> Search:
         [search.space]
         learning-rate = { low = 1e-5, high = 1e-2, log = true }
         balance = ["none", "auto"]
-        width = [16, 32]                    # no setting: stands where {width} is written
+        width = [16, 32]                    # not a setting: its values replace {width}
 
     Raises:
         UsageError: a name or value is wrong.
@@ -152,7 +152,7 @@ def read_search(table: Any, where: str) -> Search:
     pruner, pruner_options = _chosen(table.get("pruner", "none"), "pruner", PRUNERS, where)
     space = table.get("space")
     if not isinstance(space, dict) or not space:
-        raise UsageError(f"{where} has no [search.space]; expected what is tried, such as seed = [0, 1]")
+        raise UsageError(f"{where} has no [search.space]; expected the values to try, such as seed = [0, 1]")
     axes = {name.replace("-", "_"): _axis(value, f"{where}, {name}") for name, value in space.items()}
     texts = str([fixed, [axis.choices for axis in axes.values()]])
     for name in axes:
@@ -160,9 +160,9 @@ def read_search(table: Any, where: str) -> Search:
             raise UsageError(f"{where}: {name} is both a setting of every trial and in the space; leave one out")
         if name not in TrainConfig.model_fields and f"{{{name}}}" not in texts:
             known = closest(name, TrainConfig.model_fields)
-            raise UsageError(f"{where}: '{name}' is no setting, and {{{name}}} stands in none.{known}")
+            raise UsageError(f"{where}: '{name}' is not a setting, and no setting contains {{{name}}}.{known}")
     if pruner != "none" and not str(fixed.get("stop_when", metric)).startswith(metric):
-        raise UsageError(f"{where}: a pruner looks at {metric}, which the stop-when of its trials must look at too")
+        raise UsageError(f"{where}: the pruner looks at {metric}, so the stop-when of the trials must as well")
     return Search(trials, metric, axes, fixed, sampler, sampler_options, pruner, pruner_options)
 
 
@@ -183,7 +183,7 @@ def _axis(value: Any, where: str) -> Axis:
             raise UsageError(f"{where}: a choice is given twice; expected each once")
         return Axis("choice", choices=choices)
     if not isinstance(value, dict):
-        raise UsageError(f"{where}: invalid {shown(value)}: expected a list, or {{ low = …, high = … }}")
+        raise UsageError(f"{where}: invalid {shown(value)}: expected a list of values, or {{ low = …, high = … }}")
     for key in value:
         if key not in ("low", "high", "log", "step"):
             raise UsageError(f"{where}: there is no '{key}' in a range; expected low, high, log and step")
@@ -191,13 +191,13 @@ def _axis(value: Any, where: str) -> Axis:
     low: Any = value.get("low")
     high: Any = value.get("high")
     numbers = [low, high] if step is None else [low, high, step]
-    numeric = all(type(one) in (int, float) and math.isfinite(one) for one in numbers)
+    numeric = all(type(one) in (int, float) and abs(one) < math.inf for one in numbers)
     if not numeric or log not in (None, True, False):
-        raise UsageError(f"{where}: invalid range: expected numbers as low, high and step, true or false as log")
+        raise UsageError(f"{where}: invalid range: expected numbers for low, high and step, true or false for log")
     if not low < high or (log and low <= 0) or (step is not None and (step <= 0 or log)):
         raise UsageError(
-            f"{where}: invalid range: expected low below high, low above 0 where it is logarithmic, a step above 0 "
-            "where it is not"
+            f"{where}: invalid range: expected low below high, and a step above 0, or with log = true a low above 0 "
+            "and no step"
         )
     whole = all(type(one) is int for one in numbers)
     return Axis("int" if whole else "float", low, high, bool(log), step)
@@ -208,7 +208,7 @@ def _text(value: Any) -> str:
 
 
 def _filled(value: Any, others: Mapping[str, str]) -> Any:
-    """Return a setting with the names in it replaced, those in what replaces them too."""
+    """Return a setting with the names in it replaced, including names within the replacements."""
     if isinstance(value, (list, tuple)):
         return [_filled(one, others) for one in value]
     if isinstance(value, str):

@@ -19,7 +19,7 @@ from ganforge.study.runner import study_runs
 
 @dataclass(frozen=True)
 class Summary:
-    """One run: what it is called here, where it is, ``run.json``, its logged lines and what was measured."""
+    """One run: its name here, its directory, ``run.json``, its log lines and its metrics."""
 
     name: str
     run: Path
@@ -35,7 +35,7 @@ class Summary:
 
     @property
     def label(self) -> str:
-        """What a reader is shown: the name a study gave it, else its number and what it trains."""
+        """The name that readers see: the one from the study, else its number, architecture and strategies."""
         if self.name != self.run.name:
             return self.name
         parts = [self.name, self.manifest["config"]["arch"], self.balance]
@@ -72,7 +72,7 @@ def _measured(*path: str) -> Callable[[Summary], float | None]:
 
 
 def _modes(critters: str, mixture: str) -> Callable[[Summary], float | None]:
-    """Return what gets a number that critters have under one name and mixtures of Gaussians under another."""
+    """Return a function that gets a number with one name for critters and another for mixtures of Gaussians."""
     gets = (_measured("critters", critters), _measured("modes", mixture))
     return lambda summary: next((value for get in gets if (value := get(summary)) is not None), None)
 
@@ -121,7 +121,7 @@ COLUMNS = (
 
 
 def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
-    """Return (name, run directory) of what was asked for: studies by name or file, and runs.
+    """Return (name, run directory) of each requested run: studies by name or file, and single runs.
 
     Raises:
         GANForgeError: there is no such study or run.
@@ -131,7 +131,7 @@ def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
         if name.endswith(".toml"):
             runs = study_runs(study_name(Path(name)), runs_dir)
             if not runs:
-                raise GANForgeError(f"no run of {name} is in {runs_dir} yet; carry it out: ganforge study {name}")
+                raise GANForgeError(f"no run of {name} is in {runs_dir} yet; start it with: ganforge study {name}")
         else:
             runs = study_runs(name, runs_dir)
             if runs is None:
@@ -144,7 +144,7 @@ def resolve(names: Sequence[str], runs_dir: Path) -> list[tuple[str, Path]]:
 
 
 def study_name(path: Path) -> str:
-    """Return what the study in a file is called."""
+    """Return the name of the study in a file."""
     with suppress(UsageError):
         return str(read_toml(path, str(path)).get("name", path.stem))
     return path.stem
@@ -157,12 +157,12 @@ def summarise(name: str, run: Path) -> Summary:
 
 
 def columns_of(summaries: Sequence[Summary]) -> list[Column]:
-    """Return the columns in which some run has a number."""
+    """Return the columns in which at least one run has a number."""
     return [column for column in COLUMNS if any(column.get(s) is not None for s in summaries)]
 
 
 def measured_apart(summaries: Sequence[Summary]) -> str | None:
-    """Return a sentence where runs were measured against different pictures, or by different numbers of them."""
+    """Return a sentence if runs were compared with different pictures, or different numbers of them, else None."""
     ways: dict[str, list[str]] = {}
     for summary in summaries:
         if summary.evaluation and "real" in summary.evaluation:
@@ -176,7 +176,7 @@ def measured_apart(summaries: Sequence[Summary]) -> str | None:
 
 
 def best(column: Column, summaries: Sequence[Summary]) -> float | None:
-    """Return the best number of a column, None where none is better than another."""
+    """Return the best number of a column, or None if no number is better than another."""
     values = [value for s in summaries if (value := column.get(s)) is not None]
     if not column.better or len(set(values)) < 2:
         return None

@@ -57,7 +57,8 @@ def backends_to_check(wanted: Sequence[str] = ()) -> list[str]:
                 f"there is no backend '{name}'; expected torch, jax or tensorflow.{closest(name, BACKENDS)}"
             )
         if importlib.util.find_spec(name) is None:
-            raise GANForgeError(f"the backend '{name}' is not installed; pip install 'ganforge[{name}]'")
+            package = "torch" if name == "torch" else f"'ganforge[{name}]'"
+            raise GANForgeError(f"the backend '{name}' is not installed; pip install {package}")
     return [b for b in BACKENDS if b in wanted or (not wanted and importlib.util.find_spec(b) is not None)]
 
 
@@ -108,7 +109,7 @@ def _run_one(subjects: Sequence[Subject], backend: str, plugins: Sequence[str | 
         )
         if not output.is_file():
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise GANForgeError(f"the process that checks on {backend} ended with {done.returncode}: {last}")
+            raise GANForgeError(f"the checks on {backend} ended with exit code {done.returncode}: {last}")
         answer = json.loads(output.read_text("utf-8"))
     if "error" in answer:
         raise (UsageError if answer["usage"] else GANForgeError)(answer["error"])
@@ -123,7 +124,7 @@ def _agreement(subject: str, backend: str, report: Report, first: Report) -> Res
     for name, values in theirs.items():
         other = ours.get(name, [])
         if len(other) != len(values):
-            return Result(subject, "agrees", backend, "failed", f"{name} has another shape than on the first backend")
+            return Result(subject, "agrees", backend, "failed", f"{name} has a different shape on the first backend")
         worst = max((abs(a - b) / max(1.0, abs(a)) for a, b in zip(values, other)), default=0.0)
         if not worst <= TOLERANCE or not math.isfinite(worst):
             return Result(
@@ -132,6 +133,6 @@ def _agreement(subject: str, backend: str, report: Report, first: Report) -> Res
                 backend,
                 "failed",
                 f"{name} differs from the first backend by {worst:.2g} from the same weights and inputs. To change: "
-                "use keras.layers and keras.ops alone, and leave nothing to a layer's own randomness",
+                "use only keras.layers and keras.ops, and no random numbers of a layer's own",
             )
     return Result(subject, "agrees", backend, "passed")

@@ -1,4 +1,4 @@
-"""Who is told what happens in a run: strategies, which act, and observers, which watch."""
+"""The listeners of a run: strategies, which act, and observers, which watch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ganforge.plugin.validation import check_observers
 class Audience:
     """Calls the hooks ``run_started`` to ``run_ended``: the strategies' first, then the observers'.
 
-    What fails in a strategy is part of training, and an error. An observer never ends or changes a run: it is left
-    out, with one line, once it has failed; and so is a logger, whose observer is made when the run starts.
-    ``heard`` names the hooks that were called.
+    A failure in a strategy is an error, since strategies are part of training. An observer never ends or changes a
+    run: once it fails, it is left out with a one-line message; so is a logger, whose observer is created when the run
+    starts. ``heard`` names the hooks that were called.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Audience:
         self.heard: set[str] = set()
 
     def start(self, run: RunInfo, stopping: threading.Event) -> None:
-        """Make the loggers' observers, and tell everyone that the run starts; raises as ``tell`` does."""
+        """Create the loggers' observers, and tell everyone that the run starts; raises as ``tell`` does."""
         for logger in self.loggers:
             name = f"logger '{logger.name}'"
             try:
@@ -44,7 +44,7 @@ class Audience:
                     raise
                 stopping.set()
             except (Exception, SystemExit) as error:
-                log.warning("%s failed and is left out: %s", name, reason(error))
+                log.warning("%s failed and will not be called: %s", name, reason(error))
         self.tell("run_started", stopping, run=run)
 
     def tell(self, hook: str, stopping: threading.Event, **what: Any) -> None:
@@ -52,7 +52,7 @@ class Audience:
 
         Raises:
             GANForgeError: a strategy failed.
-            KeyboardInterrupt: an observer raised it where a stop had been asked for before: the second Ctrl-C.
+            KeyboardInterrupt: an observer raised it after a stop was requested already, like a second Ctrl-C.
         """
         self.heard.add(hook)
         for hooks in self.acting:
@@ -70,11 +70,11 @@ class Audience:
                 stopping.set()
             except (Exception, SystemExit) as error:
                 self.watching.remove(watcher)
-                log.warning("%s failed in %s and is left out from here on: %s", name, hook, reason(error))
+                log.warning("%s failed in %s and will not be called again: %s", name, hook, reason(error))
 
 
 def _by_name(make: Callable[..., object], run: RunInfo, options: Options) -> object:
-    """Call what makes a logger's observer: with what it names of both, or with both in this order."""
+    """Call a logger's ``make`` with those of both arguments that it names, or with both in this order."""
     if set(parameters(make)) <= {"run", "options"}:
         return call_by_name(make)(run=run, options=options)
     return make(run, options)

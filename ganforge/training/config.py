@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ganforge.data.settings import parse_background, parse_range
-from ganforge.errors import GANForgeError, UsageError, closest, shown
+from ganforge.errors import GANForgeError, UsageError, closest, in_our_words, shown
 from ganforge.files import default_runs_dir
 from ganforge.hints import hint
 from ganforge.plugin.averaging import written_ema
@@ -26,19 +26,18 @@ LISTS = ("balance", "log", "plugins")
 
 
 class TrainConfig(BaseModel):
-    """What was asked: everything that decides what a run computes. ``None`` means "chosen for you".
+    """The settings of a run as the user gave them. ``None`` means that a default is chosen later.
 
-    ``data`` may name several folders, zips and tars, with commas between them (``ganforge.data.several``).
-    ``steps`` is for data of Python that do not end: so many are trained, each on pictures that no other sees.
-    ``learning_rate`` is both networks' (strategies multiply it for one side), and ``optimizer`` too, unless
-    ``discriminator_optimizer`` is the discriminator's own. ``image_size`` is in pixels, a square's side or
-    ``WIDTHxHEIGHT``, which may be given as a pair (width, height) too; vectors have none. ``range`` is what is black
-    and white in pictures deeper than 8 bits, found from the set where it is None. ``step`` is how the two networks
-    learn (see ``ganforge.engine.engine.Engine``); ``compile`` overrides what the backend does by default. ``devices``
-    share each batch, whose ``batch_size`` is that of all together. ``ema`` is
-    of the mean of the generator's weights that pictures are drawn from: its decay, or its half-life in pictures, such
-    as ``500kimg``; 0 or ``none`` for none. ``from_run`` is a run whose weights this one begins with, and the three
-    after it say how (``ganforge.training.earlier``).
+    ``data`` may name several folders, zips and tars, separated by commas (``ganforge.data.several``). ``steps`` is
+    for data from Python that never end: the run trains this many steps, each on new pictures. ``learning_rate`` is
+    that of both networks (strategies can multiply it for one of them). So is ``optimizer``, unless
+    ``discriminator_optimizer`` is given. ``image_size`` is in pixels: the side of a square, ``WIDTHxHEIGHT``, or a
+    pair (width, height); vectors have none. ``range`` holds the values of black and white in pictures deeper than
+    8 bits; if None, it is measured on the whole set. ``step`` is how the two networks learn (see
+    ``ganforge.engine.engine.Engine``); ``compile`` overrides the backend's default. ``batch_size`` is the total of
+    all ``devices``. ``ema`` is the decay, or the half-life such as ``500kimg``, of the running mean of the
+    generator's weights that pictures are drawn from; 0 or ``none`` turns it off. ``from_run`` is a run whose weights
+    this one starts with, and the three settings after it say how (``ganforge.training.earlier``).
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -58,7 +57,7 @@ class TrainConfig(BaseModel):
     limit: int | None = Field(None, ge=2)
     strict: bool = False
     epochs: int | None = Field(None, ge=1)
-    steps: int | None = Field(None, ge=1, description="How many steps to train on data that do not end.")
+    steps: int | None = Field(None, ge=1, description="How many steps to train on data that never end.")
     batch_size: int | None = Field(None, ge=1)
     latent_dim: int | None = Field(None, ge=1)
     learning_rate: float | None = Field(None, gt=0)
@@ -89,7 +88,7 @@ class TrainConfig(BaseModel):
         """Validate ``values``. Raises ``UsageError`` in one line, with the closest name for an unknown one."""
         for name in values:
             if name == "callbacks":
-                raise UsageError("there is no setting 'callbacks'; Keras callbacks are observers: observers=[…]")
+                raise UsageError("there is no setting 'callbacks'; pass Keras callbacks as observers=[…]")
             if name not in cls.model_fields:
                 raise UsageError(f"there is no setting '{name}'.{hint(name) or closest(name, cls.model_fields)}")
         values = {name: value for name, value in values.items() if value is not None}
@@ -118,11 +117,8 @@ class TrainConfig(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            message = first["msg"].replace("Input should be", "expected")
             flag = "--from" if name == "from_run" else "--" + name.replace("_", "-")
-            raise UsageError(
-                f"invalid {flag} {_written(values.get(name))}: {message[0].lower()}{message[1:]}"
-            ) from None
+            raise UsageError(f"invalid {flag} {_written(values.get(name))}: {in_our_words(first['msg'])}") from None
 
 
 class Settings(TrainConfig):
@@ -179,15 +175,15 @@ def _argument(flag: re.Match[str]) -> str:
 
 
 def range_of_run(manifest: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return the range that a run's pictures were read by, for others to be read alike; None where there was none.
+    """Return the range that a run's pictures were read with, to read others in the same way; None if there is none.
 
-    Raises ``GANForgeError`` when what ``run.json`` says is no range.
+    Raises ``GANForgeError`` when ``run.json`` does not hold a valid range.
     """
     known = manifest.get("data", {}).get("range")
     try:
         return None if known is None else parse_range(known)
     except UsageError as error:
-        raise GANForgeError(f"run.json is damaged: its data have an {error}") from None
+        raise GANForgeError(f"run.json is damaged: {error}") from None
 
 
 def read_config(run: Path) -> TrainConfig:

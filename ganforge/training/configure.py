@@ -1,4 +1,4 @@
-"""What strategies make of a run before its networks exist: the hook ``configure_run``."""
+"""How strategies change a run before its networks exist: the hook ``configure_run``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ganforge.training.resolve import Choices
 
 
 def configure(settings: Settings, choices: Choices, image_shape: tuple[int, ...]) -> RunConfig:
-    """Return the run as its strategies want it, each seeing what those before it changed.
+    """Return the run as its strategies changed it, each seeing the changes of those before it.
 
     Raises:
         UsageError: a strategy gave the architecture or the loss an option that it does not take.
-        GANForgeError: a strategy failed, or set what cannot be.
+        GANForgeError: a strategy failed, or set an invalid value.
     """
     run = RunConfig(
         architecture=choices.architecture.name,
@@ -44,9 +44,9 @@ def configure(settings: Settings, choices: Choices, image_shape: tuple[int, ...]
 
 
 def _check(run: RunConfig, choices: Choices, who: str, returned: Any) -> None:
-    """Hold what a strategy made of the run to what the architecture and the loss take."""
+    """Check the run that a strategy changed against the options of the architecture and the loss."""
     if returned is not None and returned is not run:
-        raise GANForgeError(f"{who}: configure_run returned something; expected it to change config in place")
+        raise GANForgeError(f"{who}: configure_run returned a value; expected it to change config in place")
     rate = run.learning_rate
     if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 < rate < math.inf:
         raise GANForgeError(f"{who}: configure_run set learning_rate to {rate!r}; expected a number above 0")

@@ -1,7 +1,7 @@
-"""An earlier run that a new one begins with: what is not asked for is as it was there, and so are the weights.
+"""An earlier run from which a new one starts: with its weights, and with its settings unless others are given.
 
 The earlier run is only read, and none of its code runs: its weights are numbers, and a plugin file that its networks
-need passes the gate of ``ganforge.plugin.trust`` as on ``resume``.
+need must pass ``ganforge.plugin.trust`` as on ``resume``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ HOW = ("from_optimizers", "from_partial", "freeze_discriminator")
 
 
 def require_from(config: TrainConfig) -> None:
-    """Raise ``UsageError`` where a setting says how to begin with a run, and none is named."""
+    """Raise ``UsageError`` if a setting says how to start from a run, and no run is named."""
     for name in HOW:
         if getattr(config, name) and config.from_run is None:
-            raise UsageError(f"--{name.replace('_', '-')} applies to a run to start from; name one: --from RUN")
+            raise UsageError(f"--{name.replace('_', '-')} needs a run to start from; add --from RUN")
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Earlier:
         found = cls.of(str(began.get("path", "")), Path())
         if found.checkpoint.sha256 != began.get("sha256"):
             raise GANForgeError(
-                f"{run} was ended before its first checkpoint, and {found.path.name}, whose weights it began with, "
-                "has others by now; start again with ganforge train --from"
+                f"{run} ended before its first checkpoint, and the weights of {found.path.name}, from which it "
+                "started, have changed; start again with ganforge train --from"
             )
         return found
 
@@ -131,11 +131,11 @@ class Earlier:
                 value = values.get(name)
                 if value == text or (name == "balance" and text in (value or ())):
                     raise GANForgeError(
-                        f"{self.id} was trained with the {kind} '{text}' from Python; give it, or another: "
+                        f"{self.id} was trained with the {kind} '{text}' from Python; pass it or another one: "
                         f"ganforge.train({ARGUMENTS[kind]}=…, from_run='{self.id}')"
                     )
         if "data" in values and recorded.get("data"):
-            raise GANForgeError(f"{self.id} was trained on data from Python; say what this run is trained on: --data")
+            raise GANForgeError(f"{self.id} was trained on data from Python; choose data for this run with --data")
 
     def with_networks(self, choices: Choices, asked: TrainConfig) -> Choices:
         """Return the choices with the architecture's options as they were, where they were not asked for."""
@@ -154,11 +154,11 @@ class Earlier:
         begun = begin(engine, self.checkpoint.arrays, optimizers=config.from_optimizers)
         if begun.left and not config.from_partial:
             raise UsageError(
-                f"{self.id}'s weights do not fit {listed(begun.left)}; expected the same networks, of the same "
-                "--image-size, --channels and options; --from-partial takes what fits"
+                f"the weights of {self.id} do not fit {listed(begun.left)}; expected the same networks, with the "
+                "same --image-size, --channels and options; --from-partial copies only the layers that fit"
             )
         if not begun.taken:
-            raise UsageError(f"none of {self.id}'s weights fit these networks; expected layers of the same sizes")
+            raise UsageError(f"no weights of {self.id} fit these networks; expected layers of the same sizes")
         return {
             "run": self.id,
             "path": str(self.path.resolve()),

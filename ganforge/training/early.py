@@ -1,4 +1,4 @@
-"""What ``--stop-when`` looks at while a run is trained, and when it ends it; the rules are in ``stopping.py``."""
+"""Applying ``--stop-when`` while a run is trained; the rules are in ``stopping.py``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SAMPLES, BLOCK = 512, 64  # pictures that are measured, and drawn at a time
 
 
 class EarlyEnd:
-    """Looks at a run's number with each snapshot and says in ``met`` why it ends, once it does.
+    """Looks at a run's number with each snapshot; ``met`` says why the run ends, once it does.
 
-    Of a logged number it looks at the mean since the snapshot before: that of one batch says little. ``since`` is the
-    step from which on the rule holds; ``seen`` what was looked at, ``{"step", "value"}`` each.
+    For a logged number it uses the mean since the last snapshot, because that of one batch says little. ``since`` is
+    the step from which the rule holds; ``seen`` are the numbers so far, ``{"step", "value"}`` each.
     """
 
     def __init__(self, rule: StopRule, setup: Setup, since: int, seen: Iterable[dict[str, Any]] = ()) -> None:
@@ -47,7 +47,7 @@ class EarlyEnd:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What run.json keeps."""
+        """The record of it in run.json."""
         return {"when": str(self.rule), "since": self.since, "seen": self.seen, "met": self.met}
 
     def _decided(self) -> str:
@@ -65,7 +65,7 @@ class EarlyEnd:
                 self._logged.append((line["step"], float(line[self.rule.metric])))
 
     def rewind(self, step: int) -> None:
-        """Forget what came after ``step``."""
+        """Forget everything after ``step``."""
         self.seen = [one for one in self.seen if one["step"] <= step]
         self._logged = [one for one in self._logged if one[0] <= step]
         self.met = self._decided()
@@ -123,19 +123,19 @@ class EarlyEnd:
         return StackedModes.of(source.options, self.setup.image_shape)
 
     def _flat(self, pictures: np.ndarray) -> np.ndarray:
-        """Return pictures as what looks at colours sees them: what is transparent, on the run's background."""
+        """Return pictures without transparency, on the run's background, for metrics of colours."""
         return over(pictures, parse_background(self.setup.settings.background))
 
 
 def samples(setup: Setup) -> np.ndarray:
-    """Return ``SAMPLES`` pictures or vectors of the same latents each time, as snapshots show them."""
+    """Return ``SAMPLES`` pictures or vectors, from the same latents each time, as snapshots show them."""
     import numpy as np
 
     return np.concatenate(list(drawn_parts(setup, SAMPLES)))
 
 
 def drawn_parts(setup: Setup, count: int) -> Iterator[np.ndarray]:
-    """Yield so many pictures or vectors of the same latents each time, in parts: many do not fit in memory."""
+    """Yield so many pictures or vectors, from the same latents each time, in parts that fit in memory."""
     import numpy as np
 
     from ganforge.engine.randomness import fixed_latents
@@ -149,7 +149,7 @@ def drawn_parts(setup: Setup, count: int) -> Iterator[np.ndarray]:
 
 
 def real_pictures(setup: Setup) -> np.ndarray:
-    """Return ``SAMPLES`` of the training pictures, or all where there are fewer; by the seed."""
+    """Return ``SAMPLES`` of the training pictures, chosen by the seed, or all if there are fewer."""
     import numpy as np
 
     from ganforge.data.order import some

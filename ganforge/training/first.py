@@ -1,4 +1,4 @@
-"""What can be wrong with a run, as far as that shows before anything is built: a study asks it of all its runs."""
+"""Mistakes in a run's settings that can be found before anything is built; a study checks all its runs for them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ganforge.training.resolve import resolve
 
 
 def look_first(config: TrainConfig, plugins: Sequence[PluginFile]) -> None:
-    """Raise what a run of these settings would, of names, options, the run it begins with and the place of its data.
+    """Raise the errors of a run with these settings: in names, options, the run it starts from or its data's path.
 
-    The backend must be there, and is not chosen: the run may have a process of its own, with another one. So no
-    network is built, and whether the weights fit shows only when the run begins.
+    The backend must be installed but is not chosen, since the run may have a process of its own with another one. So
+    no network is built, and whether weights fit only shows when the run begins.
 
     Raises:
         UsageError: a name or an option is wrong.
-        GANForgeError: a plugin file fails, or the pictures, the backend or the run to begin with are not there.
+        GANForgeError: a plugin file fails, or the pictures, the backend or the run to start from are missing.
     """
     if config.backend is not None:
         require_backend(Backend(config.backend, "asked"))

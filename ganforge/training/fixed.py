@@ -1,4 +1,4 @@
-"""What stays as it is when a run goes on, and why."""
+"""The settings that cannot change when a run is resumed, and why."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ CHANGES = (
     *("epochs", "balance", "backend", "devices", "data", "data_changed", "on_nan", "stop_when", "plugins"),
     *("learning_rate", "ema", "log", "snapshot_every"),
 )
-_NETWORKS = "its networks and their weights are of it"
-_BATCHES = "which pictures belong to a step follows from it"
-_PICTURES = "its pictures were read so, and are known by it"
-_STATE = "what its optimizers remember is of it"
-_STEPS = "its steps are computed so, and repeat to the bit"
-_LOGS = "strategies are told what is logged, as often as it is"
-_ONLY = "only a new run begins so"
-_SAVES = "it says where a killed run goes on"
+_NETWORKS = "the shapes of its networks depend on it"
+_BATCHES = "it decides which pictures belong to each step"
+_PICTURES = "its pictures were read with it"
+_STATE = "the state of its optimizers depends on it"
+_STEPS = "its steps must be computed as before"
+_LOGS = "strategies receive the logged numbers, as often as they are logged"
+_ONLY = "it applies only when a run starts"
+_SAVES = "it decides where a killed run continues"
 _WHY = {
     **dict.fromkeys(("arch", "image_size", "channels", "latent_dim"), _NETWORKS),
     **dict.fromkeys(("batch_size", "limit", "steps", "seed"), _BATCHES),
@@ -30,10 +30,10 @@ _WHY = {
 
 
 def refuse_fixed(name: str, run: str) -> None:
-    """Raise ``UsageError`` where ``name``, as in ``TrainConfig``, is a setting that a run keeps."""
+    """Raise ``UsageError`` if ``name``, as in ``TrainConfig``, is a setting that cannot change."""
     if (why := _WHY.get(name)) is None:
         return
     flag = "--from" if name == "from_run" else f"--{name.replace('_', '-')}"
     another = "--from RUN" if name == "from_run" else f"--from {run} {flag}"
-    new = "a new run begins with another's weights" if why == _ONLY else "a new run begins with its weights"
+    new = "to start a new run from another's weights" if why == _ONLY else "to start a new run from its weights"
     raise UsageError(f"{flag} cannot change when a run continues: {why}; {new}: ganforge train {another} …")

@@ -1,4 +1,4 @@
-"""What ends a training from outside: signals, a full disk, no memory; and what is said then."""
+"""What ends training from outside (signals, a full disk, lack of memory), and the messages for it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def stop_on_signals(stopping: threading.Event) -> AbstractContextManager[None]:
 
 @contextmanager
 def hearing_signals(hear: Callable[[int], object], once: bool = False) -> Iterator[None]:
-    """Call ``hear`` with the number of each SIGINT, SIGTERM or SIGHUP, in place of its usual effect.
+    """Call ``hear`` with the number of each SIGINT, SIGTERM or SIGHUP, instead of its usual effect.
 
-    ``once``: only of the first; after it, all have their usual effect again. What the process was told to ignore
-    (``nohup``) stays ignored.
+    ``once``: only for the first one; afterwards all have their usual effect again. Signals that the process ignores
+    (``nohup``) stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -60,17 +60,17 @@ def hearing_signals(hear: Callable[[int], object], once: bool = False) -> Iterat
 
 
 def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError | None:
-    """Return what to say of a failure that is nobody's programming error, or None."""
+    """Return the message for a failure that is not a programming error, or None."""
     if isinstance(error, (OSError, GANForgeError)) and not (run / "run.json").is_file():
         return GANForgeError(
-            f"{run} is gone: it was renamed or removed while it was trained; where it was renamed, what was "
-            f"trained up to step {saved_step:,} is in it: ganforge resume PATH"
+            f"{run} is gone: it was renamed or removed during training; if it was renamed, it is saved up to step "
+            f"{saved_step:,}: ganforge resume PATH"
         )
-    saved = f"what was trained up to step {saved_step:,} is saved"
+    saved = f"the run is saved up to step {saved_step:,}"
     if isinstance(error, PeerLost):
         return PeerLost(f"{error}; {saved}: continue with ganforge resume {run.name}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return GANForgeError(f"no space left for {run}; {saved}: make room, then ganforge resume {run.name}")
+        return GANForgeError(f"no space left for {run}; {saved}: free some space, then ganforge resume {run.name}")
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO):
         return GANForgeError(
             f"{error.filename or run} can no longer be written ({error.strerror}); {saved}: fix that, then "
@@ -78,7 +78,7 @@ def explained(error: BaseException, run: Path, saved_step: int) -> GANForgeError
         )
     if out_of_memory(error):
         return GANForgeError(
-            f"out of memory; {saved}: close other programs and ganforge resume {run.name}, or begin anew with a "
+            f"out of memory; {saved}: close other programs, then ganforge resume {run.name}; or start again with a "
             "smaller --batch-size, --image-size or network"
         )
     return None

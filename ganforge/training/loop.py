@@ -73,16 +73,16 @@ class Loop:
 
     @property
     def met(self) -> str:
-        """Why ``--stop-when`` ends the run; empty where it does not."""
+        """Why ``--stop-when`` ends the run; empty if it does not."""
         return self.early.met if self.early else ""
 
     def end(self, state: str) -> None:
-        """Note that all is written: only now a run has ended."""
+        """Note that everything is written: only now has the run ended."""
         self._note(state)
         self._tell("run_ended", run=self._info(), outcome=state)
 
     def give_up(self, state: str) -> None:
-        """Note how a run ended early. What the running step made of the networks is described by no step count."""
+        """Note how a run ended early. No step count describes networks in the middle of a step."""
         if "run_ended" in self.audience.heard:  # it had ended, and was saved
             return
         self.step = self.saved_step
@@ -155,9 +155,9 @@ class Loop:
         return line
 
     def _save(self, step: Step, ends_epoch: bool, due: bool) -> bool:
-        """Save what is due after a step: the grid, then the checkpoint that vouches for it.
+        """Save what is due after a step: first the grid, then the checkpoint.
 
-        Returns whether the run stops here: observers may ask for it when an epoch ends or a grid is taken.
+        Return whether the run stops here: observers may ask for it when an epoch ends or a grid is saved.
         """
         epoch, final = self.step // self.setup.steps_per_epoch, self.step == self.setup.steps
         if ends_epoch:
@@ -202,7 +202,7 @@ class Loop:
         self._note("running")
 
     def _recover(self, error: NotFinite) -> None:
-        """Return to the last checkpoint; train on with half the learning rate, or leave the run as it was there."""
+        """Return to the last checkpoint, and continue at half the learning rate, or leave the run there."""
         at, run = self.step, self.recorder.directory
         self.step = self.saved_step = return_to_checkpoint(self.engine, run)
         self.team.any(False)  # all have read it before the first one clears away
@@ -218,7 +218,7 @@ class Loop:
         self.recorder.rewind(self.step)
         self.schedule.saved()
         log.warning(
-            "%s at step %s: went back to step %s and continued with the learning rate times %g",
+            "%s at step %s: went back to step %s and continued at %g times the learning rate",
             error.what,
             f"{at:,}",
             f"{self.step:,}",

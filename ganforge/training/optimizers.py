@@ -1,4 +1,4 @@
-"""Each network's own optimizer, and what it is set to: a flag, its options, or what the run takes."""
+"""Each network's optimizer, and its settings: from a flag, its options, or the run's defaults."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkOptimizer:
-    """One network's optimizer: where it comes from, its options as they hold, and its learning rate.
+    """One network's optimizer: where it comes from, its effective options, and its learning rate.
 
-    The rate is that before the strategies' multipliers. ``chosen`` is false for the Adam that nobody asked for.
+    The rate is that before the strategies' multipliers. ``chosen`` is false for the default Adam.
     """
 
     name: str
@@ -33,7 +33,7 @@ class NetworkOptimizer:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What ``run.json`` says of it."""
+        """Its entry in ``run.json``."""
         about = {"name": self.name, "package": self.package, "version": self.version, "options": self.options}
         return {**about, "learning_rate": self.learning_rate}
 
@@ -43,13 +43,13 @@ def make_optimizers(
 ) -> tuple[NetworkOptimizer, NetworkOptimizer]:
     """Return the generator's and the discriminator's optimizer.
 
-    A flag wins over an option, an option over the architecture's default. What an optimizer has no option for is its
-    own, unless a flag was given. ``learning_rate`` is the run's as its strategies want it: where they changed it, a
-    network's own rate changes as much.
+    A flag takes precedence over an option, and an option over the architecture's default. A setting for which an
+    optimizer has no option is its own, unless a flag was given. ``learning_rate`` is the run's after its strategies:
+    if they changed it, a network's own rate changes by the same factor.
 
     Raises:
-        UsageError: ``--beta-1`` was given and no optimizer has one, or the run's value is none that an option takes.
-        GANForgeError: an optimizer cannot be made, is none of Keras's, is not new, or has a schedule inside.
+        UsageError: ``--beta-1`` was given and no optimizer has it, or the run's value is invalid for an option.
+        GANForgeError: an optimizer cannot be created, is not a Keras optimizer, was used before, or has a schedule.
     """
     first, second = (_made(choice, choices, settings, learning_rate) for choice in choices.optimizers)
     if first.optimizer is second.optimizer:
@@ -99,9 +99,9 @@ def _built(choice: Choice, options: Any, owner: str) -> keras.optimizers.Optimiz
     except GANForgeError:
         raise
     except Exception as error:
-        raise GANForgeError(f"{owner} cannot be made: {reason(error)}") from error
+        raise GANForgeError(f"{owner} cannot be created: {reason(error)}") from error
     require_optimizer(optimizer, owner)
     if optimizer.built:
-        raise GANForgeError(f"{owner}: it is already in use; expected build to return a new one each time")
+        raise GANForgeError(f"{owner}: build returned one that is already in use; expected a new one each time")
     made: keras.optimizers.Optimizer = optimizer
     return made

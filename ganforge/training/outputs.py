@@ -1,4 +1,4 @@
-"""What a run leaves for people to open: its networks' description, the generator, the curves, the animation."""
+"""The files of a run for people to open: its networks' description, the generator, the curves, the animation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINAL_FILES = ("generator.keras", "losses.png", "progression.gif")
 
 
 def write_architecture(setup: Setup, run: Path) -> None:
-    """Write the networks' description and drawing, unless they are there: they are whole or absent."""
+    """Write the networks' description and drawing, unless they exist: they are complete or absent."""
     from ganforge.media.diagram import architecture_text, draw_architecture
 
     text, drawing = run / "architecture.txt", run / "architecture.png"
@@ -33,17 +33,17 @@ def write_architecture(setup: Setup, run: Path) -> None:
 
 
 def describe_networks(setup: Setup, run: Path) -> None:
-    """Write the configuration of networks that a person gave, where it is of plain layers."""
+    """Write the configuration of networks given as objects, if they consist of plain layers."""
     networks = setup.choices.objects.networks
     if networks is not None and not (run / NETWORKS).is_file():
         write_networks(networks, run)
 
 
 def write_trained(setup: Setup, run: Path) -> None:
-    """Write ``discriminator.keras`` and ``generator.keras`` of the networks as they are.
+    """Write ``discriminator.keras`` and ``generator.keras``.
 
-    An architecture promises a generator that Keras can save, and nothing of the kind of its discriminator: what goes
-    wrong with that one is said.
+    An architecture must have a generator that Keras can save, but not such a discriminator: a failure to save that
+    one is only a warning.
     """
     with setup.engine.showing():
         try:
@@ -58,8 +58,8 @@ def write_trained(setup: Setup, run: Path) -> None:
 def draw_products(setup: Setup, run: Path) -> Path | None:
     """Draw ``losses.png`` and ``progression.gif``; return the animation's path, or None.
 
-    They are drawn of what is saved, once a run is over, and can be drawn again: what goes wrong is said, and changes
-    nothing of how the run ended.
+    They are drawn from saved files when a run is over, and can be drawn again: a failure is only a warning, and does
+    not change how the run ended.
     """
     animation = None
     for name, draw in (

@@ -10,7 +10,7 @@ from ganforge.backend import decide_backend
 from ganforge.data.adapters import source_of
 from ganforge.data.load import load_images, resolve_source
 from ganforge.data.packed import pack as write_packed
-from ganforge.errors import UsageError
+from ganforge.errors import UsageError, closest
 from ganforge.plugin.registry import load_plugins
 from ganforge.plugin.sizes import parse_size
 from ganforge.training.config import TrainConfig, in_python
@@ -20,17 +20,18 @@ SHARD_MIB = 64
 
 
 def pack(data: Any, target: str | Path, **settings: Any) -> dict[str, Any]:
-    """Decode pictures once, into a packed set that ``data=`` opens on any machine, as ``ganforge pack`` does.
+    """Decode pictures once into a set of shards that any machine can open with ``data=``, like ``ganforge pack``.
 
     Args:
-        data: what ``train`` takes: a path, several of them, a name, an array …
+        data: the same as for ``train``: a path, several paths, a name, an array …
         target: a new folder, or an address in a store that fsspec knows.
         settings: ``image_size``, ``channels``, ``fit``, ``background``, ``range``, ``frames``, ``limit``, ``seed``
-            and ``strict``, as of ``train``; ``shard_mib``, the size of a file (64); ``progress``, called with (done,
-            total).
+            and ``strict``, as for ``train``; ``shard_mib``, the size of one shard in MiB (64); ``progress``, called
+            with (done, total).
 
     Returns:
-        What was written: ``path``, ``description``, ``fingerprint``, ``count``, ``skipped``, ``shards``, ``bytes``.
+        A dict: ``path``, ``description``, ``fingerprint``, ``count`` (pictures), ``skipped`` (files), ``shards``,
+        ``bytes``.
 
     Raises:
         UsageError: a name or a setting is wrong.
@@ -53,11 +54,13 @@ def packed(
     """Read pictures as a run would, write them as a packed set, and return what was written.
 
     Raises:
-        UsageError: a setting is wrong, or none of reading pictures.
+        UsageError: a setting is wrong, or has nothing to do with reading pictures.
         GANForgeError: the pictures cannot be read, or the set cannot be written.
     """
     if unknown := [name for name in settings if name not in SETTINGS]:
-        raise UsageError(f"packing takes no {unknown[0]}; expected {', '.join(SETTINGS)}")
+        raise UsageError(
+            f"pack has no setting '{unknown[0]}'; expected {', '.join(SETTINGS)}.{closest(unknown[0], SETTINGS)}"
+        )
     if not isinstance(shard_mib, int) or shard_mib < 1:
         raise UsageError(f"invalid --shard-mib {shard_mib}: expected 1 or more")
     if isinstance(data, (str, list)) and (isinstance(data, str) or all(isinstance(one, str) for one in data)):

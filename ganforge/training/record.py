@@ -1,4 +1,4 @@
-"""What ``run.json`` holds of a run: pure functions of what is trained, and of how far it is."""
+"""The contents of ``run.json``: pure functions of what is trained, and of the progress."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Stages = tuple[Stage, ...]
 
 
 def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 0.0) -> dict[str, Any]:
-    """Return what ``run.json`` says when a run begins, or goes on."""
+    """Return the contents of ``run.json`` when a run begins or is resumed."""
     import keras
 
     backend = keras.backend.backend()
@@ -78,7 +78,7 @@ def manifest(setup: Setup, stages: Stages = (), step: int = 0, seconds: float = 
 
 
 def progress(setup: Setup, step: int) -> dict[str, int]:
-    """Return how far a run is once ``step`` steps are done."""
+    """Return the progress of a run after ``step`` steps."""
     epoch = step // setup.steps_per_epoch
     return {"step": step, "steps": setup.steps, "epoch": epoch, "epochs": setup.settings.epochs}
 
@@ -86,7 +86,7 @@ def progress(setup: Setup, step: int) -> dict[str, int]:
 def standing(
     setup: Setup, state: str, step: int, seconds: float, metrics: Mapping[str, float], peak_memory: int | None
 ) -> dict[str, Any]:
-    """Return what ``run.json`` says with each checkpoint, and at the end; ``metrics`` are the last that were read."""
+    """Return what ``run.json`` gets with each checkpoint and at the end; ``metrics`` are the last logged ones."""
     return {
         "state": state,
         "progress": progress(setup, step),
@@ -100,13 +100,13 @@ def standing(
 
 
 def learning_rate_scale(stages: Sequence[Stage]) -> float:
-    """Return what the learning rate is multiplied by since the last return to a checkpoint, in (0, 1]."""
+    """Return the factor of the learning rate after returns to a checkpoint, in (0, 1]."""
     scale = stages[-1].get("learning_rate_scale", 1.0) if stages else 1.0
     return float(scale) if isinstance(scale, (int, float)) and 0 < scale <= 1 else 1.0
 
 
 def changes(setup: Setup, stages: Stages) -> str:
-    """Say what differs from the last stage, such as ``epochs 250``; empty when nothing does."""
+    """Return what differs from the last stage, such as ``epochs 250``; empty if nothing does."""
     if not stages:
         return "start"
     # Before there could be several devices, there was one.
@@ -125,7 +125,7 @@ def changes(setup: Setup, stages: Stages) -> str:
 
 
 def with_changes(setup: Setup, stages: Stages, step: int) -> Stages:
-    """Return the stages with one more that begins at ``step``, where the run is now trained in another way."""
+    """Return the stages, with one more from ``step`` on if the run is now trained differently."""
     change = changes(setup, stages)
     return (*stages, _stage(setup, step, change, setup.engine.planner.scale)) if change else stages
 
@@ -157,7 +157,7 @@ def _way(setup: Setup, scale: float) -> Stage:
 
 
 def whole(stages: Sequence[Stage], manifest: Mapping[str, Any]) -> Stages:
-    """Return the stages of a run on disk with what those of before did not note: it could not change then."""
+    """Return the stages of a run on disk, completed by settings that older versions did not store in them."""
     config = manifest["config"]
     rates = [manifest.get(name, {}).get("learning_rate") for name in ("optimizer", "discriminator_optimizer")]
     known = {
@@ -175,12 +175,12 @@ def _spoken(rates: Sequence[float]) -> str:
 
 
 def _diversity(pictures: np.ndarray) -> dict[str, float]:
-    """Return how different a hundred of the pictures are, which a collapsed generator's are not."""
+    """Return how different a hundred of the pictures are, to compare generated ones with."""
     return diversity(np.asarray(pictures[some(np.random.default_rng(0), len(pictures), 100)]))
 
 
 def _objects(setup: Setup) -> dict[str, Any]:
-    """Return what came from Python in place of names, and what of it can be made again."""
+    """Return the objects that came from Python instead of names, and which of them can be rebuilt."""
     choices, objects = setup.choices, setup.choices.objects
     config, optimizers = choices.config, choices.optimizers
     chosen = [

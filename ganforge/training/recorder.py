@@ -39,10 +39,10 @@ POINTS = 2500  # vectors in a snapshot
 
 
 class Recorder:
-    """Writes ``run.json``, metrics, snapshots, checkpoints and what people open, while it holds the run's lock.
+    """Writes ``run.json``, metrics, snapshots, checkpoints and files for people, while it holds the run's lock.
 
-    Its public methods are all that training asks of it, and no step depends on what they return: where several
-    processes train one run, the first has a recorder, and the others a ``Silent`` one.
+    Training uses only its public methods, and no step depends on what they return: if several processes train one
+    run, the first has a recorder, and the others have a ``Silent`` one.
     """
 
     def __init__(self, setup: Setup, directory: Path, lock: BaseFileLock | None) -> None:
@@ -53,7 +53,7 @@ class Recorder:
 
     @classmethod
     def create(cls, setup: Setup, stages: Stages) -> Recorder:
-        """Make the directory of a new run and take its lock; of several processes the first alone does."""
+        """Create the directory of a new run and take its lock; of several processes, only the first does."""
         team = setup.engine.adapter.team
         if team.rank:
             return Silent(setup, Path(team.shared("")))
@@ -67,7 +67,7 @@ class Recorder:
         return cls(setup, directory, lock_run(directory))
 
     def take_up(self, stages: Stages, step: int, seconds: float) -> None:
-        """Go on in a directory from ``step``: note how, and clear away what was left half written."""
+        """Continue in a directory from ``step``: note how, and remove half-written files."""
         folders = [own(self.directory, *name) for name in ((), ("snapshots",), ("checkpoints",))]
         self.note(manifest(self.setup, stages, step, seconds))
         for folder in folders:
@@ -76,19 +76,19 @@ class Recorder:
         self.rewind(step)
 
     def rewind(self, step: int) -> None:
-        """Drop what lies after ``step``: it is about to be made again."""
+        """Remove everything after ``step``, which is about to be made again."""
         for number in truncate_metrics(self.directory, step):
             log.warning("line %d of metrics.jsonl was damaged and is left out", number)
         prune_checkpoints(self.directory, step, self.setup.settings.keep)
         drop_snapshots(self.directory, after=step / self.setup.steps_per_epoch)
 
     def describe(self) -> None:
-        """Write what the networks are."""
+        """Write the networks' description."""
         write_architecture(self.setup, self.directory)
         describe_networks(self.setup, self.directory)
 
     def note(self, changes: Mapping[str, Any]) -> None:
-        """Change some of ``run.json``."""
+        """Change some entries of ``run.json``."""
         update_manifest(self.directory, **changes)
 
     def log(self, line: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ class Recorder:
         return each_line(self.directory)
 
     def snapshot(self, path: Path, step: int) -> SnapshotInfo:
-        """Save what the run's fixed latents have become after ``step`` steps."""
+        """Save the pictures of the run's fixed latents after ``step`` steps."""
         from ganforge.media.grids import make_grid, save_png
 
         taken = self._taken(path, step)
@@ -122,16 +122,16 @@ class Recorder:
         save_scatter(points, self._backdrop, path)
 
     def checkpoint(self, step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-        """Save a checkpoint. The lines of the metrics before it are on the disk first."""
+        """Save a checkpoint, after making sure that the metrics before it are on the disk."""
         sync_metrics(self.directory)
         save_checkpoint(self.directory, step, arrays, state, keep=self.setup.settings.keep)
 
     def write_trained(self) -> None:
-        """Write both networks: without its generator a run is not finished."""
+        """Write both networks; a run without its generator is not finished."""
         write_trained(self.setup, self.directory)
 
     def draw_products(self) -> Path | None:
-        """Draw the curves and the animation; return the animation's path, None where it could not be drawn."""
+        """Draw the curves and the animation; return the animation's path, or None if it could not be drawn."""
         return draw_products(self.setup, self.directory)
 
     def release(self) -> None:
@@ -141,7 +141,7 @@ class Recorder:
 
 
 class Silent(Recorder):
-    """Of a process that is not the first of those that train a run: it writes nothing, and holds no lock."""
+    """The recorder of a process that is not the first of a run: it writes nothing, and holds no lock."""
 
     def __init__(self, setup: Setup, directory: Path) -> None:
         super().__init__(setup, directory, None)
@@ -168,9 +168,9 @@ class Silent(Recorder):
 
 
 def draw(engine: Engine, latents: np.ndarray, classes: int) -> np.ndarray:
-    """Return the pictures of a grid, uint8 (GRID², H, W, C); with classes each row is of one, the rows in turn.
+    """Return the pictures of a grid, uint8 (GRID², H, W, C); with classes, each row shows one, in turn.
 
-    Where the data are vectors: float32 (N, D).
+    If the data are vectors, float32 (N, D).
     """
     from ganforge.media.grids import drawn
 

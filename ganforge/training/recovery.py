@@ -24,7 +24,7 @@ MOST_ROLLBACKS = 5
 
 
 class NotFinite(GANForgeError):
-    """A loss or a weight is not a number any more; ``what`` names it, such as ``d_loss became nan``."""
+    """A loss or a weight is no longer finite; ``what`` names it, such as ``d_loss became nan``."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -46,7 +46,7 @@ def require_finite_weights(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def require_equal(team: Team, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-    """Raise ``GANForgeError`` where the processes that train a run no longer hold the same: none of it is saved."""
+    """Raise ``GANForgeError`` if the processes of a run no longer hold the same state, which is then not saved."""
     if team.count == 1:
         return
     sums = {name: zlib.crc32(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
@@ -55,29 +55,28 @@ def require_equal(team: Team, arrays: Mapping[str, np.ndarray], state: Mapping[s
 
 
 def return_to_checkpoint(engine: Engine, run: Path) -> int:
-    """Put the newest checkpoint's state back, whose losses and weights were finite, and return its step."""
+    """Restore the newest checkpoint, whose losses and weights were finite, and return its step."""
     checkpoint = load_checkpoint(run)
     engine.set_state(checkpoint.arrays, checkpoint.state)
     return checkpoint.step
 
 
 def may_roll_back(on_nan: str, stages: Sequence[Stage], step: int) -> bool:
-    """Say whether to try again from ``step``: asked for with ``--on-nan``, and not tried too often already."""
+    """Say whether to try again from ``step``: if ``--on-nan`` says so, and it was not tried too often already."""
     return on_nan == "rollback" and sum(stage.get("rolled_back_to") == step for stage in stages) < MOST_ROLLBACKS
 
 
 def scale_learning_rate(setup: Setup, stages: Sequence[Stage]) -> None:
-    """Train on with what the stages say the run's learning rate is multiplied by, under every strategy."""
+    """Continue with the factor of the learning rate that the stages record, below every strategy."""
     setup.engine.planner.scale = learning_rate_scale(stages)
 
 
 def lost(error: NotFinite, at: int, step: int, run: Path, on_nan: str) -> GANForgeError:
-    """Return what to say where training ends because of ``error`` at step ``at``, back at the one of ``step``."""
+    """Return the message if training ends because of ``error`` at step ``at``, back at the checkpoint of ``step``."""
     if on_nan == "rollback":
-        way_out = f"going back {MOST_ROLLBACKS} times with half the learning rate did not help"
+        way_out = f"going back to it {MOST_ROLLBACKS} times, each time with half the learning rate, did not help"
+        again = "start again with a smaller --learning-rate or another --balance"
     else:
-        way_out = f"go on from it with half the learning rate: ganforge resume {run.name} --on-nan rollback"
-    return GANForgeError(
-        f"{error.what} at step {at:,}; the checkpoint of step {step:,}, from before, is kept: "
-        f"{way_out}; or start again with a smaller --learning-rate or another --balance"
-    )
+        way_out = f"continue from it with half the learning rate: ganforge resume {run.name} --on-nan rollback"
+        again = "or start again with a smaller --learning-rate or another --balance"
+    return GANForgeError(f"{error.what} at step {at:,}; the checkpoint of step {step:,} is kept: {way_out}; {again}")

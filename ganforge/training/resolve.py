@@ -1,6 +1,6 @@
-"""From what was asked to what is meant: names become choices, and what was left open is filled in.
+"""Resolving settings: names become choices, and missing values are filled in.
 
-Nothing is built or read here but plugins.
+Nothing is built or read here except plugins.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ WINNING = frozenset({"learning_rate", "beta_1"})
 class Choices:
     """What the names of a configuration stand for; ``source`` is None for a folder or zip.
 
-    ``optimizers`` are the generator's and the discriminator's, None for the Adam that is taken where nobody says
-    otherwise; ``given`` says which of ``WINNING`` a person gave. ``observers`` are those that plugins bring, and
-    ``loggers`` what ``--log`` names; ``warnings`` has a line for each plugin left out. ``chosen_because`` says why
-    this architecture was taken, where nobody named one; ``objects`` are what came from Python in place of names.
+    ``optimizers`` are the generator's and the discriminator's, None for the default Adam; ``given`` are those of
+    ``WINNING`` that the user gave. ``observers`` are those from plugins, and ``loggers`` those named by ``--log``;
+    ``warnings`` has a line for each plugin that was left out. ``chosen_because`` says why this architecture was
+    chosen if none was named; ``objects`` came from Python instead of names.
     """
 
     config: TrainConfig
@@ -62,7 +62,7 @@ class Choices:
 
     @property
     def balance(self) -> tuple[str, ...]:
-        """The texts that chose the strategies."""
+        """The texts with which the strategies were chosen."""
         return _texts(self.config)
 
     @property
@@ -84,7 +84,7 @@ class Choices:
 
     @property
     def batch_size(self) -> int:
-        """How many real pictures a step takes."""
+        """The number of real pictures per step."""
         return self.config.batch_size or self.architecture.value.defaults.get("batch_size", BATCH_SIZE)
 
     @property
@@ -101,9 +101,8 @@ def resolve(
 ) -> Choices:
     """Choose the backend, load the plugins and turn names into choices; ``objects`` stand for some of them.
 
-    ``plugins`` are the files that were let through: they take the place of what ``config.plugins`` says. ``given``
-    is what ``Choices.given`` was where the settings are those of a run, which holds all that was resolved: what an
-    architecture recommends now is not asked again.
+    ``plugins`` are the trusted plugin files, used instead of ``config.plugins``. ``given`` is the ``Choices.given``
+    of an existing run, whose settings are resolved already: the architecture's recommendations are then not used.
 
     Raises:
         UsageError: a name, an option or a value is wrong, or two strategies do the same thing.
@@ -157,14 +156,14 @@ def _texts(config: TrainConfig) -> tuple[str, ...]:
 
 
 def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str, str]:
-    """Return what is trained where no architecture is named, and why in a few words.
+    """Return the default architecture, and why it is chosen, in a few words.
 
-    For a person's own pictures the one that measures best at equal seconds (``docs/quality.md``) of those that can be
-    used: ``projected`` needs an extra. They are recipes, with a loss and a balance of their own: whoever chooses one
-    of these gets networks that train under any.
+    For the user's own pictures it is the one with the best metrics for equal training time (``docs/quality.md``)
+    among those available: ``projected`` needs an extra. These come with a loss and strategies of their own, so if the
+    user chooses one of those, the default is an architecture that trains with any.
     """
     if source is not None and source.value.image_size is None:
-        return "mlp", "the default for data that are not pictures"
+        return "mlp", "the default for data that are not pictures; choose another with --arch"
     own = [name for name in ("balance", "loss", "optimizer", "discriminator_optimizer") if getattr(config, name)]
     theirs = source is None or isinstance(source.value, FoundSource)
     if theirs and not own and config.step == "two-stage":
@@ -178,10 +177,10 @@ def usual_architecture(config: TrainConfig, source: Choice | None) -> tuple[str,
 
 
 def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) -> TrainConfig:
-    """Return the settings with what the architecture recommends, by name, where the person says nothing.
+    """Return the settings, with the architecture's recommendations for those that the user did not give.
 
     Raises:
-        GANForgeError: it recommends what is not there, or is wrong.
+        GANForgeError: a recommendation does not exist or is invalid.
     """
     defaults = architecture.value.defaults
     missing = {name: defaults[name] for name in NAMED if name in defaults and getattr(config, name) is None}
@@ -195,18 +194,18 @@ def _recommended(config: TrainConfig, architecture: Choice, registry: Registry) 
                 if text.strip() != "none":
                     registry.choose(kind, text)
     except UsageError as error:
-        raise GANForgeError(f"architecture '{architecture.name}', its defaults: {error}") from None
+        raise GANForgeError(f"architecture '{architecture.name}': invalid defaults: {error}") from None
     return merged
 
 
 def _replaced(config: TrainConfig, architecture: Choice) -> list[str]:
-    """Return a line where a person's ``--balance`` takes the place of what the architecture recommends."""
+    """Return a line if the user's ``--balance`` replaces the architecture's recommendation."""
     asked = {text.partition(":")[0].strip() for text in config.balance or ()}
     lost = [text for text in architecture.value.balance if text.partition(":")[0].strip() not in asked]
     if not asked or "none" in asked or not lost:
         return []
     again = " ".join(f"--balance {text}" for text in lost)
-    return [f"--balance replaces the strategies that {architecture.name} recommends; to keep them, add {again}"]
+    return [f"--balance replaces the strategies that {architecture.name} recommends; to keep these, add {again}"]
 
 
 def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
@@ -216,7 +215,7 @@ def _loggers(texts: Sequence[str], registry: Registry) -> tuple[Choice, ...]:
 
 
 def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
-    """Fill in what was left open: by the architecture, then the data source, then in general."""
+    """Fill in missing values: from the architecture, then the data source, then general defaults."""
     config = choices.config
     epochs = config.epochs or (1 if config.steps else -(-TYPICAL_STEPS // steps_per_epoch))
     # About twenty grids of a short run, and of a long one of short epochs (a tiny set) no more than a hundred.
@@ -245,14 +244,14 @@ def fill_in(choices: Choices, steps_per_epoch: int) -> Settings:
 
 
 def _of_optimizers(choices: Choices) -> dict[str, float]:
-    """Return the learning rate and ``beta_1`` that both optimizers' options agree on: then they are the run's."""
+    """Return the learning rate and ``beta_1`` if both optimizers' options agree on them: then they are the run's."""
     first, second = (choice.options if choice else None for choice in choices.optimizers)
     both = {name: (option_given(first, name), option_given(second, name)) for name in WINNING}
     return {name: one for name, (one, other) in both.items() if one is not None and one == other}
 
 
 def option_given(options: Options | None, name: str) -> float | None:
-    """Return an option of an optimizer that a person gave; None where it was left open, or there is none."""
+    """Return an optimizer's option if the user gave it, else None."""
     return getattr(options, name) if options is not None and name in options.model_fields_set else None
 
 
@@ -261,25 +260,25 @@ def _made(choice: Choice) -> Strategy:
     try:
         strategy: Strategy = choice.value(choice.options)
     except Exception as error:
-        raise GANForgeError(f"strategy '{choice.name}' cannot be made: {reason(error)}") from error
+        raise GANForgeError(f"strategy '{choice.name}' cannot be created: {reason(error)}") from error
     check_strategy(strategy, f"strategy '{choice.name}'", choice.entry.api)
     return strategy
 
 
 def _refuse_steps(config: TrainConfig, source: Choice | None, begun: bool) -> None:
-    """Refuse to count steps where the data end, or something else says how many there are."""
+    """Refuse ``--steps`` if the data end, or if another setting says how many steps there are."""
     if config.steps is None:
         return
     if source is None or not isinstance(source.value, FoundSource) or source.value.file:
-        raise UsageError("--steps is for data from Python that do not end; expected --epochs")
+        raise UsageError("--steps is only for data from Python that never end; expected --epochs")
     if config.limit is not None:
-        raise UsageError("--steps and --limit both say how many pictures are taken; leave one out")
+        raise UsageError("--steps and --limit both say how many pictures to use; leave one out")
     if config.epochs is not None and not begun:
         raise UsageError("--steps and --epochs both say how long to train; leave one out")
 
 
 def _refuse_sizes(config: TrainConfig, source: Choice | None) -> None:
-    """Refuse what only pictures have, where the data are vectors."""
+    """Refuse settings for pictures if the data are vectors."""
     if source is None or source.value.image_size is not None:
         return
     for name in ("image_size", "channels"):
@@ -295,9 +294,7 @@ def _refuse_conflicts(strategies: Sequence[Strategy]) -> None:
     for strategy in strategies:
         for other in strategy.conflicts:
             if other in names:
-                raise UsageError(
-                    f"'{strategy.name}' and '{other}' do the same thing in two ways; leave one out of --balance"
-                )
+                raise UsageError(f"'{strategy.name}' and '{other}' cannot be combined; leave one out of --balance")
 
 
 def _refuse_twice(flag: str, names: Sequence[str]) -> None:

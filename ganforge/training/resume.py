@@ -1,4 +1,4 @@
-"""A run built again from what it left on disk."""
+"""Rebuilding a run from its directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ganforge.backend import decide_backend
 from ganforge.engine.randomness import DRAWS
-from ganforge.errors import GANForgeError, UsageError, log, reason
+from ganforge.errors import GANForgeError, UsageError, log, reason, shown
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
@@ -48,33 +48,33 @@ def resume(
     objects: Objects = NO_OBJECTS,
     progress: Decoded | None = None,
 ) -> Trainer:
-    """Build a run again as it was at its last checkpoint; hold its lock until it has run, or is released.
+    """Rebuild a run as it was at its last checkpoint; hold its lock until training ends, or the lock is released.
 
     Args:
-        epochs: epochs in all, to train further.
-        balance: strategies instead of the run's.
+        epochs: total number of epochs, to train further.
+        balance: strategies that replace those of the run.
         data: where the pictures are now.
-        backend: go on with another one, where this process has not begun with one yet.
-        devices: go on on so many; on torch these are the processes that torchrun started.
-        data_changed: ``ok`` accepts other pictures.
+        backend: continue with another backend, if this process has not chosen one yet.
+        devices: continue on this many devices; on torch, these are the processes that torchrun started.
+        data_changed: ``ok`` accepts pictures that have changed.
         on_nan: ``stop`` or ``rollback``.
-        stop_when: a rule instead of the run's, or ``none``.
-        learning_rate: of both networks from here on, in place of their own; a rate halved by returns to a
-            checkpoint is whole again.
-        ema: another mean of the generator's weights, or ``none``. One that the run had goes on from where it is; a
-            new one begins with the weights as they are.
-        log: loggers instead of the run's, or ``none``.
-        snapshot_every: how often grids are saved from here on.
-        plugins: files that a person gives.
-        objects: what the run began with from Python, given back; a strategy in ``balance`` may be one too.
+        stop_when: a rule that replaces the run's, or ``none``.
+        learning_rate: the new learning rate of both networks. It also cancels the halving by earlier rollbacks.
+        ema: the new decay of the running mean of the generator's weights, or ``none``. An existing mean continues; a
+            new one starts with the current weights.
+        log: loggers that replace those of the run, or ``none``.
+        snapshot_every: how often grids are saved from now on.
+        plugins: plugin files.
+        objects: the objects from Python that the run was started with; strategies in ``balance`` may be objects too.
         progress: called with (done, total) while pictures are decoded.
 
     Raises:
-        GANForgeError: nothing is left to train, all checkpoints are damaged, the pictures changed, another process
-            trains this run, or it names plugin files that nobody gave on this machine.
+        UsageError: a change is invalid, or the run has trained ``epochs`` epochs already.
+        GANForgeError: nothing is left to train, all checkpoints are damaged, the pictures have changed, another
+            process is training this run, or it names plugin files that were never given on this machine.
     """
     if data_changed not in (None, "ok"):
-        raise UsageError(f"invalid --data-changed {data_changed}: expected ok")
+        raise UsageError(f"invalid --data-changed {shown(data_changed)}: expected ok")
     read_manifest(run)  # before the lock, whose file would be made in what is no run directory
     _require_kinds(run)  # and before anything of it is changed
     lock = lock_run(run) if place().first else None  # the others write nothing
@@ -133,13 +133,13 @@ def resume(
 
 
 def _named(log: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the loggers that are asked for: none of ``none``, and None where nothing is said."""
+    """Return the requested loggers: an empty list for ``none``, and None if nothing is requested."""
     texts = (log,) if isinstance(log, str) else tuple(log or ())
     return tuple(text for text in texts if text.strip() != "none") if texts else None
 
 
 def _require_kinds(run: Path) -> None:
-    """Refuse a run in which a link, a file in the place of a folder or a folder in that of a file is in the way."""
+    """Refuse a run that contains a link, a file where a folder is expected, or a folder where a file is."""
     names = ("metrics.jsonl", "architecture.txt", "architecture.png", "discriminator.keras", *FINAL_FILES)
     files = [run / name for name in names]
     folders = [own(run, name) for name in ("snapshots", "checkpoints")]
@@ -154,30 +154,32 @@ def _require_kinds(run: Path) -> None:
 
 
 def _warn_anew(run: Path) -> None:
-    log.warning("%s was ended before its first checkpoint; it begins again", run.name)
+    log.warning("%s ended before its first checkpoint; it starts again from the beginning", run.name)
 
 
 def _warn(run: Path, manifest: dict[str, Any], setup: Setup, checkpoint: Checkpoint) -> None:
-    """Say what will not be as it was."""
+    """Print what will differ from before."""
     if manifest.get("draws", 1) != DRAWS and setup.settings.backend == "torch" == manifest["config"].get("backend"):
         log.warning(
-            "%s was begun by an earlier GANForge, which drew random numbers differently: from step %s on it differs "
-            "from what that version would have computed",
+            "%s was started by an older version, which drew random numbers differently: from step %s on, the results "
+            "differ from those of that version",
             run.name,
             f"{checkpoint.step:,}",
         )
     for damaged in checkpoint.skipped:
-        log.warning("checkpoint %s; continuing from the one before, of step %s", damaged, f"{checkpoint.step:,}")
+        log.warning(
+            "damaged checkpoint %s; continuing from an earlier one, of step %s", damaged, f"{checkpoint.step:,}"
+        )
 
 
 def _take_back(setup: Setup, checkpoint: Checkpoint, anew: bool) -> None:
-    """Put the state back; ``anew``: what the strategies keep on the device begins again, as they were given anew."""
+    """Restore the state; ``anew``: the strategies' device state starts again, because they are new."""
     try:
         setup.engine.set_state(checkpoint.arrays, checkpoint.state, anew)
     except (MemoryError, GANForgeError):
         raise
     except Exception as error:  # a strategy may take anything from what it remembered
-        raise GANForgeError(f"{checkpoint.path} cannot be taken back: {reason(error)}") from error
+        raise GANForgeError(f"{checkpoint.path} cannot be restored: {reason(error)}") from error
 
 
 def _seconds(checkpoint: Checkpoint) -> float:
@@ -188,23 +190,24 @@ def _seconds(checkpoint: Checkpoint) -> float:
 def _require_something_left(
     run: Path, manifest: dict[str, Any], saved: TrainConfig, step: int, epochs: int | None, stop_when: str | None
 ) -> None:
-    """Refuse, before anything is read or built, to go on to where a run already is, or to where it has been.
+    """Refuse, before anything is read or built, to train to an epoch that the run has already reached.
 
-    Cutting a run short is no way of finishing it: what follows a schedule was planned for all of its epochs.
+    A run cannot be finished by shortening it: its schedules were planned for all of its epochs.
     """
     per_epoch = manifest.get("steps_per_epoch")
     if not isinstance(per_epoch, int) or per_epoch < 1 or saved.epochs is None:
         raise GANForgeError(f"{run / 'run.json'} is damaged: it has no steps_per_epoch, or no epochs")
     if step > saved.epochs * per_epoch:
         raise GANForgeError(
-            f"{run / 'checkpoints'} is damaged: it has a checkpoint of step {step:,}, and {run.name} has only "
+            f"{run / 'checkpoints'} is damaged: it has a checkpoint of step {step:,}, but {run.name} has only "
             f"{saved.epochs * per_epoch:,} steps"
         )
     why = ended_early(manifest)
     if why and stop_when in (None, saved.stop_when) and step >= manifest["progress"]["step"]:
         if _is_complete(run, manifest):
             raise GANForgeError(
-                f"{run.name} has finished, since {why}; to train further: ganforge resume {run.name} --stop-when none"
+                f"{run.name} has finished, because {why}; to train further: ganforge resume {run.name} "
+                "--stop-when none"
             )
         return  # its pictures are still to be drawn
     done, into = divmod(step, per_epoch)
@@ -216,38 +219,38 @@ def _require_something_left(
             return  # its pictures are still to be drawn
         if wanted >= done:
             raise GANForgeError(
-                f"{run.name} has finished its {done} epochs; to train further: "
-                f"ganforge resume {run.name} --epochs {2 * done}"
+                f"{run.name} has finished {'its only epoch' if done == 1 else f'all {done} epochs'}; to train "
+                f"further: ganforge resume {run.name} --epochs {2 * done}"
             )
-        way_out = f"to train further, ganforge resume {run.name} --epochs {2 * done}"
+        way_out = f"to train further: ganforge resume {run.name} --epochs {2 * done}"
     else:
-        way_out = f"ganforge resume {run.name} goes on to its {saved.epochs}"
-    trained = f"{done} epochs and a part of the next" if into else f"{done} epochs"
-    raise UsageError(f"invalid --epochs {wanted}: {run.name} has trained {trained} already; {way_out}")
+        way_out = f"ganforge resume {run.name} continues to epoch {saved.epochs}"
+    trained = f"{done} epoch{'s' * (done != 1)}" + (" and a part of the next" if into else "")
+    raise UsageError(f"invalid --epochs {wanted}: {run.name} has already trained {trained}; {way_out}")
 
 
 def _is_complete(run: Path, manifest: dict[str, Any]) -> bool:
-    """A run killed after its last step, while its pictures were drawn, still has something to do."""
+    """Say whether a run has finished with all its files; one killed while it wrote the last of them has not."""
     return manifest.get("state") == "finished" and all((run / name).is_file() for name in FINAL_FILES)
 
 
 def _check_data(images: Images, config: TrainConfig, manifest: dict[str, Any], run: Path, accept: bool) -> int | None:
-    """Refuse other pictures than the run began with, unless they are accepted; then an epoch keeps its steps."""
+    """Refuse pictures that differ from the run's first ones, unless accepted; then an epoch keeps its steps."""
     before = manifest.get("data", {})
     if images.fingerprint == before.get("fingerprint"):
         return None
     if not accept:
         raise GANForgeError(
-            f"the pictures in {config.data} ({len(images.array):,}) are not those {run.name} was trained on "
-            f"({before.get('count', '?')}); put them back, say where they are with --data, or go on with these: "
+            f"the {len(images.array):,} pictures in {config.data} are not the {before.get('count', '?')} that "
+            f"{run.name} was trained on; restore them, say where they are with --data, or continue with these: "
             "--data-changed ok"
         )
     classes = before.get("classes") or list(images.classes)
     if list(images.classes) != classes:
         now = ", ".join(images.classes) or "(none)"
         raise GANForgeError(
-            f"the pictures in {config.data} are of the classes {now}, and {run.name} was trained on "
-            f"{', '.join(classes)}; sort them into subfolders of these names"
+            f"the pictures in {config.data} have the classes {now}, but {run.name} was trained on "
+            f"{', '.join(classes)}; sort them into subfolders with these names"
         )
     steps = manifest.get("steps_per_epoch")
     if not isinstance(steps, int) or steps < 1:

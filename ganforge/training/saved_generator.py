@@ -1,10 +1,10 @@
-"""Opening a ``generator.keras`` that may come from anywhere: what it is made of is looked at before it is made.
+"""Opening a ``generator.keras`` that may come from anywhere: its description is checked before anything is built.
 
-Keras's safe mode refuses Python code in a file. It does not refuse its own functions with arguments of the file's
-choice, which may write files, nor layers that open one; and it makes weights of whatever size a file names. So the
-file's description is read first. Every class in it must be an ordinary layer of Keras, or part of one, or registered
-in this process by an installed package or a plugin file that was let through; its networks are laid out without
-weights, and their sizes compared with what the file holds, with the run's pictures and with the memory there is.
+Keras's safe mode refuses Python code in a file. It does not refuse Keras's own functions with arguments of the file's
+choice, which may write files, nor layers that open files; and it creates weights of whatever size a file names. So
+the file's description is read first. Every class in it must be an ordinary Keras layer, or part of one, or registered
+in this process by an installed package or a trusted plugin file; its networks are built without weights, and their
+sizes compared with the contents of the file, the run's pictures and the available memory.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ PLAIN = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis
 def open_generator(path: Path, image_shape: Sequence[int], latent_dim: int, classes: int = 0) -> Any:
     """Return the generator saved at ``path``: (B, latent_dim) -> (B, *image_shape).
 
-    Of ``classes`` it takes labels (B,) as well.
+    With ``classes``, it also takes labels (B,).
 
     Raises:
-        GANForgeError: it is no whole file of its own, holds what is no ordinary layer, declares sizes that do not
-            fit, makes pictures of another shape, or Keras cannot open it.
+        GANForgeError: it is not a complete regular file, contains unknown layers, declares sizes that do not fit,
+            makes pictures of another shape, or Keras cannot open it.
     """
     import keras
 
@@ -83,28 +83,28 @@ def open_generator(path: Path, image_shape: Sequence[int], latent_dim: int, clas
 
 
 def _description(path: Path) -> tuple[dict[str, Any], int]:
-    """Return what a file says the network is, and how many bytes of weights there may be in it."""
+    """Return a file's description of the network, and the largest number of bytes of weights in it."""
     with opened(path, memory_left() // 2, links=False) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
         if len(set(names)) < len(names) or not {CONFIG, WEIGHTS} <= set(names):
             raise GANForgeError(f"expected {CONFIG} and {WEIGHTS} in it, once each")
         if any(entry.file_size > 16 * entry.compress_size + MIB for entry in entries):
-            raise GANForgeError("something in it unpacks to far more than its size")
+            raise GANForgeError("a part of it unpacks to far more than its size")
         if archive.getinfo(CONFIG).file_size > MOST_CONFIG:
-            raise GANForgeError(f"its description holds more than {MOST_CONFIG:,} bytes")
+            raise GANForgeError(f"its {CONFIG} is larger than {MOST_CONFIG:,} bytes")
         config = parse_json(archive.read(CONFIG))
         if not isinstance(config, dict):
-            raise GANForgeError("its description is not an object")
+            raise GANForgeError(f"its {CONFIG} is not a JSON object")
         config["compile_config"] = None  # it is not asked for
         return config, archive.getinfo(WEIGHTS).compress_size
 
 
 def looked_at(value: Any) -> Iterator[bool]:
-    """Look at every class that a description names; yield of each whether it is registered and not Keras's own.
+    """Check every class that a description names; yield for each whether it is a registered one, not Keras's own.
 
     Raises:
-        GANForgeError: one is neither an ordinary layer of Keras or part of one, nor registered.
+        GANForgeError: a class is neither an ordinary Keras layer (or part of one) nor registered.
     """
     waiting = [value]
     while waiting:
@@ -132,20 +132,20 @@ def _is_foreign(named: Mapping[str, Any]) -> bool:
             and callable(getattr(keras.activations, function, None))
         ):
             return False
-        raise GANForgeError(f"it uses the function {_shown(function)}, which is not an activation of Keras")
+        raise GANForgeError(f"it uses the function {_shown(function)}, which is not a Keras activation")
     found = keras.saving.get_registered_object(registered) if isinstance(registered, str) else None
     if found is not None:
         return True
     if not (isinstance(name, str) and isinstance(module, str) and _is_ordinary(name, module)):
         raise GANForgeError(
-            f"it holds {_shown(name)} of {_shown(module)}, which is no ordinary layer of Keras; where a plugin "
-            "brings it, give that one with --plugin"
+            f"it contains {_shown(name)} of {_shown(module)}, which is not an ordinary Keras layer; if it comes from "
+            "a plugin file, give that with --plugin"
         )
     return False
 
 
 def _is_ordinary(name: str, module: str) -> bool:
-    """Say whether a name in a module of Keras is a class that does nothing but compute."""
+    """Say whether a name in a module of Keras is a class that only computes."""
     import keras
 
     # Modules that are there: none is imported because a file names it.
@@ -169,13 +169,13 @@ def require_sizes(
     classes: int = 0,
     foreign: bool = False,
 ) -> None:
-    """Lay the network out without weights; compare its sizes with the ``held`` bytes, the pictures and the memory.
+    """Build the network without weights; compare its sizes with the ``held`` bytes, the pictures and the memory.
 
-    It makes pictures of latents, or, without a ``latent_dim``, anything of pictures. Where ``foreign`` layers cannot
-    be laid out so, what their plugin does is believed: a person let it run.
+    It maps latents to pictures, or, without a ``latent_dim``, pictures to anything. If ``foreign`` layers cannot be
+    built that way, their plugin is trusted, since the user let it run.
 
     Raises:
-        GANForgeError: they do not fit.
+        GANForgeError: the sizes do not fit.
     """
     import keras
 
@@ -185,17 +185,17 @@ def require_sizes(
         with without_numbers():
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
             if not isinstance(model, keras.Model):
-                raise GANForgeError(f"it is not a Keras model but {type(model).__name__}")
+                raise GANForgeError(f"it is a {type(model).__name__}; expected a Keras model")
             declared = sum(math.prod(v.shape) * _width(str(v.dtype)) for v in model.variables)
             if declared > held + MIB:
-                raise GANForgeError(f"it declares {declared:,} bytes of weights, and holds {held:,}")
+                raise GANForgeError(f"it declares {declared:,} bytes of weights, but holds {held:,}")
             if 2 * declared > memory_left():
-                raise GANForgeError(f"its weights take {declared:,} bytes, more than there is memory for")
+                raise GANForgeError(f"its weights take {declared:,} bytes, more than the free memory")
             graph = graph_of(model)
             if is_graph(graph):
                 _lay_out(graph, tuple(image_shape), latent_dim, classes)
             elif not foreign:
-                raise GANForgeError("it does not say what shapes its layers make")
+                raise GANForgeError("it does not say the output shapes of its layers")
     except GANForgeError:
         raise
     except Exception:
@@ -204,10 +204,10 @@ def require_sizes(
 
 
 def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, classes: int, batch: int = 2) -> None:
-    """Follow a batch's shapes from layer to layer, into models within; nothing is computed.
+    """Follow a batch's shapes from layer to layer, also within inner models; nothing is computed.
 
     Raises:
-        GANForgeError: pictures of another shape come out, or something far larger than a picture is made on the way.
+        GANForgeError: the result has a different shape, or an intermediate one is far larger than a picture.
     """
     import keras
 
@@ -225,7 +225,7 @@ def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, c
             for tensor in keras.tree.flatten(outputs):
                 shape = tuple(getattr(tensor, "shape", ()))
                 if math.prod(n or 1 for n in shape) > most:
-                    raise GANForgeError(f"'{operation.name}' in it makes {shape} for pictures of {image_shape}")
+                    raise GANForgeError(f"its layer '{operation.name}' makes {shape} for pictures of {image_shape}")
             return outputs
 
         return call
@@ -235,13 +235,13 @@ def _lay_out(graph: Any, image_shape: tuple[int, ...], latent_dim: int | None, c
     takes = [tuple(one.shape[1:]) for one in symbols]
     wanted = [image_shape if latent_dim is None else (latent_dim,), *([()] if classes else [])]
     if takes != wanted or (latent_dim is not None and makes != [image_shape]):
-        expected = f"{'' if latent_dim is None else f'{image_shape} '}of {', '.join(map(str, wanted))}"
-        wrong = f"it makes {', '.join(map(str, makes))} of {', '.join(map(str, takes))}"
-        raise GANForgeError(f"{wrong}; the run's run.json says {expected}")
+        expected = f"{'' if latent_dim is None else f'{image_shape} '}from {', '.join(map(str, wanted))}"
+        wrong = f"it makes {', '.join(map(str, makes))} from {', '.join(map(str, takes))}"
+        raise GANForgeError(f"{wrong}; according to run.json, expected {expected}")
 
 
 def _width(dtype: str) -> int:
-    """Return the bytes of a number by the name of its type: ``float32``, ``bfloat16``, ``bool``."""
+    """Return the size in bytes of a number of a type: ``float32``, ``bfloat16``, ``bool``."""
     bits = re.search(r"\d+", dtype)
     return -(-int(bits[0]) // 8) if bits else 1
 

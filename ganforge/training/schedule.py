@@ -45,7 +45,7 @@ def parse_every(text: str | int) -> dict[str, int]:
         if unit == "hours":
             unit, number = "minutes", 60 * number
         if unit in every:
-            raise UsageError(f"invalid --checkpoint-every {text}: it says how many {unit} twice")
+            raise UsageError(f"invalid --checkpoint-every {text}: {unit} are given twice")
         every[unit] = number
     return every
 

@@ -41,10 +41,10 @@ Decoded = Callable[[int, int], None]  # told (done, total) while pictures are de
 
 @dataclass(frozen=True)
 class Setup:
-    """What will be trained. It knows nothing of run directories, nor of where training begins.
+    """What will be trained. It does not know about run directories, nor about the step at which training begins.
 
-    What ``optimizers`` (the generator's first) and ``loss`` hold is what the strategies made of what was chosen.
-    ``origin`` is what ``run.json`` says of the run whose weights this one begins with.
+    ``optimizers`` (the generator's first) and ``loss`` are those chosen, as the strategies changed them. ``origin``
+    is what ``run.json`` says about the run from whose weights this one starts.
     """
 
     settings: Settings
@@ -65,10 +65,10 @@ class Setup:
         plugins: Sequence[PluginFile] = (),
         objects: Objects = NO_OBJECTS,
     ) -> Setup:
-        """Resolve the settings, read the pictures and build the networks, for a run that is new.
+        """Resolve the settings, read the pictures and build the networks of a new run.
 
-        ``plugins`` are the files that were let through (``ganforge.plugin.trust``): what the settings name is only
-        text, and loads nothing. ``objects`` came from Python in place of names.
+        ``plugins`` are the trusted plugin files (``ganforge.plugin.trust``): those named by the settings are only
+        text, and load nothing. ``objects`` came from Python instead of names.
 
         Raises:
             UsageError: a name, an option or a value is wrong.
@@ -92,9 +92,9 @@ class Setup:
     def build(
         cls, choices: Choices, images: Images, steps_per_epoch: int | None = None, kept_order: bool | None = None
     ) -> Setup:
-        """Build what will be trained on ``images``; an epoch is once through them unless its steps are given.
+        """Build what will be trained on ``images``; an epoch is one pass over them unless its steps are given.
 
-        ``kept_order`` is of ``Batches``.
+        ``kept_order`` is passed to ``Batches``.
         """
         labels = _labels(choices, images)
         array, size, seed, here = images.array, choices.batch_size, choices.config.seed, place()
@@ -127,7 +127,7 @@ class Setup:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes' names, for an architecture that takes labels; else none."""
+        """The names of the classes if the architecture takes labels; else none."""
         return self.images.classes if self.choices.architecture.value.conditional else ()
 
     @property
@@ -137,7 +137,7 @@ class Setup:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of an epoch."""
+        """Steps per epoch."""
         return self.batches.steps_per_epoch
 
     @property
@@ -157,14 +157,14 @@ class Setup:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """How many numbers each network holds."""
+        """The number of parameters of each network."""
         return {
             "generator": int(self.engine.generator.count_params()),
             "discriminator": int(self.engine.discriminator.count_params()),
         }
 
     def progress(self, step: int) -> Progress:
-        """Return where the run is at ``step``, from 0."""
+        """Return the progress at ``step``, from 0."""
         return Progress(step, self.steps, step // self.steps_per_epoch, self.settings.epochs)
 
     def first_plan(self) -> dict[str, float]:
@@ -172,7 +172,7 @@ class Setup:
         return self.first().flat()
 
     def first(self) -> Plan:
-        """Return the first step's plan; strategies remember nothing of it."""
+        """Return the first step's plan, without changing the strategies' state."""
         before = [(strategy, deepcopy(strategy.get_state())) for strategy in self.choices.strategies]
         try:
             return self.engine.planner.plan(self.progress(0), {})
@@ -182,9 +182,9 @@ class Setup:
 
 
 def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[float, float] | None = None) -> Images:
-    """Read the pictures, and say what a person should look at; ``value_range`` is that of the run that goes on.
+    """Read the pictures and print warnings about them; ``value_range`` is that of a resumed run.
 
-    Raises ``GANForgeError`` where they cannot be read, or there are none.
+    Raises ``GANForgeError`` if they cannot be read or there are none.
     """
     config = choices.config
     images = load_images(
@@ -202,12 +202,12 @@ def load(choices: Choices, progress: Decoded | None = None, value_range: tuple[f
         progress=progress,
     )
     if not len(images.array):
-        raise GANForgeError(f"there is no image in {config.data}")
+        raise GANForgeError(f"there are no pictures in {config.data}")
     if config.steps is not None and len(images.array) < config.steps * choices.batch_size:
         enough = len(images.array) // choices.batch_size
         raise GANForgeError(
-            f"{config.data} ended after {len(images.array):,} pictures, enough for {enough:,} steps; "
-            "expected epochs=N for data that end"
+            f"{config.data} ended after {len(images.array):,} pictures, enough for {enough:,} of {config.steps:,} "
+            "steps; for data that end, give epochs=N instead of steps"
         )
     for line in (*images.warnings, *blank(images.array)):
         log.warning("%s", line)
@@ -221,13 +221,13 @@ def image_shape(images: Images) -> tuple[int, ...]:
 
 
 def _warn_of_bounds(choices: Choices, images: Images) -> None:
-    """Say so where a generator cannot reach all of the data: vectors are not scaled to what tanh gives."""
+    """Warn if a generator cannot reach all of the data, since vectors are not scaled to the range of tanh."""
     if images.array.ndim != 2 or not choices.architecture.value.bounded:
         return
     low, high = float(images.array.min()), float(images.array.max())
     if low < -1 or high > 1:
         log.warning(
-            "%s makes numbers in [-1, 1], and the data reach from %.3g to %.3g; --arch mlp has no bounds",
+            "%s makes numbers in [-1, 1], but the data range from %.3g to %.3g; --arch mlp has no such bounds",
             choices.architecture.name,
             low,
             high,
@@ -235,13 +235,13 @@ def _warn_of_bounds(choices: Choices, images: Images) -> None:
 
 
 def _labels(choices: Choices, images: Images) -> np.ndarray | None:
-    """Return the pictures' class labels, for an architecture that takes them."""
+    """Return the pictures' class labels if the architecture takes them."""
     if not choices.architecture.value.conditional:
         return None
     if images.labels is None or len(images.classes) < 2:
         raise UsageError(
-            f"architecture '{choices.architecture.name}' takes class labels, and {choices.config.data} has none; "
-            "sort the pictures into subfolders, one for each class, or choose an architecture that takes none"
+            f"architecture '{choices.architecture.name}' needs class labels, but {choices.config.data} has none; "
+            "sort the pictures into subfolders, one for each class, or choose an architecture without labels"
         )
     return np.asarray(images.labels)
 

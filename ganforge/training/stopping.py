@@ -1,8 +1,8 @@
 """When a run ends early: rules such as ``--stop-when kid:below=0.2,patience=3``, looked at with each snapshot.
 
 A goal (``below``, ``above``) and a patience, whichever comes first, as in Lightning's ``EarlyStopping``: the run ends
-once the number is beyond a goal, or has been no better than its best for so many snapshots. All that a decision rests
-on is kept in ``run.json``, so that a run that was killed and resumed ends at the same step.
+once the number is beyond a goal, or has not improved on its best for so many snapshots. Everything that a decision
+depends on is kept in ``run.json``, so that a run that was killed and resumed ends at the same step.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class StopOptions(Options):
         if (self.below, self.above, self.patience) == (None, None, None):
             raise ValueError("expected below=NUMBER, above=NUMBER or patience=SNAPSHOTS")
         if self.patience and self.below is not None and self.above is not None:
-            raise ValueError("with both below and above it is unclear what is better; expected patience with one")
+            raise ValueError("patience needs only one of below and above, to know which direction is better")
         return self
 
 
 @dataclass(frozen=True)
 class StopRule:
-    """A rule as it was written: the number looked at, its goals, and how long it may be no better."""
+    """A rule: the number it looks at, its goals, and for how many snapshots it may fail to improve."""
 
     metric: str
     below: float | None = None
@@ -58,8 +58,8 @@ class StopRule:
         """Read ``NAME:below=…,above=…,patience=…``.
 
         Raises:
-            UsageError: an option is wrong, there is none, or ``patience`` of a number of which nothing says whether
-                more or less of it is better.
+            UsageError: an option is invalid or missing, or ``patience`` is given for a number of which it is not
+                known whether higher or lower is better.
         """
         spec = parse_spec(text)
         options = make_options(f"--stop-when {spec.name}", StopOptions, spec.values)
@@ -67,8 +67,8 @@ class StopRule:
         directed = spec.name in (*OF_PICTURES, *OF_MIXTURES) or (rule.below, rule.above) != (None, None)
         if rule.patience and not directed:
             raise UsageError(
-                f"invalid --stop-when {text}: it is unclear whether more {spec.name} is better; expected below=… "
-                "(less is) or above=… (more is) beside patience"
+                f"invalid --stop-when {text}: patience needs to know which direction of {spec.name} is better; add "
+                "below=… (lower is better) or above=… (higher is better)"
             )
         return rule
 
@@ -78,13 +78,13 @@ class StopRule:
 
     @property
     def rising(self) -> bool:
-        """Whether more is better."""
+        """Whether higher is better."""
         return self.above is not None or (self.below is None and self.metric in OF_MIXTURES)
 
     def met(self, values: Sequence[float | None]) -> str:
-        """Say why a run ends after these numbers, a snapshot each; an empty string where it goes on.
+        """Return why a run ends after these numbers, one per snapshot; an empty string if it goes on.
 
-        None stands for a snapshot of which nothing is known; it counts neither as better nor as no better.
+        None stands for a snapshot without a number, which counts neither as an improvement nor as none.
         """
         known = [value for value in values if value is not None and math.isfinite(value)]
         if not known or values[-1] is None:
@@ -97,12 +97,12 @@ class StopRule:
         best = (max if self.rising else min)(known)
         since = len(known) - 1 - known.index(best)
         if self.patience and since >= self.patience:
-            return f"{self.metric} was no better than {best:.4g} for {since} snapshot{'s' * (since > 1)}"
+            return f"{self.metric} has not improved on {best:.4g} for {since} snapshot{'s' * (since > 1)}"
         return ""
 
 
 def written_rule(text: Any) -> str | None:
-    """Return a rule as run.json keeps it, and None for ``none``. Raises ``UsageError`` where it is none."""
+    """Return a rule as run.json keeps it, and None for ``none``. Raises ``UsageError`` if it is not a rule."""
     if not isinstance(text, str):
         raise UsageError(f"invalid --stop-when {text}: expected text such as kid:below=0.2,patience=3")
     if text.strip() == "none":
@@ -112,10 +112,10 @@ def written_rule(text: Any) -> str | None:
 
 
 def check_rule(rule: StopRule, measured: Sequence[str], logged: Sequence[str], strategies: Iterable[str]) -> None:
-    """Refuse to look for a number that a run will not have, as far as that shows before its first step.
+    """Refuse a number that the run will not have, as far as can be told before its first step.
 
     Raises:
-        UsageError: nothing of that name is measured or logged.
+        UsageError: nothing with that name is measured or logged.
     """
     owner, slash, _ = rule.metric.partition("/")
     # What a traced hook measures is known once it was traced: after the first step.
@@ -125,15 +125,15 @@ def check_rule(rule: StopRule, measured: Sequence[str], logged: Sequence[str], s
 
 
 def unknown(rule: StopRule, known: Sequence[str]) -> UsageError:
-    """Return what to say where a run has no such number."""
+    """Return the message for a run without such a number."""
     return UsageError(
-        f"--stop-when {rule.metric}: there is no such number in this run; expected {', '.join(known)}."
+        f"invalid --stop-when {rule.metric}: this run has no such metric; expected {', '.join(known)}."
         f"{closest(rule.metric, known)}"
     )
 
 
 def measures(vectors: bool, options: Options | None) -> tuple[str, ...]:
-    """Return what is measured of generated pictures, or of vectors from a source with these options."""
+    """Return the metrics of generated pictures, or of vectors from a source with these options."""
     from ganforge.data.stacked import StackedOptions
 
     known = mixture_of(options) is not None or isinstance(options, StackedOptions)
@@ -141,7 +141,7 @@ def measures(vectors: bool, options: Options | None) -> tuple[str, ...]:
 
 
 def signals(compares: bool) -> tuple[str, ...]:
-    """Return what is logged of every run; ``compares``: logits have no zero of their own."""
+    """Return the names that every run logs; ``compares``: the zero of the logits has no meaning."""
     return SIGNALS if compares else (*SIGNALS, *PROBABILITIES)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds of training in all, those ``before`` this process included."""
+    """Total seconds of training, including those ``before`` this process."""
 
     def __init__(self, before: float = 0.0) -> None:
         self._zero = time.perf_counter() - before
@@ -20,7 +20,7 @@ class Stopwatch:
 
 
 class Throughput:
-    """Images a second since the last measurement, saving and drawing left out."""
+    """Images per second since the last measurement, without the time for saving and drawing."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size, self.away = batch_size, 0.0
@@ -29,13 +29,13 @@ class Throughput:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave out what is done within."""
+        """Do not count the time spent within the context."""
         start = time.perf_counter()
         yield
         self.away += time.perf_counter() - start
 
     def measure(self, step: int) -> float:
-        """Return the rate until ``step``, and begin anew there."""
+        """Return the rate until ``step``, and start the next measurement."""
         now = time.perf_counter()
         steps = step - self.step if self.step is not None else 1
         rate = steps * self.batch_size / max(now - self.since - self.away, 1e-9)
@@ -44,7 +44,7 @@ class Throughput:
 
 
 def peak_memory() -> int | None:
-    """Return the most memory this process has held, in bytes; None where the system does not say."""
+    """Return the peak memory of this process in bytes; None if the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

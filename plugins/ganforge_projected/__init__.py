@@ -1,10 +1,10 @@
-"""Projected GAN: the discriminator looks through a network that knows photographs (Sauer, Chitta, Müller & Geiger
+"""Projected GAN: the discriminator looks through a network trained on photographs (Sauer, Chitta, Müller & Geiger
 2021, "Projected GANs Converge Faster").
 
-Pictures pass through a frozen EfficientNet-Lite0, its maps of several sizes are mixed by random convolutions that do
-not learn either, and a small discriminator judges each mixed map. The generator is a smaller relative of FastGAN's
+Pictures pass through a frozen EfficientNet-Lite0, its maps of several sizes are mixed by random convolutions, which
+do not learn either, and a small discriminator judges each mixed map. The generator is a smaller relative of FastGAN's
 (Liu et al. 2021), as in the paper. Unlike the paper, the discriminators have no batch normalization, so that no
-picture's logits depend on those beside it, and mixed maps have few channels, for two CPU cores.
+picture's logits depend on the others of its batch, and mixed maps have few channels, for two CPU cores.
 """
 
 import math
@@ -39,7 +39,9 @@ class ProjectedOptions(Options):
         32, ge=1, description="channels of the mixed maps; the discriminators double them at each halving, up to 8x"
     )
     levels: tuple[Annotated[int, AfterValidator(_known)], ...] = Field(
-        (4, 8, 16, 32), min_length=1, description="sizes of maps that are judged: times smaller than what is seen"
+        (4, 8, 16, 32),
+        min_length=1,
+        description="maps that are judged: how many times smaller each is than the enlarged picture",
     )
     enlarge: int = Field(
         1, ge=1, le=4, description="how many times larger the frozen network sees pictures; work grows by its square"

@@ -39,8 +39,8 @@ FAULTS = [
         "a-set-is-read-whole",
         "forgotten",
         "ganforge/study/evaluate.py",
-        'put them back")\n    return images.array',
-        'put them back")\n    return np.asarray(images.array)',
+        'restore them")\n    return images.array',
+        'restore them")\n    return np.asarray(images.array)',
         PARTS,
     ),
     Fault(

@@ -47,7 +47,7 @@ def page(plugins: str) -> str:
     parts += [f"### {name}\n\n{text(getattr(ganforge, name))}\n" for name in ERRORS]
     parts.append("## Sizes, for authors of architectures\n\n")
     parts += [member(name, getattr(ganforge, name)) for name in SIZES]
-    parts += ["## A network that knows photographs\n\n", member(LEARNT, getattr(ganforge, LEARNT))]
+    parts += ["## A network trained on photographs\n\n", member(LEARNT, getattr(ganforge, LEARNT))]
     return "".join(parts).rstrip() + "\n"
 
 
@@ -55,15 +55,13 @@ def member(name: str, value: Any) -> str:
     if isinstance(value, property):
         kind = annotation(inspect.signature(value.fget).return_annotation) if value.fget else ""
         return f"### {name}\n\nAttribute, {mono(kind)}. {text(value.fget)}\n"
-    said = re.sub(
-        r"(Args and e|E)rrors as `\S+`\s+has\s+them(; |\.)| and errors as\s+`\S+`\s+has\s+them", "", text(value)
-    )
+    said = re.sub(r"\s*For the (arguments and )?errors,\s+see\s+`\S+`\.", "", text(value))
     return f"### {name}\n\n{signature(name, value)}\n{said.rstrip()}\n\n{elsewhere(value)}"
 
 
 def elsewhere(function: Any) -> str:
-    """Return the arguments and errors of what a docstring refers to: "as ``ganforge.a.b`` has them"."""
-    found = re.search(r"``(ganforge[\w.]+)\.(\w+)``\s+has\s+them", inspect.getdoc(function) or "")
+    """Return the arguments and errors that a docstring refers to: "For the errors, see ``ganforge.a.b``."."""
+    found = re.search(r"errors,\s+see\s+``(ganforge[\w.]+)\.(\w+)``", inspect.getdoc(function) or "")
     if found is None:
         return ""
     said = inspect.getdoc(getattr(importlib.import_module(found[1]), found[2])) or ""

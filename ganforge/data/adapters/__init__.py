@@ -1,7 +1,7 @@
-"""Pictures and vectors that lie in no folder: arrays, files of arrays and tables, and what Python programs hold.
+"""Pictures and vectors that are not in folders: arrays, files of arrays and tables, and Python objects.
 
-A file for each kind. Of rows of one shape each makes a ``Table``; of encoded pictures, a list of files that
-``load_folder`` reads as it reads a folder's.
+There is a module for each kind. Rows of one shape become a ``Table``; encoded pictures become a list of files, which
+``load_folder`` reads like those of a folder.
 """
 
 from __future__ import annotations

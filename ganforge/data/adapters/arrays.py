@@ -1,4 +1,4 @@
-"""What Python programs hold as numbers, from whichever library, to NumPy; none is imported to find out which."""
+"""Converting numbers from any library to NumPy, without importing a library to recognize its types."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ WAY_OUT = "; for pictures, reshape them to (N, H, W, C)"
 
 
 def homes(thing: Any) -> set[str]:
-    """Return the packages that a thing's type, and those it derives from, come from."""
+    """Return the packages of a value's type and its base classes."""
     return {kind.__module__.partition(".")[0] for kind in type(thing).__mro__}
 
 
 def is_array(thing: Any) -> bool:
-    """Tell whether a thing is an array or tensor, of NumPy, torch, JAX, TensorFlow, pandas or another."""
+    """Tell whether a value is an array or tensor of NumPy, torch, JAX, TensorFlow, pandas or another library."""
     if isinstance(thing, np.ndarray):
         return True
     return hasattr(thing, "__array__") and hasattr(thing, "shape") and not is_picture(thing)
 
 
 def is_picture(thing: Any) -> bool:
-    """Tell whether a thing is a picture of Pillow's."""
+    """Tell whether a value is a Pillow image."""
     return "PIL" in homes(thing) and hasattr(thing, "mode") and hasattr(thing, "convert")
 
 
 def to_array(thing: Any) -> np.ndarray:
-    """Return an array, a tensor, a number or a picture of Pillow's as NumPy's.
+    """Return an array, tensor, number or Pillow image as a NumPy array.
 
-    Raises ``GANForgeError`` where it is none.
+    Raises ``GANForgeError`` if it is none of these.
     """
     if isinstance(thing, np.ndarray):
         array = thing
@@ -57,7 +57,7 @@ def to_array(thing: Any) -> np.ndarray:
 
 
 def kind_of(thing: Any) -> str:
-    """Return what a thing is, in words for a message."""
+    """Return a description of a value for messages."""
     return f"a {type(thing).__module__.partition('.')[0]} {type(thing).__name__}".replace("a builtins ", "a ")
 
 

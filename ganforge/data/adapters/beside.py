@@ -1,4 +1,4 @@
-"""Files that a data file names: inside its own folder, and no other."""
+"""Files that a data file refers to: only those inside its own folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganforge.errors import UsageError, closest
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """Return the path of a file below ``folder``; None for one that lies outside, by its name or by a link."""
+    """Return the path of a file below ``folder``; None if it is outside, by its name or through a link."""
     whole = os.path.realpath(folder)
     target = os.path.realpath(os.path.join(whole, name))
     return Path(target) if target.startswith(whole.rstrip(os.sep) + os.sep) else None
@@ -19,7 +19,7 @@ def beside(path: Path, name: str) -> Path:
     """Return a file in the folder of ``path``, or below it, that an option names. Raises ``UsageError``."""
     found = inside(path.parent, name)
     if found is None:
-        raise UsageError(f"labels={name} lies outside the folder of {path.name}; expected a file beside it")
+        raise UsageError(f"invalid labels={name}: outside the folder of {path.name}; expected a file beside it")
     if not found.is_file():
         try:
             near = closest(name, os.listdir(path.parent))
@@ -30,6 +30,6 @@ def beside(path: Path, name: str) -> Path:
 
 
 def stamp(path: Path) -> str:
-    """Return what tells that a file is still the same: its name, size and time."""
+    """Return a stamp that shows whether a file has changed: its name, size and time."""
     about = path.stat()
     return f"{path.name} {about.st_size} {about.st_mtime_ns}"

@@ -30,14 +30,14 @@ _AT_ONCE = 2**22  # numbers
 
 @dataclass(frozen=True)
 class _Form:
-    """How a file is written: what parts columns, their names, how many lines stand before the first row."""
+    """The format of a file: the delimiter, the names of the columns, and the number of lines before the first row."""
 
     delimiter: str
     names: tuple[str, ...]
     first: tuple[tuple[str, ...], ...]
 
     def column(self, asked: str, file: str) -> int:
-        """Return the place of a column that was asked for by name or, from 0, by number."""
+        """Return the index of a column given by name or by number, from 0."""
         if asked in self.names:
             return self.names.index(asked)
         if asked.isdecimal() and int(asked) < len(self.first[0]):
@@ -47,7 +47,7 @@ class _Form:
 
 
 def csv_choice(path: Path, options: FileOptions) -> Choice:
-    """Return the pictures that a file lists, or whose numbers it holds, or its vectors, as a data source.
+    """Return a file's pictures, listed by path or stored as numbers, or its vectors, as a data source.
 
     Raises:
         UsageError: there is no such column.
@@ -74,10 +74,10 @@ def _text(path: Path) -> Iterator[IO[str]]:
 
 
 def _lines(file: IO[str], name: str) -> Iterator[str]:
-    """Yield the lines that are not empty, a row each, none of which may fill the memory."""
+    """Yield the lines that are not empty, one row each; a line that would fill the memory is refused."""
     while line := file.readline(_MOST_LINE):
         if len(line) == _MOST_LINE:
-            raise GANForgeError(f"{name} has a line of {_MOST_LINE:,} characters or more; expected a row a line")
+            raise GANForgeError(f"{name} has a line of {_MOST_LINE:,} characters or more; expected one row per line")
         if line.strip():
             yield line
 
@@ -106,7 +106,7 @@ def _form_of(path: Path) -> _Form:
     numbers_below = len(rows) > 1 and any(map(_is_number, rows[1]))
     named = not any(map(_is_number, rows[0])) and (numbers_below or not any(map(_is_picture, rows[0])))
     if named and len(rows) < 2:
-        raise GANForgeError(f"{path.name} has a header and no rows")
+        raise GANForgeError(f"{path.name} has a header but no rows; expected a row for each picture")
     return _Form(delimiter, rows[0] if named else (), tuple(rows[1:] if named else rows))
 
 
@@ -130,7 +130,7 @@ def _label_column(form: _Form, options: FileOptions, name: str) -> int | None:
 
 
 def _path_column(form: _Form, options: FileOptions, name: str) -> int | None:
-    """Return the column of paths; None where the rows are numbers."""
+    """Return the column of paths; None if the rows are numbers."""
     if options.images is not None:
         return form.column(options.images, name)
     lower = [one.lower() for one in form.names]
@@ -139,7 +139,7 @@ def _path_column(form: _Form, options: FileOptions, name: str) -> int | None:
             return lower.index(known)
     paths = [i for i in range(len(form.first[0])) if all(len(row) > i and _is_picture(row[i]) for row in form.first)]
     if len(paths) > 1:
-        raise UsageError(f"{name} has several columns that could be paths: say which, {name}:images=COLUMN")
+        raise UsageError(f"{name} has several columns that could be paths; choose one: {name}:images=COLUMN")
     return paths[0] if paths else None
 
 
@@ -152,7 +152,7 @@ def _listed(path: Path, form: _Form, paths: int, labels: int | None, options: Fi
     for number, line in _rows(path, form):
         row = _cells(line, form.delimiter)
         if len(row) <= max(paths, labels or 0):
-            raise GANForgeError(f"{path.name}, row {number:,}: {len(row)} columns; expected {len(form.first[0])}")
+            raise GANForgeError(f"{path.name}, row {number:,}: {_columns(len(row))}; expected {len(form.first[0])}")
         names.append(row[paths])
         of.append("" if labels is None else row[labels])
     known = None if labels is None else of
@@ -160,7 +160,7 @@ def _listed(path: Path, form: _Form, paths: int, labels: int | None, options: Fi
 
 
 def _rows(path: Path, form: _Form) -> Iterator[tuple[int, str]]:
-    """Yield each row as it is written with its number, from 1, the header left out."""
+    """Yield the number of each row, from 1, and its text, without the header."""
     with _text(path) as file:
         lines = _lines(file, path.name)
         if form.names:
@@ -181,10 +181,10 @@ def _numbers(path: Path, form: _Form, labels: int | None, options: FileOptions) 
     for number, row in enumerate(form.first, 1):
         for i in keep:
             if len(row) != columns or not _is_number(row[i]):
-                what = f"'{row[i][:20]}'" if len(row) == columns else f"{len(row)} columns"
+                what = f"'{row[i][:20]}'" if len(row) == columns else _columns(len(row))
                 raise GANForgeError(
                     f"{name}, row {number}: {what}; expected a column of paths to pictures (images=COLUMN), or "
-                    f"numbers in {columns} columns, and labels (labels=COLUMN)"
+                    f"numbers in {_columns(columns)}, and labels (labels=COLUMN)"
                 )
     levels = all(float(row[i]).is_integer() and 0 <= float(row[i]) <= 255 for row in form.first for i in keep)
     flat = options.shape or (_square(len(keep)) if levels else None)
@@ -200,7 +200,7 @@ def _numbers(path: Path, form: _Form, labels: int | None, options: FileOptions) 
         unpacked = folder / "unpacked.tmp"
         size = count * len(keep) * dtype.itemsize
         if size > shutil.disk_usage(folder).free:
-            raise GANForgeError(f"{name} needs {size:,} bytes in the picture cache, more than is free")
+            raise GANForgeError(f"{name} needs {size:,} bytes in the picture cache, more than the free space")
         try:
             with open(unpacked, "wb") as out:
                 for block in _parsed(path, form, keep, dtype, columns):
@@ -220,8 +220,12 @@ def _numbers(path: Path, form: _Form, labels: int | None, options: FileOptions) 
         opened=rows,
         labels=(lambda: None) if labels is None else of,
         flat=flat,
-        way_out="; for pictures say height-width, :shape=28-28",
+        way_out="; for pictures, give height-width: :shape=28-28",
     )
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'s' * (count != 1)}"
 
 
 def _parsed(path: Path, form: _Form, keep: Sequence[int], dtype: np.dtype[Any], columns: int) -> Iterator[np.ndarray]:
@@ -238,7 +242,7 @@ def _array(
     for number, line in rows:
         if '"' not in line and line.count(delimiter) != columns - 1:
             found = line.count(delimiter) + 1
-            raise GANForgeError(f"{name}, row {number:,}: {found} columns; expected {columns}")
+            raise GANForgeError(f"{name}, row {number:,}: {_columns(found)}; expected {columns}")
     try:
         lines = [line for _, line in rows]
         values = np.loadtxt(lines, delimiter=delimiter, comments=None, quotechar='"', usecols=keep, ndmin=2)
@@ -253,14 +257,14 @@ def _array(
         good = ((values >= 0) & (values <= 255) & (values == np.rint(values))).all(1)
         if not good.all():
             raise GANForgeError(
-                f"{name}, row {rows[int(np.argmin(good))][0]:,}: not whole numbers of 0 to 255, as before; "
-                "expected levels of pictures in all"
+                f"{name}, row {rows[int(np.argmin(good))][0]:,}: expected whole numbers from 0 to 255, as in the "
+                "rows before"
             )
     return np.ascontiguousarray(values.astype(dtype))
 
 
 def _square(count: int) -> tuple[int, ...] | None:
-    """Return the shape of a square picture of so many numbers, grey or in colours; None where there is none."""
+    """Return the shape of a square picture of so many numbers, grey or in colour; None if there is none."""
     for channels in (1, 3):
         side = math.isqrt(count // channels)
         if side >= 8 and side * side * channels == count:
@@ -269,7 +273,7 @@ def _square(count: int) -> tuple[int, ...] | None:
 
 
 def _whole(texts: Sequence[str]) -> np.ndarray:
-    """Return labels as whole numbers where all are, so that 10 comes after 9."""
+    """Return labels as whole numbers if all of them are, so that 10 comes after 9."""
     try:
         return np.asarray([int(text) for text in texts])
     except ValueError:

@@ -1,4 +1,4 @@
-"""A table's rows into the picture cache, once, and mapped from there."""
+"""Writing a table's rows into the picture cache, once, and mapping them from there."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ Progress = Callable[[int, int], None]
 
 
 def table_choice(table: Table, options: Options | None = None) -> Choice:
-    """Return a table as a data source: of its pictures' own size, or, for vectors, of none.
+    """Return a table as a data source, with its pictures' own size, or without a size for vectors.
 
-    Raises ``GANForgeError`` where its rows are neither.
+    Raises ``GANForgeError`` if its rows are neither.
     """
     form = table.form
 
@@ -81,14 +81,14 @@ def load_table(
     cache_dir: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Images:
-    """Return a table's pictures, uint8 (N, H, W, C) as ``reading`` says, or without one its vectors, float32 (N, D).
+    """Return a table's pictures, uint8 (N, H, W, C) as ``reading`` says, or without it its vectors, float32 (N, D).
 
-    Whole numbers of 8 bits are levels; deeper ones and floats are scaled by ``value_range``, or by one found for the
-    set (``ganforge.data.ranges``). ``limit`` keeps that many, chosen by ``seed``, of every class.
+    8-bit integers are taken as levels; deeper integers and floats are scaled by ``value_range``, or by a range
+    measured on the set (``ganforge.data.ranges``). ``limit`` keeps that many, chosen by ``seed``, from every class.
 
     Raises:
-        GANForgeError: a row is not finite, or the file ends too soon or is damaged.
-        UsageError: the labels are no classes.
+        GANForgeError: a row is not finite, or the file is incomplete or damaged.
+        UsageError: the labels are not classes.
     """
     count, form = table.shape[0], table.form
     value_range = None if value_range is None else parse_range(value_range)
@@ -141,7 +141,7 @@ def _said(reading: Reading) -> list[Any]:
 
 
 def _notes(form: Form) -> list[str]:
-    return ["an array (N, C, H, W) is taken as channels first"] if form.channels_first else []
+    return ["the array is read as (N, C, H, W), channels first"] if form.channels_first else []
 
 
 def _digest(index: np.ndarray) -> str:
@@ -155,7 +155,7 @@ def _described(array: np.ndarray, name: str, reading: Reading | None) -> str:
 
 
 class _Filling:
-    """One table on its way into a cache entry."""
+    """A table that is being written to a cache entry."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class _Filling:
         self._passes = self._passed = 0
 
     def fill(self, folder: Path, value_range: Range | None) -> dict[str, Any]:
-        """Write the array into ``folder``; return what the record says of it."""
+        """Write the array into ``folder``; return its entries of the record."""
         deep = self._reading is not None and self._table.dtype.itemsize > 1
         look = deep and value_range is None
         self._passes = 2 if look else 1
@@ -223,7 +223,7 @@ class _Filling:
         }
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        """Yield the rows that are wanted, arranged as pictures, or vectors, and known to be finite."""
+        """Yield the selected rows as pictures or vectors, after checking that they are finite."""
         table, done = self._table, 0
         row_bytes = int(np.prod(table.shape[1:], dtype=np.int64)) * max(4, table.dtype.itemsize)
         for start, block in blocks(self._rows, table.shape[0], row_bytes, self._chosen):
@@ -233,7 +233,7 @@ class _Filling:
                 first = first if self._chosen is None else int(self._chosen[first])
                 raise GANForgeError(
                     f"{table.name} holds numbers that are not finite (nan or infinite), first in row {first:,}; "
-                    "leave such rows out, or put numbers in their place (numpy.nan_to_num)"
+                    "remove such rows, or replace the numbers (numpy.nan_to_num)"
                 )
             yield self._form.arranged(block)
             done += len(block)
@@ -258,8 +258,8 @@ def _require_room(folder: Path, name: str, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise GANForgeError(
-            f"{name} takes {size:,} bytes in the picture cache, which has room for {free:,}: give limit=, make room, "
-            "or set GANFORGE_CACHE_DIR to another disk"
+            f"{name} takes {size:,} bytes in the picture cache, but there is room for {free:,}; use a limit, free "
+            "some space, or set GANFORGE_CACHE_DIR to another disk"
         )
 
 
@@ -267,12 +267,12 @@ def _as_float32(block: np.ndarray, name: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         narrow = block.astype(np.float32)
     if block.dtype.itemsize > 4 and not np.isfinite(narrow).all():
-        raise GANForgeError(f"{name} holds numbers beyond 3.4e38, the largest of float32; scale them down")
+        raise GANForgeError(f"{name} holds numbers above 3.4e38, the largest float32; scale them down")
     return narrow
 
 
 def _levels(block: np.ndarray, value_range: Range | None) -> np.ndarray:
-    """Return pictures as uint8, whatever numbers they are of."""
+    """Return pictures of any number type as uint8."""
     if block.dtype == np.bool_:
         return block.astype(np.uint8) * np.uint8(255)
     if block.dtype == np.uint8:

@@ -1,6 +1,6 @@
-"""``--data x.h5:images=KEY,labels=KEY``: datasets of an HDF5 file, which lie in that file and nowhere else.
+"""``--data x.h5:images=KEY,labels=KEY``: datasets of an HDF5 file, stored in that file and nowhere else.
 
-A link or a dataset that leads to another file would read what the file's author chose, not the person who opens it.
+A link or dataset that leads to another file would read a file chosen by the author instead of the user.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def hdf5_table(path: Path, options: FileOptions) -> Table:
         assert labels is not None
         held = arrays[labels]
         if math.prod(held.shape) * held.dtype.itemsize > _MOST_LABELS:
-            raise UsageError(f"the labels '{labels}' in {name} are {held.dtype} {held.shape}; expected one a row")
+            raise UsageError(f"the labels '{labels}' in {name} are {held.dtype} {held.shape}; expected one per row")
         with _file(path) as file:
             found = _dataset(file, labels, name, held)
             return np.asarray(found.asstr()[:] if held.dtype.kind == "U" else found[:])
@@ -125,7 +125,7 @@ def _why_not(dataset: Any) -> str:
     declared, held = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
     most = held * (_MOST_RATIO if dataset.compression or dataset.id.get_create_plist().get_nfilters() else 1)
     if declared > most:
-        return f"declares {dataset.dtype} {dataset.shape}, {declared:,} bytes, and holds {held:,}"
+        return f"declares {dataset.dtype} {dataset.shape}, {declared:,} bytes, but holds {held:,}"
     if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > _MOST_CHUNK:
         return f"is in pieces of {dataset.chunks}; expected at most {_MOST_CHUNK:,} bytes each"
     return ""

@@ -1,4 +1,4 @@
-"""A data set of Hugging Face's ``datasets``: its pictures as they are stored, or its numbers."""
+"""A dataset from Hugging Face's ``datasets``: its pictures as they are stored, or its numbers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def hugging_face_choice(data: Any, labels: Any = None) -> Choice:
     if isinstance(data, Mapping):
         splits = ", ".join(map(str, data))
         first = next(iter(data), "train")
-        raise UsageError(f"{NAME} has the splits {splits}: give one of them, such as data['{first}']")
+        raise UsageError(f"{NAME} has the splits {splits}; pass one of them, such as data['{first}']")
     features = dict(data.features or {})
     pictures = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
     if len(pictures) > 1:
         raise UsageError(
-            f"{NAME} has the pictures {', '.join(pictures)}: keep one, data.select_columns(['{pictures[0]}', …])"
+            f"{NAME} has the picture columns {', '.join(pictures)}; keep one: "
+            f"data.select_columns(['{pictures[0]}', …])"
         )
     label = next((known for known in LABELS if known in features), None)
     names = tuple(getattr(features.get(label), "names", None) or ()) if label else ()
@@ -46,7 +47,7 @@ def hugging_face_choice(data: Any, labels: Any = None) -> Choice:
     length = len(data) if hasattr(data, "__len__") else None
     if labels is not None:
         raise UsageError(
-            f"labels= go with an array, a list or pictures; {NAME} of numbers has them in a column, label"
+            f"labels= applies to an array, a list or pictures; {NAME} of numbers needs a column named label"
         )
     return stream_choice(Stream(KIND, NAME, lambda: iter(formatted), length, True, classes=names))
 

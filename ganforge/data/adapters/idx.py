@@ -1,7 +1,7 @@
-"""``--data train-images-idx3-ubyte.gz``: the form of MNIST (LeCun et al.), plain or packed by gzip.
+"""``--data train-images-idx3-ubyte.gz``: the idx format of MNIST (LeCun et al.), plain or compressed by gzip.
 
-Two zero bytes, a byte for the type, one for the number of dimensions, each dimension as four bytes, the highest
-first, and the numbers in the same order.
+Two zero bytes, a byte for the type, one for the number of dimensions, each dimension as four bytes, the most
+significant first, and the numbers in the same byte order.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _CHUNK, _MOST_LABELS = 2**22, 2**30
 
 
 def is_idx(start: bytes) -> bool:
-    """Tell whether a file that begins with these four bytes is of this form."""
+    """Tell whether a file that begins with these four bytes has this format."""
     return len(start) >= 4 and start[:2] == b"\0\0" and start[2] in TYPES and 1 <= start[3] <= 4
 
 
 def packed_start(path: Path, count: int) -> bytes:
-    """Return the first bytes of what a gzip file holds; none where it is damaged."""
+    """Return the first unpacked bytes of a gzip file; none if it is damaged."""
     try:
         with gzip.open(path) as file:
             return file.read(count)
@@ -83,12 +83,12 @@ def read_idx(path: Path) -> np.ndarray:
     with _stream(path) as file:
         held = _header(file, path.name)
         if math.prod(held.shape) * held.dtype.itemsize > _MOST_LABELS:
-            raise GANForgeError(f"{path.name} holds {held.dtype} {held.shape}; expected labels, one a picture")
+            raise GANForgeError(f"{path.name} holds {held.dtype} {held.shape}; expected one label per picture")
         return np.frombuffer(b"".join(_content(file, held, path.name)), held.dtype).reshape(held.shape)
 
 
 def usual_labels(path: Path) -> Path | None:
-    """Return the file of the labels that MNIST has beside that of the pictures, where it is there."""
+    """Return MNIST's file of labels beside a file of pictures, if it exists."""
     name = path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
     found = path.with_name(name)
     return found if name != path.name and found.is_file() else None
@@ -112,7 +112,7 @@ def _stream(path: Path) -> Iterator[Any]:
 def _header(file: IO[bytes], name: str) -> Held:
     start = file.read(4)
     if not is_idx(start):
-        raise GANForgeError(f"{name} is not an idx file: it begins with {start.hex()}; expected 0000, a type, a rank")
+        raise GANForgeError(f"{name} is not an idx file: it begins with {start.hex() or 'nothing'}; expected 0000")
     sizes = file.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
         raise GANForgeError(f"{name} is damaged: it ends within its header")
@@ -123,7 +123,7 @@ def _require_room(held: Held, folder: Path, name: str) -> None:
     size, free = math.prod(held.shape) * held.dtype.itemsize, shutil.disk_usage(folder).free
     if size > free:
         raise GANForgeError(
-            f"{name} declares {held.dtype} {held.shape}, {size:,} bytes, and the picture cache has room for {free:,}"
+            f"{name} declares {held.dtype} {held.shape}, {size:,} bytes, but the picture cache has room for {free:,}"
         )
 
 
@@ -132,6 +132,7 @@ def _content(file: IO[bytes], held: Held, name: str) -> Iterator[bytes]:
     while left:
         chunk = file.read(min(left, _CHUNK))
         if not chunk:
-            raise GANForgeError(f"{name} is damaged: {left:,} bytes less than its header declares, {held.shape}")
+            missing = f"{left:,} byte{'s' * (left != 1)}"
+            raise GANForgeError(f"{name} is damaged: {missing} of the declared {held.shape} are missing")
         yield chunk
         left -= len(chunk)

@@ -1,4 +1,4 @@
-"""Pictures found again by their fingerprint alone, in the cache, where what they were read from is gone."""
+"""Pictures found in the cache by their fingerprint alone, after their source is gone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ganforge.plugin.dataset import Images
 
 
 def kept(fingerprint: str, description: str = "", cache_dir: Path | str | None = None) -> Images | None:
-    """Return the pictures or vectors that were read before, mapped from the cache; None where they are not there.
+    """Return pictures or vectors that were read before, mapped from the cache; None if they are not there.
 
-    A run that was trained on an object of Python goes on without it. ``description`` is what was said of them.
+    This lets a run that was trained on a Python object continue without it. ``description`` is that of the data.
     """
     root = cache_root(cache_dir)
     for about in sorted(root.glob(f"*/{ABOUT}")):

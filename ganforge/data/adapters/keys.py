@@ -1,4 +1,4 @@
-"""Which array of a file that holds several are the pictures, and which are the labels."""
+"""Choosing the pictures and the labels among the arrays of a file."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Held(NamedTuple):
 
 
 def choose_keys(name: str, arrays: Mapping[str, Held], options: FileOptions) -> tuple[str, str | None]:
-    """Return the keys of the pictures and of the labels, None where there are none; as asked, else by name and shape.
+    """Return the keys of the pictures and of the labels (None without labels): those given, or by name and shape.
 
     Raises:
-        UsageError: there is no such key, or nothing says which of several are the pictures.
-        GANForgeError: there is nothing that could be pictures.
+        UsageError: there is no such key, or it is unclear which of several arrays are the pictures.
+        GANForgeError: no array could be pictures.
     """
     for option in ("images", "labels"):
         asked = getattr(options, option)
@@ -70,7 +70,7 @@ def _images(name: str, arrays: Mapping[str, Held], options: FileOptions) -> str:
     for some in (pictures, list(able)):
         if len(some) == 1:
             return some[0]
-    raise UsageError(f"{name} holds {_listed(arrays)}: say which are the pictures, {name}:images={next(iter(able))}")
+    raise UsageError(f"{name} holds {_listed(arrays)}; choose the pictures: {name}:images={next(iter(able))}")
 
 
 def _fits(name: str, held: Held, options: FileOptions) -> bool:

@@ -24,7 +24,7 @@ class Labels:
         return [self.names[i] for i in self.index.tolist()]
 
     def of(self, chosen: np.ndarray | None) -> Labels:
-        """Return the labels of some rows, without classes that none of them has; none where one class is left."""
+        """Return the labels of some rows, without unused classes; none if only one class is left."""
         if not self.names:
             return self
         index = self.index if chosen is None else self.index[chosen]
@@ -40,7 +40,7 @@ def classes_of(labels: Any, count: int, names: Sequence[str] = ()) -> Labels:
     Numbers are ordered by size and texts by name; ``names`` are those of the numbers 0, 1, …
 
     Raises:
-        UsageError: there are not ``count`` of them, or they are no classes.
+        UsageError: their number is not ``count``, or they are not classes.
     """
     array = np.asarray(labels)
     if array.dtype == object and all(isinstance(one, (str, bytes)) for one in array.flat):
@@ -50,15 +50,15 @@ def classes_of(labels: Any, count: int, names: Sequence[str] = ()) -> Labels:
     if array.ndim == 2 and _one_hot(array):
         array = array.argmax(1)
     if array.ndim != 1:
-        raise UsageError(f"labels are {array.dtype} {array.shape}; expected one a picture, (N,), or one-hot (N, K)")
+        raise UsageError(f"labels are {array.dtype} {array.shape}; expected one per picture, (N,), or one-hot (N, K)")
     if len(array) != count:
-        raise UsageError(f"there are {len(array):,} labels for {count:,} pictures; expected one a picture")
+        raise UsageError(f"there are {len(array):,} labels for {count:,} pictures; expected one per picture")
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.rint(array)).all():
         array = array.astype(np.int64)
     if array.dtype.kind not in "buiU":
-        raise UsageError(f"labels are {array.dtype}; expected whole numbers or texts, one a picture")
+        raise UsageError(f"labels are {array.dtype}; expected whole numbers or texts, one per picture")
     values, index = np.unique(array, return_inverse=True)
     numbers = array.dtype.kind in "ui"
     if numbers and names and (values[0] < 0 or values[-1] >= len(names)):

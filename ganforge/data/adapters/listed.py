@@ -45,14 +45,14 @@ class Listed:
         for row, name in enumerate(names):
             path = at_home(name) if root is None else inside(root, name.replace("\\", "/"))
             if path is None:
-                self.denied.append((name, f"it lies outside the folder of the list, '{root}'"))
+                self.denied.append((name, f"outside the folder of the list, '{root}'"))
                 continue
             try:
                 about = path.stat()
             except (OSError, ValueError):
-                raise GANForgeError(f"there is no file '{name}', which the list names in row {row + 1:,}") from None
+                raise GANForgeError(f"there is no file '{name}', listed in row {row + 1:,}") from None
             if not stat.S_ISREG(about.st_mode):
-                raise GANForgeError(f"'{name}', which the list names in row {row + 1:,}, is no file")
+                raise GANForgeError(f"'{name}', listed in row {row + 1:,}, is not a file")
             known = known_by(row, path.name if root is None else name, labels)
             self._paths[known] = path
             self.files.append(File(known, about.st_size, about.st_mtime_ns))

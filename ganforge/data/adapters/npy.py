@@ -18,14 +18,14 @@ from ganforge.errors import GANForgeError, reason
 from ganforge.files import opened
 
 MAGIC = b"\x93NUMPY"
-WAY_OUT = "; for pictures say height-width, :shape=28-28, or height-width-channels"
+WAY_OUT = "; for pictures, give height-width or height-width-channels: :shape=28-28"
 ANY_SIZE = 2**62
 
 
 def header(file: IO[bytes], name: str, size: int) -> Held:
-    """Return what an array's header declares, of a file of ``size`` bytes, which must hold that much.
+    """Return the contents of an array's header; a file of ``size`` bytes must hold exactly what it declares.
 
-    Raises ``GANForgeError`` where it is damaged, or declares more, or less, than there is.
+    Raises ``GANForgeError`` if it is damaged, or declares more or less than there is.
     """
     try:
         version = np.lib.format.read_magic(file)
@@ -35,18 +35,18 @@ def header(file: IO[bytes], name: str, size: int) -> Held:
         }[version]
         shape, _, dtype = read(file)
     except KeyError:
-        raise GANForgeError(f"{name} is a .npy file of records, or of a version that is not known") from None
+        raise GANForgeError(f"{name} is a .npy file of records, or of an unknown version") from None
     except (ValueError, OSError, EOFError, TypeError, RecursionError, MemoryError, SyntaxError) as error:
         raise GANForgeError(f"{name} is a damaged .npy file: {reason(error, kind=False)}") from None
     shape = tuple(int(n) for n in shape)
     if dtype.hasobject:
         raise GANForgeError(
-            f"{name} holds Python objects (pickle), which is refused; save an array of numbers: "
+            f"{name} holds Python objects (pickle), which are refused; expected an array of numbers: "
             "pictures of one size, uint8 or float"
         )
     held, declared = size - file.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or declared > held:
-        raise GANForgeError(f"{name} declares {dtype} {shape}, {declared:,} bytes, and holds {max(0, held):,}")
+        raise GANForgeError(f"{name} declares {dtype} {shape}, {declared:,} bytes, but holds {max(0, held):,}")
     return Held(shape, dtype)
 
 

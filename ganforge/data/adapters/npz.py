@@ -99,7 +99,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _entry(file: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> IO[bytes]:
     # numpy writes no others, and of these no more is unpacked than the entry declares.
     if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise GANForgeError(f"'{info.filename}' in {name} is compressed in a way unknown to numpy; save it again")
+        raise GANForgeError(f"'{info.filename}' in {name} has a compression that numpy cannot read; save it again")
     return file.open(info)
 
 
@@ -108,8 +108,8 @@ def _unpack(file: zipfile.ZipFile, entry: str, name: str, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if info.file_size > free:
         raise GANForgeError(
-            f"{name} unpacks to {info.file_size:,} bytes, and the picture cache has room for {free:,}; "
-            "make room, or set GANFORGE_CACHE_DIR to another disk"
+            f"{name} unpacks to {info.file_size:,} bytes, but the picture cache has room for {free:,}; "
+            "free some space, or set GANFORGE_CACHE_DIR to another disk"
         )
     with _entry(file, info, name) as stream, open(target, "wb") as out:
         while chunk := stream.read(_CHUNK):
@@ -120,6 +120,6 @@ def _labels(path: Path, key: str, held: Held) -> np.ndarray:
     with _archive(path) as file:
         info = file.getinfo(f"{key}.npy")
         if info.file_size > _MOST_LABELS:
-            raise GANForgeError(f"labels '{key}' in {path.name} are {held.dtype} {held.shape}; expected one a row")
+            raise GANForgeError(f"labels '{key}' in {path.name} are {held.dtype} {held.shape}; expected one per row")
         with _entry(file, info, path.name) as stream:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

@@ -1,6 +1,6 @@
-"""``ganforge.train(data=…)``: whatever holds pictures in a Python program, as a data source.
+"""``ganforge.train(data=…)``: Python objects that hold pictures, as data sources.
 
-What a thing is shows in its type's package and its methods: no library is imported to find out.
+An object's kind is found from its type's package and its methods, without importing any library.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXPECTED = (
 
 
 def source_of(data: Any, labels: Any = None) -> Choice:
-    """Return the pictures, or vectors, that a Python program has, as a data source.
+    """Return pictures or vectors given as a Python object, as a data source.
 
     Args:
         data: an array (N, H, W), (N, H, W, C), (N, C, H, W) or, of floats, (N, D), of NumPy, torch, JAX or
@@ -40,11 +40,11 @@ def source_of(data: Any, labels: Any = None) -> Choice:
         labels: (N,) whole numbers or texts, or one-hot (N, K), beside an array or paths.
 
     Raises:
-        UsageError: it is nothing of these, or labels do not go with it.
+        UsageError: it is none of these, or does not go with labels.
         GANForgeError: its rows are neither pictures nor vectors, or there are fewer than two.
     """
     if isinstance(data, (str, os.PathLike)):
-        raise UsageError(f"'{data}' is a path, which names its own kind; {EXPECTED}")
+        raise UsageError(f"'{data}' is a path; {EXPECTED}")
     packages = homes(data)
     if "datasets" in packages and (hasattr(data, "features") or isinstance(data, Mapping)):
         return hugging_face_choice(data, labels)
@@ -58,7 +58,7 @@ def source_of(data: Any, labels: Any = None) -> Choice:
     if labels is not None and isinstance(data, (list, tuple)) and not any(isinstance(one, tuple) for one in data):
         return stream_choice(of_iterable(_paired(data, labels), "list", "a list", length=len(data), singly=True))
     if labels is not None:
-        raise UsageError(f"labels= go with an array or a list; {kind_of(data)} gives its own: (pictures, labels)")
+        raise UsageError(f"labels= applies to an array or a list; {kind_of(data)} must give (pictures, labels)")
     return stream_choice(_stream(data, packages))
 
 
@@ -80,7 +80,7 @@ def _stream(data: Any, packages: set[str]) -> Stream:
 
 
 def _of_keras(data: Any) -> Stream:
-    """Return the stream of a Keras ``PyDataset``, asked for its batches by index; without a count it never ends."""
+    """Return the stream of a Keras ``PyDataset``, which is indexed by batch; without a length it never ends."""
     count = data.num_batches
 
     def batches() -> Iterator[Any]:
@@ -90,7 +90,7 @@ def _of_keras(data: Any) -> Stream:
 
 
 def _pair(data: tuple[Any, Any]) -> bool:
-    """Tell whether a tuple is of pictures and their labels, one each."""
+    """Tell whether a tuple is a pair of pictures and labels, one for each."""
     first, second = data
     if not is_array(first) or len(first.shape) < 2:
         return False
@@ -112,7 +112,7 @@ def _array(array: np.ndarray, labels: Any) -> Choice:
 
 
 def _paths(data: Any) -> tuple[list[str], Any] | None:
-    """Return the paths in a list, and the labels beside them; None where it is of something else."""
+    """Return the paths in a list, and their labels; None if it holds something else."""
     if all(isinstance(one, (str, os.PathLike)) for one in data):
         return [os.fspath(one) for one in data], None
     pairs = all(
@@ -129,5 +129,5 @@ def _listed(paths: list[str], labels: Any) -> Choice:
 def _paired(data: Any, labels: Any) -> list[tuple[Any, Any]]:
     known = np.asarray(labels)
     if len(known) != len(data):
-        raise UsageError(f"there are {len(known):,} labels for {len(data):,} pictures; expected one a picture")
+        raise UsageError(f"there are {len(known):,} labels for {len(data):,} pictures; expected one per picture")
     return list(zip(data, known))

@@ -1,4 +1,4 @@
-"""``--data FILE[:key=value,…]`` to a data source, by what the file holds; its name counts where that says nothing."""
+"""Opening ``--data FILE[:key=value,…]`` as a data source, by the file's content, or if that is unclear, its name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _START = 512
 
 
 def split_options(text: str) -> tuple[str, str]:
-    """Return the path and the options of ``FILE[:key=value,…]``; a path that is there is one, whatever it holds."""
+    """Return the path and the options of ``FILE[:key=value,…]``; a text that exists as a path is only a path."""
     if not _exists(at_home(text)):
         for mark in re.finditer(":", text):
             if _OPTIONS.fullmatch(text, mark.end()):
@@ -38,7 +38,7 @@ def split_options(text: str) -> tuple[str, str]:
 def file_source(text: str) -> Choice | None:
     """Return the pictures or vectors in the file that a ``--data`` text names, as a data source.
 
-    None for a folder, a zip or a tar of pictures, and for what names no file.
+    Return None for a folder, zip or tar of pictures, and for a text that does not name a file.
 
     Raises:
         UsageError: it has no such key, column or option.
@@ -61,18 +61,18 @@ def file_source(text: str) -> Choice | None:
             return _made(make, path, written, options)
         if options:
             raise UsageError(
-                f"'{written}' takes no options, not being a file of arrays or tables; leave :{options} out"
+                f"'{written}' is not a file of arrays or tables, so it has no options; leave :{options} out"
             )
     return None
 
 
 def is_there(text: str) -> bool:
-    """Tell whether there is the folder or file that a ``--data`` text names."""
+    """Tell whether the folder or file that a ``--data`` text names exists."""
     return is_url(text) or all(_exists(at_home(split_options(one)[0])) for one in parts_of(text) or [text])
 
 
 def place_of(text: str) -> str:
-    """Return a ``--data`` text that is a path with the whole path, and its options, as another folder finds it."""
+    """Return a ``--data`` text with the full path and the same options, so that it works from any folder."""
     if is_url(text):
         return text
     if paths := parts_of(text):
@@ -100,7 +100,7 @@ def _made(make: _Make, path: Path, written: str, options: str) -> Choice:
 
 
 def _kind(path: Path) -> _Make | None:
-    """Return what makes a source of a file, None where it is none of these."""
+    """Return the function that opens a file as a source, or None if it is not one of these kinds."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return None

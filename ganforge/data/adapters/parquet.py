@@ -105,7 +105,7 @@ def _images(name: str, schema: Any, labels: str | None) -> str | None:
             if one.lower() == known:
                 return str(one)
     if len(able) > 1:
-        raise UsageError(f"{name} has the columns {', '.join(able)}: say which are the pictures, :images={able[0]}")
+        raise UsageError(f"{name} has the columns {', '.join(able)}; choose that of the pictures: :images={able[0]}")
     return str(able[0]) if able else None
 
 
@@ -122,7 +122,7 @@ def _require_parts(path: Path, file: Any, column: str) -> None:
         if size > _MOST_PART:
             raise GANForgeError(
                 f"{path.name} has {size:,} bytes of '{column}' in one part (row group); expected at most "
-                f"{_MOST_PART:,}: write it again with fewer rows a group"
+                f"{_MOST_PART:,}: write it again with fewer rows per group"
             )
 
 
@@ -160,7 +160,7 @@ class _Encoded:
             value = self._parts[part][row - self._starts[part]].as_py()
         content = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(content, bytes):
-            raise Unreadable("the table holds no bytes for it (a path in a table is not followed)")
+            raise Unreadable("the table holds no bytes for it (paths in a table are not followed)")
         return content
 
 
@@ -179,7 +179,7 @@ def _table(path: Path, file: Any, columns: list[str], labels: str | None, raw: A
     def rows(folder: Path) -> Iterator[Rows]:
         unpacked, size = folder / "unpacked.tmp", count * math.prod(shape) * dtype.itemsize
         if size > shutil.disk_usage(folder).free:
-            raise GANForgeError(f"{path.name} needs {size:,} bytes in the picture cache, more than is free")
+            raise GANForgeError(f"{path.name} needs {size:,} bytes in the picture cache, more than the free space")
         try:
             with open(unpacked, "wb") as out:
                 for block in _batches(path, _open(path), columns, shape):
@@ -199,7 +199,7 @@ def _table(path: Path, file: Any, columns: list[str], labels: str | None, raw: A
         opened=rows,
         labels=lambda: raw,
         flat=options.shape,
-        way_out="; for pictures say height-width, :shape=28-28",
+        way_out="; for pictures, give height-width: :shape=28-28",
     )
 
 
@@ -213,13 +213,15 @@ def _batches(path: Path, file: Any, columns: list[str], shape: tuple[int, ...] |
             else:
                 made = _nested(batch.column(0))
             if shape is not None and made.shape[1:] != shape:
-                raise GANForgeError(f"{path.name}: rows of mixed sizes, {shape} and {made.shape[1:]}, from {start:,}")
+                raise GANForgeError(
+                    f"{path.name}: rows of mixed sizes, {shape} and {made.shape[1:]}, from row {start:,}"
+                )
             yield made
             start += len(made)
     except GANForgeError:
         raise
     except ValueError:
-        raise GANForgeError(f"{path.name}: rows of mixed sizes, or with gaps, from {start:,} on") from None
+        raise GANForgeError(f"{path.name}: rows of mixed sizes, or with missing values, from row {start:,}") from None
     except Exception as error:
         raise GANForgeError(f"{path.name} is a damaged Parquet file: {reason(error, kind=False)}") from None
 

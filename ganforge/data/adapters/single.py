@@ -32,7 +32,7 @@ def _labelled(
     table: Callable[[Path, FileOptions], Table], path: Path, options: FileOptions, usual: Path | None
 ) -> Table:
     if options.images is not None:
-        raise UsageError(f"{path.name} holds one array, and has no key '{options.images}'; leave images= out")
+        raise UsageError(f"{path.name} holds a single array without keys; leave images={options.images} out")
     labels = usual if options.labels is None else beside(path, options.labels)
 
     def read() -> Any:

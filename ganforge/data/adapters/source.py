@@ -1,4 +1,4 @@
-"""A data source that was found rather than registered: a file, or an object of a Python program."""
+"""A data source that was found rather than registered: a file or a Python object."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ USUAL = 64
 
 @dataclass(frozen=True)
 class FoundSource(DatasetSource):
-    """A source whose pictures are read as a folder's are.
+    """A source whose pictures are read like those of a folder.
 
-    Beside what every source is given, its ``load`` takes ``fit``, ``background``, ``frames``, ``value_range`` and
-    ``strict``, by name, where it names them. Its name is its kind, such as ``npy``; ``file``: it is a file, which a
-    later process finds again by its path.
+    Besides the arguments of every source, its ``load`` may take ``fit``, ``background``, ``frames``, ``value_range``
+    and ``strict`` by name. Its name is its kind, such as ``npy``; ``file``: it is a file, which a later process can
+    open again by its path.
     """
 
     file: bool = False
@@ -37,7 +37,7 @@ def read_source(
     options: type[Options] = Options,
     file: bool = False,
 ) -> FoundSource:
-    """Return a source of encoded pictures: ``read`` takes what ``load_folder`` does beside where they are."""
+    """Return a source of encoded pictures: ``read`` takes the arguments of ``load_folder`` except the path."""
 
     def load(
         image_shape: tuple[int, ...] | None = None,
@@ -75,7 +75,7 @@ def found(source: FoundSource, options: Options | None = None) -> Choice:
 def asked(
     image_shape: tuple[int, ...] | None, image_size: Any, channels: int | None
 ) -> tuple[Size | None, int | None]:
-    """Return the size, a side or (height, width), and the channels that a source is asked for; None for its own."""
+    """Return the requested size, a side or (height, width), and channels of a source; None for its own."""
     if image_shape is None:
         return image_size, channels
     height, width, channels = image_shape
@@ -83,12 +83,12 @@ def asked(
 
 
 def own_size(height: int, width: int) -> Size:
-    """Return the pictures' own size; beyond what networks make, a square near it of at most 64 pixels a side."""
+    """Return the pictures' own size, or, if networks cannot make it, a square near it of at most 64 pixels a side."""
     if min(height, width) >= LEAST and max(height, width) <= MOST:
         return size_of(height, width)
     return max(LEAST, min(USUAL, height, width))
 
 
 def own_channels(channels: int) -> int:
-    """Return 1 for greys, with transparency or without, 3 for colours, 4 for colours with transparency."""
+    """Return 1 for grey, with or without transparency, 3 for colour, 4 for colour with transparency."""
     return {1: 1, 2: 1, 4: 4}.get(channels, 3)

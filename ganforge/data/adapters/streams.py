@@ -1,7 +1,7 @@
-"""What can only be gone through: batches or single pictures, written to the disk once, then read as an array is.
+"""Streams of batches or single pictures, written to the disk once and then read like an array.
 
-They are put in the order of their content, so that a loader which shuffles gives the same set, fingerprint included,
-whenever it is read.
+They are sorted by content, so that a loader that shuffles gives the same set, with the same fingerprint, whenever it
+is read.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from ganforge.plugin.registry import Choice
 
 # More than that, or longer than an hour without a length, is taken for what never ends.
 MOST, MOST_SECONDS, _WARN_SECONDS = 2**22, 3600, 60
-ENDLESS = "give steps=N to train N steps on it, limit=N to train on its first N pictures, or a source that ends"
+ENDLESS = "add steps=N to train N steps on it, or limit=N to train on its first N pictures, or pass data that end"
 
 
 @dataclass
 class Stream:
-    """Something that gives pictures with labels or without, singly or in batches.
+    """A source of pictures, with or without labels, singly or in batches.
 
     Args:
-        kind: what it is called in a run, such as ``tf.data``.
-        name: what messages call it.
+        kind: its name in a run, such as ``tf.data``.
+        name: its name in messages.
         iterate: returns an iterator from its beginning.
-        length: how many items (batches or pictures) it has, where it says so.
-        singly: whether items are single pictures; None where each item's shape has to say.
-        endless: it says that it never ends.
-        classes: names of the classes that its labels are numbers of.
-        listed: its items stand in a list, where numbers in two dimensions are one grey picture.
-        once: it can be gone through only once.
+        length: the number of items (batches or pictures), if it is known.
+        singly: whether items are single pictures; None if each item's shape decides.
+        endless: it declares that it never ends.
+        classes: names of the classes that its labels number.
+        listed: its items are in a list, where numbers in two dimensions are one grey picture.
+        once: it can be iterated only once.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class Stream:
     _spent: bool = False
 
     def first(self) -> Any:
-        """Return the first item, which ``items`` gives again. Raises ``GANForgeError`` where there is none."""
+        """Return the first item, which ``items`` yields again. Raises ``GANForgeError`` if there is none."""
         if self._begun is None:
             with self._blamed(0):
                 items = self.iterate()
@@ -77,9 +77,9 @@ class Stream:
         return self._begun[0]
 
     def items(self) -> Iterator[Any]:
-        """Yield all items from the first on. Raises ``GANForgeError``, also for what its own code raises."""
+        """Yield all items from the first on. Raises ``GANForgeError``, also for errors in the stream's own code."""
         if self._spent:
-            raise GANForgeError(f"{self.name} can be gone through only once, and was; give a new one")
+            raise GANForgeError(f"{self.name} can be read only once and was read already; pass a new one")
         items = self.iterate()
         if self.once:
             self._spent = True
@@ -103,12 +103,12 @@ class Stream:
         except (GANForgeError, MemoryError):
             raise
         except Exception as error:
-            after = f" after {count:,} items" if count else ""
+            after = f" after {count:,} item{'s' * (count != 1)}" if count else ""
             raise GANForgeError(f"{self.name} failed{after}: {reason(error)}") from error
 
 
 def of_iterable(things: Iterable[Any], kind: str = "batches", name: str = "", **how: Any) -> Stream:
-    """Return a stream over an iterable, or over an iterator, which is gone through once."""
+    """Return a stream over an iterable, or over an iterator, which is iterated once."""
     iterator = iter(things)
     return Stream(kind, name or kind_of(things), lambda: iter(things), once=iterator is things, **how)
 
@@ -117,7 +117,7 @@ def of_iterable(things: Iterable[Any], kind: str = "batches", name: str = "", **
 
 
 def split(item: Any) -> tuple[Any, Any]:
-    """Return the pictures and the labels of an item: a pair, a mapping with usual names, or pictures alone."""
+    """Return the pictures and the labels of an item: a pair, a mapping with common names, or only pictures."""
     if isinstance(item, Mapping):
         lower = {str(key).lower(): key for key in reversed(list(item))}
         images = next((lower[known] for known, _ in NAMES if known in lower), None)
@@ -139,7 +139,7 @@ def split(item: Any) -> tuple[Any, Any]:
 
 
 def _holds(thing: Any) -> bool:
-    """Tell whether a thing may be pictures, rather than the first number of one."""
+    """Tell whether a value may be pictures, rather than the first number of one."""
     if is_array(thing):
         return len(thing.shape) > 0
     return is_picture(thing) or isinstance(thing, (list, tuple))
@@ -196,8 +196,8 @@ def _is_single(rows: np.ndarray, labels: np.ndarray | None, listed: bool) -> boo
 
 def _mixed(stream: Stream, first: Sequence[int], other: Sequence[int]) -> str:
     return (
-        f"{stream.name} gives pictures of mixed sizes, {tuple(first)} and {tuple(other)}: resize them to one, "
-        "or give a folder or a list of paths, whose pictures may be of any size"
+        f"{stream.name} gives pictures of mixed sizes, {tuple(first)} and {tuple(other)}; resize them to one size, "
+        "or pass a folder or a list of paths, whose pictures may have any size"
     )
 
 
@@ -206,7 +206,7 @@ def _mixed(stream: Stream, first: Sequence[int], other: Sequence[int]) -> str:
 
 @dataclass
 class _Spool:
-    """Rows on the disk in a file without a name, which goes with the process, and what is known of each."""
+    """Rows on the disk in an unnamed file, which is removed with the process, and what is known about each."""
 
     file: IO[bytes]
     shape: tuple[int, ...] = ()
@@ -220,9 +220,11 @@ class _Spool:
         if rows.shape[1:] != self.shape:
             raise GANForgeError(_mixed(stream, self.shape, rows.shape[1:]))
         if rows.dtype != self.dtype:
-            raise GANForgeError(f"{stream.name} gives {self.dtype} and then {rows.dtype}; expected one type")
+            raise GANForgeError(f"{stream.name} gives {self.dtype} first and {rows.dtype} later; expected one type")
         if labels is not None and len(labels) != len(rows):
-            raise GANForgeError(f"{stream.name} gives {len(labels)} labels with {len(rows)} pictures")
+            raise GANForgeError(
+                f"{stream.name} gives {len(labels)} labels with {len(rows)} pictures; expected one per picture"
+            )
         for i, row in enumerate(rows):
             content = plain(row)
             digest = hashlib.sha256(content.data)
@@ -247,7 +249,7 @@ def read_stream(stream: Stream, limit: int | None, cache_dir: Path | str | None,
     """Write a stream's pictures to the disk, all or the first ``limit``, and return them as a table.
 
     Raises:
-        GANForgeError: pictures differ in size or type, there is no room, or the stream does not end.
+        GANForgeError: pictures differ in size or type, the disk is full, or the stream does not end.
     """
     if stream.endless and limit is None:
         raise GANForgeError(f"{stream.name} never ends; {ENDLESS}")
@@ -263,7 +265,7 @@ def read_stream(stream: Stream, limit: int | None, cache_dir: Path | str | None,
             if count == limit:
                 break
             if stream.length is None and (count > MOST or seconds > MOST_SECONDS):
-                raise GANForgeError(f"{stream.name} gave {count:,} pictures and does not end; {ENDLESS}")
+                raise GANForgeError(f"{stream.name} gave {count:,} pictures without an end; {ENDLESS}")
             if seconds > _WARN_SECONDS and not said:
                 said = True
                 log.warning("%s has given %s pictures and is still being read", stream.name, f"{count:,}")
@@ -271,7 +273,8 @@ def read_stream(stream: Stream, limit: int | None, cache_dir: Path | str | None,
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GANForgeError(
-                f"no space left in '{root}' for the pictures of {stream.name}; make room, or set GANFORGE_CACHE_DIR"
+                f"no space left in '{root}' for the pictures of {stream.name}; free some space, or set "
+                "GANFORGE_CACHE_DIR"
             ) from error
         raise
     return _table(stream, spool, progress)
@@ -308,25 +311,25 @@ def _table(stream: Stream, spool: _Spool, progress: Any) -> Table:
 
 
 def _classes(stream: Stream, spool: _Spool, order: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return the labels in the rows' order; None, and why in a line, where they are no classes."""
+    """Return the labels in the rows' order; if they are not classes, None and the reason in one line."""
     if not spool.labels:
         return None, ()
     if len(spool.labels) != len(order):
-        raise GANForgeError(f"{stream.name} gives labels with some of its pictures; expected them with all, or none")
+        raise GANForgeError(f"{stream.name} gives labels with only some pictures; expected them with all or none")
     try:
         labels = np.stack(spool.labels)[order]
         classes_of(labels, len(labels), stream.classes)
     except (UsageError, ValueError):
-        return None, (f"what {stream.name} gives beside the pictures are no classes, and is not used",)
+        return None, (f"what {stream.name} gives with each picture is not a class label, and is not used",)
     return labels, ()
 
 
 def stream_choice(stream: Stream) -> Choice:
-    """Return a stream as a data source; it is read when its pictures are asked for, once.
+    """Return a stream as a data source; it is read once, when its pictures are needed.
 
-    Of a stream of unknown length, a limit takes the first pictures, of another it draws from all.
+    A limit takes the first pictures of a stream of unknown length, and draws from all pictures of any other.
 
-    Raises ``GANForgeError`` where its first item is no picture or vector, or there is none.
+    Raises ``GANForgeError`` if its first item is not a picture or vector, or there is none.
     """
     rows, _ = batch_of(stream, stream.first())
     if not len(rows):

@@ -1,4 +1,4 @@
-"""What all arrays of pictures or vectors come to: rows of one shape and type, read in blocks."""
+"""The common form of all arrays of pictures or vectors: rows of one shape and type, read in blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK_BYTES = 2**25
 
 
 class Rows(Protocol):
-    """What rows are read from: an array, a memory map, a dataset in a file."""
+    """Something that rows are read from: an array, a memory map, a dataset in a file."""
 
     def __getitem__(self, rows: slice, /) -> Any:
         """Return consecutive rows as an array."""
@@ -39,11 +39,11 @@ class Form:
 
     @property
     def vector(self) -> bool:
-        """Whether rows are no pictures."""
+        """Whether rows are vectors."""
         return len(self.shape) == 1
 
     def arranged(self, block: np.ndarray) -> np.ndarray:
-        """Return rows of numbers (n, …) as (n, H, W, C), or as they are where they are vectors."""
+        """Return rows of numbers (n, …) as (n, H, W, C), or unchanged if they are vectors."""
         if self.vector or self.flat:
             return block.reshape(len(block), *self.shape)
         if self.channels_first:
@@ -56,14 +56,14 @@ class Table:
     """Rows of one shape and type.
 
     Args:
-        kind: what ``--data`` would call it, such as ``npy``.
-        name: what messages call it, such as ``x.npz``.
+        kind: its kind, such as ``npy``.
+        name: its name in messages, such as ``x.npz``.
         shape: (N, …), as it is stored.
-        stamp: returns what tells one content from another: a digest, or a file's name, size and time.
-        opened: a context in which the rows can be read, given a folder for what has to be unpacked first.
+        stamp: returns a text that differs for different contents: a digest, or a file's name, size and time.
+        opened: a context in which the rows can be read; it takes a folder for data that must be unpacked first.
         labels: returns (N,) whole numbers or texts, or None.
-        classes: names of the classes where labels are numbers from 0 on.
-        flat: the shape of the picture that a row lists, where somebody says so.
+        classes: names of the classes if labels are numbers from 0.
+        flat: the shape of the picture that a row lists, if it is given.
     """
 
     kind: str
@@ -90,10 +90,10 @@ def form_of(
     """Return how the rows of an array are pictures or vectors.
 
     (N, H, W), (N, H, W, C) and (N, C, H, W) with up to 4 channels are pictures, (N, D) floats are vectors.
-    ``way_out`` says how a person says that rows of numbers are pictures.
+    ``way_out`` tells the user how to declare that rows of numbers are pictures.
 
     Raises:
-        GANForgeError: they are neither; it says what was expected.
+        GANForgeError: they are neither; the message says what was expected.
     """
     what = f"{name} holds {dtype} {_written(shape)}"
     if dtype.kind not in "buif":
@@ -111,13 +111,13 @@ def form_of(
         form = _colours(what, shape)
     elif len(shape) == 3:
         if shape[2] <= 4:
-            raise GANForgeError(f"{what}: one picture; expected several, (N, H, W, C), or greys (N, H, W)")
+            raise GANForgeError(f"{what}: a single picture; expected several, (N, H, W, C), or grey ones (N, H, W)")
         form = Form((shape[1], shape[2], 1))
     elif len(shape) == 2 and dtype.kind == "f":
         form = Form((shape[1],))
     elif len(shape) == 2:
-        hint = way_out or "; pictures are (N, H, W, C): reshape them"
-        raise GANForgeError(f"{what}; vectors (N, D) are expected as floats{hint}")
+        hint = way_out or "; for pictures, reshape them to (N, H, W, C)"
+        raise GANForgeError(f"{what}; expected vectors (N, D) of floats{hint}")
     else:
         raise GANForgeError(f"{what}; expected pictures (N, H, W, C) or (N, H, W), or vectors (N, D)")
     if min(form.shape) < 1 or math.prod(form.shape[:2]) > (MAX_SIDE_VECTORS if form.vector else MAX_PIXELS):
@@ -129,11 +129,11 @@ def _flat(what: str, shape: tuple[int, ...], flat: tuple[int, ...]) -> Form:
     whole = flat if len(flat) == 3 else (*flat, 1)
     if len(whole) != 3 or min(whole) < 1 or whole[2] > 4:
         raise GANForgeError(
-            f"a shape of {'-'.join(map(str, flat))} is not the shape of a picture; expected 28-28 or 32-32-3"
+            f"invalid shape={'-'.join(map(str, flat))}: expected the shape of a picture, such as 28-28 or 32-32-3"
         )
     if math.prod(whole) != math.prod(shape[1:]):
         raise GANForgeError(
-            f"{what}, {math.prod(shape[1:]):,} numbers a row; {_written(whole)} are {math.prod(whole):,}"
+            f"{what}, {math.prod(shape[1:]):,} numbers per row; a picture {_written(whole)} has {math.prod(whole):,}"
         )
     return Form(whole, flat=True)
 
@@ -151,7 +151,7 @@ def _written(shape: tuple[int, ...]) -> str:
 
 
 def blocks(rows: Rows, count: int, row_bytes: int, chosen: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (index of the first, rows) in order, about 32 MB at a time; of ``chosen`` ones, sorted, where given."""
+    """Yield (index of the first, rows) in order, about 32 MB at a time; only the sorted ``chosen`` ones, if given."""
     at_once = max(1, _BLOCK_BYTES // max(1, row_bytes))
     for start in range(0, count, at_once):
         stop = min(count, start + at_once)
@@ -166,7 +166,7 @@ def blocks(rows: Rows, count: int, row_bytes: int, chosen: np.ndarray | None) ->
 
 
 def plain(block: np.ndarray) -> np.ndarray:
-    """Return rows as every machine holds them: in order, little-endian."""
+    """Return rows in a form that is the same on every machine: contiguous and little-endian."""
     return np.ascontiguousarray(block, block.dtype.newbyteorder("<"))
 
 

@@ -193,8 +193,8 @@ class Shards:
         found = jax.local_devices()
         if len(found) < devices:
             raise UsageError(
-                f"invalid --devices {devices}: JAX sees {len(found)} here ({found[0].platform}); expected at most "
-                f"that{_WAY_OUT if found[0].platform == 'cpu' else ''}"
+                f"invalid --devices {devices}: JAX finds {len(found)} here ({found[0].platform}); expected at most "
+                f"{len(found)}{_WAY_OUT if found[0].platform == 'cpu' else ''}"
             )
         mesh = jax.sharding.Mesh(np.array(found[:devices]), ("rows",))
         self.first, self.batch_size = found[0], batch_size
@@ -225,7 +225,7 @@ class Shards:
         return jax.device_put(np.asarray(value), self.first)
 
 
-_WAY_OUT = ", or XLA_FLAGS=--xla_force_host_platform_device_count=N for N of one processor"
+_WAY_OUT = ", or XLA_FLAGS=--xla_force_host_platform_device_count=N to use the processor as N devices"
 
 
 class _Scope(keras.StatelessScope):

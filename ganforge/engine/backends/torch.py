@@ -252,7 +252,9 @@ def ranks_of(devices: int, batch_size: int) -> Ranks | None:
 
     where = place()
     if where.count != devices:
-        raise GANForgeError(f"{devices} devices need as many processes on torch, and this is one of {where.count}")
+        raise GANForgeError(
+            f"{devices} devices need {devices} processes on torch, one for each; this run has {where.count}"
+        )
     join(where)
     return Ranks(where, batch_size // devices)
 

@@ -46,8 +46,8 @@ def join(where: Place) -> None:
     if gpus:
         if where.local >= gpus:
             raise UsageError(
-                f"process {where.local + 1} of this machine has no GPU of its own, of {gpus}; expected --devices "
-                f"{gpus}, or CUDA_VISIBLE_DEVICES= for the processor"
+                f"process {where.local + 1} of this machine has no GPU of its own: there is only {gpus}; expected "
+                f"--devices {gpus}, or CUDA_VISIBLE_DEVICES= to use the processor"
             )
         torch.cuda.set_device(where.local)
     with _together():
@@ -76,7 +76,7 @@ def _lost(count: int) -> PeerLost:
             key = f"ganforge/ended/{rank}"
             if _store.check([key]):
                 return PeerLost(f"device {rank + 1} of {count} failed: {_store.get(key).decode()}")
-    return PeerLost(f"the process of another of the {count} devices has ended, or cannot be reached")
+    return PeerLost(f"the process of another of the {count} devices has ended or cannot be reached")
 
 
 @contextmanager
@@ -220,8 +220,8 @@ class Ranks(Team):
             elif getattr(layer, "seed_generator", None) is not None and not any(layer is one for one in known):
                 raise UsageError(
                     f"--devices {self.count} does not apply: the layer {layer.name} ({type(layer).__name__}) of "
-                    f"{model.name} draws random numbers of its own, which would not be those of one device; expected "
-                    "--backend jax, a plain Dropout without a seed, or one device"
+                    f"{model.name} draws random numbers of its own, which would differ from those on one device; "
+                    "expected --backend jax, a plain Dropout without a seed, or one device"
                 )
 
     def _of_layer(self, x: Any, axes: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor] | None:

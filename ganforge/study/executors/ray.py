@@ -56,7 +56,7 @@ class Host:
         """
         task, node = {**order["task"], "settings": dict(order["task"]["settings"])}, platform.node()
         if order["version"] != __version__:
-            why = f"GANForge is {__version__} on {node} and {order['version']} here; expected the same"
+            why = f"{node} has GANForge {__version__} and this machine {order['version']}; expected the same version"
             return {"error": why}
         folder = order["folder"] if os.path.isdir(order["folder"]) else None
         shared = order["mark"] is not None and os.path.exists(order["mark"])
@@ -66,7 +66,7 @@ class Host:
             task["run"] = str(Path(order["runs_dir"]) / Path(task["run"]).name)
         if not shared:
             if task["settings"].get("from_run"):
-                return {"error": f"{node} does not see {order['runs_dir']}, where the run to begin with is"}
+                return {"error": f"{node} cannot see {order['runs_dir']}, which has the run to start from (--from)"}
             if task["run"] is not None and order["files"] is None:
                 return {"files": True}
             self._own = Path(tempfile.mkdtemp(prefix="ganforge-study-"))
@@ -153,7 +153,7 @@ class RayWorker:
                     return
                 if lost > RETRIES:
                     self._code = 1
-                    yield {"error": f"its machine was lost {lost} times in a row without a step in between: {error}"}
+                    yield {"error": f"its machine was lost {lost} times in a row before it trained a step: {error}"}
                     return
                 self._task["run"] = str(self._run) if self._run else None
             finally:

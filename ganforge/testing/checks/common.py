@@ -55,7 +55,7 @@ def refuses_wrong_options(case: Any) -> None:
     for name, field in case.options_class.model_fields.items():
         numeric = {int, float, bool} & set(_types(field.annotation))
         if numeric and str not in _types(field.annotation) and _valid(case.options_class, {name: "no number"}):
-            raise Nonconformity(f"option {name} accepts a text for a number", f"annotate it: {name}: int = …")
+            raise Nonconformity(f"option {name} accepts text for a number", f"annotate it: {name}: int = …")
 
 
 def candidates(options_class: type[Options], name: str, value: Any) -> list[Any]:

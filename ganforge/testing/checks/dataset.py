@@ -53,7 +53,7 @@ def gives_pictures(case: Any) -> None:
                 "give uint8 of the shape (N, image_size, image_size, channels), or vectors, float32 (N, D)",
             )
         if len(images) < 2:
-            raise Nonconformity(f"there are {len(images)} pictures", "give at least 2")
+            raise Nonconformity("load returned fewer than 2 pictures", "return at least 2")
     case.hopeless = False
     case.facts["pictures"] = len(load(case))
 
@@ -89,7 +89,7 @@ def heeds_the_limit(case: Any) -> None:
     if len(load(case, limit=6)) > 6:
         raise Nonconformity(
             "--limit 6 gave more pictures",
-            "name `limit` among load's arguments and obey it",
+            "let load take the argument `limit`, and return at most so many",
         )
 
 

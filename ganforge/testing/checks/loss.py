@@ -177,7 +177,7 @@ def trains(case: Any) -> None:
     require_finite(training.lines, "look for a square root at 0 or a logarithm of 0")
     if training.again != training.lines[: len(training.again)]:
         raise Nonconformity(
-            "the same seed trained differently the second time", "draw from the argument `random` alone"
+            "the same seed trained differently the second time", "draw only from the argument `random`"
         )
 
 

@@ -254,7 +254,7 @@ def repeats(case: Any) -> None:
         raise Nonconformity(
             "training again from a saved state gives different numbers",
             "return everything you remember from get_state(), restore it in set_state() (an empty dict is a fresh "
-            "start), and draw from `random` alone",
+            "start), and draw only from `random`",
         )
     if training.drifted:
         raise Nonconformity(
@@ -295,8 +295,8 @@ def composes(case: Any) -> None:
                 names = " and ".join(s.name for s in strategies)
                 raise Nonconformity(
                     f"--balance {names} fails: {reason(error)}",
-                    "take images and labels as other strategies left them; name in `conflicts` what it cannot stand "
-                    "beside",
+                    "take images and labels as other strategies left them; list in `conflicts` what it cannot "
+                    "be used with",
                 ) from None
 
 

@@ -142,7 +142,7 @@ def keeps_its_state_on_the_device(case: Any) -> None:
             raise Nonconformity(
                 "update_state gives a different state from the same arguments",
                 "keep what changes in the state itself, not on self or in the module: compiled, that stays at its "
-                "first value; draw from `random` alone",
+                "first value; draw only from `random`",
             )
 
 

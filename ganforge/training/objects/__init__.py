@@ -1,7 +1,7 @@
-"""What a person gives from Python as objects in place of names: two networks, a strategy, a loss, an optimizer, data.
+"""Objects given from Python instead of names: two networks, a strategy, a loss, an optimizer, data.
 
-Each becomes a choice under a name of its own, so that all else is as with names. ``run.json`` says what came so
-(``needed``); a resumed run is given the same again, or finds it on disk where it is plain Keras.
+Each becomes a choice under a name of its own, so that everything else works as with names. ``run.json`` lists them
+(``needed``); to resume, the same ones are given again, or found on disk if they are plain Keras.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _first: WeakKeyDictionary[Strategy, dict[str, Any]] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects by the kind and the text that stands for each in the settings.
+    """Objects, by kind and by the text that stands for each in the settings.
 
-    ``networks`` are a pair of Keras models, whose architecture is among the choices; ``source`` is that of data given
-    as an object. ``kept`` is what ``run.json`` holds, by kind and text, of what can be made again from there.
+    ``networks`` is a pair of Keras models, whose architecture is among the choices; ``source`` is the source of data
+    given as an object. ``kept`` is what ``run.json`` stores, by kind and text, of objects that it can rebuild.
     """
 
     choices: Mapping[tuple[str, str], Choice] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Objects:
 
     @contextmanager
     def left_trainable(self) -> Iterator[None]:
-        """Have the given networks' weights as trainable afterwards as they are now, whatever a run froze of them."""
+        """Afterwards make the given networks' weights as trainable as they are now, whatever a run froze."""
         models = (self.networks.generator, self.networks.discriminator) if self.networks is not None else ()
         before = [(variable, variable.trainable) for model in models for variable in model.variables]
         try:
@@ -58,9 +58,9 @@ class Objects:
                 variable.trainable = trainable
 
     def choose(self, registry: Registry, kind: str, text: str) -> Choice:
-        """Return what stands for ``text``: an object, or what is registered under the name.
+        """Return what ``text`` stands for: an object, or the entry registered under the name.
 
-        An object that is registered too is what is registered.
+        If an object is registered too, the registered entry is returned.
         """
         given = self.choices.get((kind, text))
         if given is None:
@@ -76,7 +76,7 @@ def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
     """Return the settings with a text in place of each object, and the objects.
 
     Raises:
-        UsageError: an object is of no kind that its setting takes, or does not fit the other settings.
+        UsageError: an object is of a kind that its setting does not take, or does not fit the other settings.
         GANForgeError: a strategy's hooks are wrong.
     """
     values, taken = dict(settings), _Taken()
@@ -84,10 +84,11 @@ def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
     if isinstance(optimizers, (tuple, list)):
         if len(optimizers) != 2:
             raise UsageError(
-                f"optimizer has {len(optimizers)} entries; expected one, or the generator's and the discriminator's"
+                f"optimizer has {len(optimizers)} entries; expected one, or two: the generator's and the "
+                "discriminator's"
             )
         if values.get("discriminator_optimizer") is not None:
-            raise UsageError("the discriminator's optimizer is given twice: leave out discriminator_optimizer")
+            raise UsageError("the discriminator's optimizer is given twice; leave out discriminator_optimizer")
         values["optimizer"], values["discriminator_optimizer"] = optimizers
     if (arch := values.get("arch")) is not None and not isinstance(arch, str):
         values |= taken.architecture(arch, values)
@@ -104,7 +105,7 @@ def take(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Objects]:
 
 
 def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
-    """Take the data, with their labels, from the settings where they are an object."""
+    """Take the data and their labels from the settings if the data are an object."""
     from ganforge.data.adapters import source_of
 
     labels, data = values.pop("labels", None), values.get("data")
@@ -112,21 +113,21 @@ def _data(values: dict[str, Any], networks: Networks | None) -> Choice | None:
         values["data"] = data = ",".join(folders)
     if data is None or isinstance(data, (str, PathLike)):
         if labels is not None:
-            raise UsageError("labels go with an array or a list of paths; a folder has a subfolder for each class")
+            raise UsageError("labels= applies to an array or a list of paths; in a folder, each subfolder is a class")
         return None
     source = source_of(data, labels)
     values["data"] = source.name
     size, own = values.get("image_size"), source.value.image_size  # the networks' own, where they say it
     if networks is not None and source.name == "array" and None not in (size, own) and size != own:
         raise UsageError(
-            f"the networks take {_spoken(size)} pictures, and the data are {_spoken(own)}; scale the "
-            f"data to {_spoken(size)}, or build the networks for {_spoken(own)}"
+            f"the networks take {_spoken(size)} pictures, but the data are {_spoken(own)}; resize the data to "
+            f"{_spoken(size)}, or build the networks for {_spoken(own)}"
         )
     return source
 
 
 def _folders(data: Any) -> list[str]:
-    """Return the paths in a list that names folders, zips or tars and no pictures; else none."""
+    """Return the paths of a list that names folders, zips or tars instead of holding pictures; else none."""
     if not isinstance(data, (list, tuple)) or not data or not all(isinstance(one, (str, PathLike)) for one in data):
         return []
     paths = [fspath(one) for one in data]
@@ -146,7 +147,7 @@ class _Taken:
         self.networks: Networks | None = None
 
     def architecture(self, value: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Take an architecture, or a pair of models, and return what it means for the settings."""
+        """Take an architecture or a pair of models, and return the settings that follow from it."""
         if isinstance(value, Architecture):
             return {"arch": self._choice("architecture", value)}
         self.networks = Networks.of(value)
@@ -158,7 +159,7 @@ class _Taken:
             value = value()
         if not isinstance(value, Strategy):
             raise UsageError(
-                f"balance has {shown(value)}; expected names such as 'r1:gamma=1', or objects of a ganforge.Strategy"
+                f"balance contains {shown(value)}; expected names such as 'r1:gamma=1', or ganforge.Strategy objects"
             )
         values = value.options.model_dump(exclude_unset=True)
         text = str(Spec(value.name, values))
@@ -178,14 +179,14 @@ class _Taken:
         return self._wrapped("optimizer", *((value, None) if own else keras_optimizer(value, setting)))
 
     def _wrapped(self, kind: str, value: Any, kept: dict[str, Any] | None) -> str:
-        """Keep a choice, and what a thing of Keras itself is made again from."""
+        """Keep a choice, and the description from which a built-in Keras object can be rebuilt."""
         text = self._choice(kind, value)
         if kept:
             self.kept[kind, text] = kept
         return text
 
     def _choice(self, kind: str, value: Any) -> str:
-        """Keep a choice and return the text that stands for it, which is no other object's."""
+        """Keep a choice and return the text that stands for it, which is unique."""
         text, number = str(value.name), 2
         while self.choices.get((kind, text), value) is not value and self.choices[kind, text].value is not value:
             text, number = f"{value.name}-{number}", number + 1

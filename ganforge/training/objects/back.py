@@ -1,4 +1,4 @@
-"""The objects that a run began with, when it goes on: given back, or made again where they are plain Keras."""
+"""The objects that a resumed run began with: given again, or rebuilt if they are plain Keras."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ ARGUMENTS = {"architecture": "arch", "loss": "loss", "strategy": "balance", "opt
 def given_back(
     run: Path, manifest: Mapping[str, Any], objects: Objects, held: int, other_data: bool = False
 ) -> Objects:
-    """Return the objects a run needs: those given, checked, and those that its directory can make again.
+    """Return the objects that a run needs: those given, after a check, and those rebuilt from its directory.
 
-    ``other_data``: it goes on with data that have a name. ``held`` are the bytes of what the last checkpoint holds,
-    0 where there is none.
+    ``other_data``: the run continues with data that have a name. ``held`` is the size of the last checkpoint in
+    bytes, 0 without one.
 
     Raises:
-        GANForgeError: some are neither, or are not those it began with.
-        UsageError: one was given and the run began with a name in its place.
+        GANForgeError: some are missing, or are not those with which it began.
+        UsageError: an object was given although the run began with a name.
     """
     recorded = manifest.get("objects") or {}
     needed = [(str(kind), str(text)) for kind, text in recorded.get("needed", [])]
     for kind, text in objects.choices:
         if (kind, text) not in needed and kind != "strategy":
-            began = ", ".join(text for _, text in needed) or "names alone"
+            began = ", ".join(text for _, text in needed) or "names only"
             raise UsageError(
-                f"{run.name} was not trained with this {kind} ({text}) but with {began}: {ARGUMENTS[kind]} gives "
-                "back what a run began with"
+                f"{run.name} was trained with {began}, not with this {kind} ({text}); pass as {ARGUMENTS[kind]} what "
+                "the run was started with"
             )
     networks = recorded.get("networks")
     if objects.networks is not None and networks:
@@ -65,10 +65,10 @@ def given_back(
 
 
 def source_again(run: str, manifest: Mapping[str, Any]) -> Choice | None:
-    """Return the data that a run was given from Python, out of the cache; None where its data have a name.
+    """Return the data that a run was given from Python, from the cache; None if its data have a name.
 
     Raises:
-        GANForgeError: the cache does not hold them any more.
+        GANForgeError: the cache no longer holds them.
     """
     from ganforge.data.adapters import kept
     from ganforge.data.adapters.source import FoundSource, found
@@ -79,15 +79,15 @@ def source_again(run: str, manifest: Mapping[str, Any]) -> Choice | None:
     images = kept(about["fingerprint"], about["description"])
     if images is None:
         raise GANForgeError(
-            f"{run} was trained on data from Python ({about['description']}), which the cache does not hold any "
-            f"more; give them back: ganforge.Run('{run}').resume(data=…)"
+            f"{run} was trained on data from Python ({about['description']}), which are no longer in the cache; pass "
+            f"them again: ganforge.Run('{run}').resume(data=…)"
         )
     size = None if images.array.ndim == 2 else 64
     return found(FoundSource(kind, load=lambda: images, summary=about["description"], image_size=size))
 
 
 def _made_again(run: Path, manifest: Mapping[str, Any], missing: list[tuple[str, str]], held: int) -> Objects:
-    """Return what the run directory describes of what is missing."""
+    """Return those missing objects that the run directory describes."""
     recorded, config = manifest["objects"], manifest["config"]
     kept = {(one["kind"], one["text"]): one for one in recorded.get("kept", [])}
     values: dict[str, Any] = {}
@@ -113,16 +113,16 @@ def _made_again(run: Path, manifest: Mapping[str, Any], missing: list[tuple[str,
 
 
 def require_same_names(values: Mapping[str, Any], config: Mapping[str, Any], run: str) -> dict[str, Any]:
-    """Return what may change when a run goes on: all but what it keeps, which must be what it began with.
+    """Return the settings that may change in a resumed run; those that may not must be the same as before.
 
     Raises:
-        UsageError: it is something else, or there is no such setting.
+        UsageError: a fixed setting differs, or there is no such setting.
     """
     rest = {name: value for name, value in values.items() if value is not None}
     for name in ("arch", "loss", "optimizer", "discriminator_optimizer"):
         if (text := rest.pop(name, None)) not in (None, config.get(name)):
             raise UsageError(
-                f"{run} was trained with {name}={config.get(name)}, not {text}, which cannot change; start a new run"
+                f"{run} was trained with {name}={config.get(name)}, not {text}, and cannot change; start a new run"
             )
     for name, value in list(rest.items()):
         if name not in CHANGES and name in config and config[name] == value:
@@ -130,6 +130,6 @@ def require_same_names(values: Mapping[str, Any], config: Mapping[str, Any], run
         elif name not in CHANGES:
             refuse_fixed(name, run)
             raise UsageError(
-                f"resume takes no '{name}'; expected some of {', '.join(CHANGES)}.{closest(name, CHANGES)}"
+                f"resume has no setting '{name}'; expected {', '.join(CHANGES)}.{closest(name, CHANGES)}"
             )
     return rest

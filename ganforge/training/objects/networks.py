@@ -1,4 +1,4 @@
-"""A generator and a discriminator given as Keras models: the architecture they make, and their account in a run."""
+"""A generator and a discriminator given as Keras models: their architecture, and what a run stores about them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ ONE_SIDED = (*PROBABILITIES, "relu", "relu6", "softplus", "exponential")
 
 @dataclass(frozen=True)
 class Networks:
-    """Two models that a person built, trained from the weights they have."""
+    """Two models built by the user, trained from the weights they have."""
 
     generator: keras.Model
     discriminator: keras.Model
 
     @classmethod
     def of(cls, value: Any) -> Networks:
-        """Return a pair of models. Raises ``UsageError`` when it is none, or ends in what is no picture or logit."""
+        """Return a pair of models. Raises ``UsageError`` if it is not one, or does not end in pictures and logits."""
         models = value if isinstance(value, (tuple, list)) else (value,)
         if len(models) == 2 and models[0] is models[1]:
-            raise UsageError("arch has one network twice; expected two Keras models (generator, discriminator)")
+            raise UsageError("arch is the same model twice; expected two Keras models (generator, discriminator)")
         if not all(_is_model(model) for model in models) or len(models) != 2:
             raise UsageError(
                 f"arch is {_said(value)}; expected a name, a ganforge.Architecture, or two Keras models "
@@ -49,7 +49,7 @@ class Networks:
 
     @property
     def architecture(self) -> Architecture:
-        """The architecture of these two, whatever it is asked to build."""
+        """The architecture that returns these two models, whatever it is asked to build."""
         return Architecture(
             NAME,
             generator=lambda *_: self.generator,
@@ -60,10 +60,10 @@ class Networks:
         )
 
     def settings(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what the networks' shapes decide: the latent's length, size and channels of pictures.
+        """Return the settings that the networks' shapes decide: the latents' length, the pictures' size and channels.
 
         Raises:
-            UsageError: something else is asked for, or a network computes in another precision than is asked for.
+            UsageError: other values are asked for, or a network computes in a different precision.
         """
         found: dict[str, Any] = {}
         latent, image = _inputs(self.generator)[:1], _inputs(self.discriminator)[:1]
@@ -79,13 +79,13 @@ class Networks:
                 other = written_size(parse_size(other))
             if other not in (None, value):
                 who = "generator" if name == "latent_dim" else "discriminator"
-                raise UsageError(f"{name}={other} does not fit the {who}, which takes {value}; leave it out")
+                raise UsageError(f"invalid {name}={other}: the {who} takes {value}; leave {name} out")
         policies = {model.dtype_policy.name for model in (self.generator, self.discriminator)}
         precision = asked.get("precision")
         if precision is not None and policies != {precision}:
             raise UsageError(
-                f"precision={precision} is not what the networks were built with ({' and '.join(sorted(policies))}); "
-                f"build them after keras.config.set_dtype_policy('{precision}'), or leave it out"
+                f"invalid precision={precision}: the networks were built with {' and '.join(sorted(policies))}; "
+                f"build them after keras.config.set_dtype_policy('{precision}'), or leave precision out"
             )
         return {**found, "precision": policies.pop()} if len(policies) == 1 else found
 
@@ -93,18 +93,18 @@ class Networks:
         end = _end(self.discriminator)
         if end in PROBABILITIES:
             raise UsageError(
-                f"the discriminator ends in a {end}; expected logits: end it with Dense(1) without an activation"
+                f"the discriminator ends with {end}; expected logits: end it with Dense(1) without an activation"
             )
         end, image = _end(self.generator), _inputs(self.discriminator)[:1]
         if end in ONE_SIDED and not (image and len(image[0]) == 1):
             raise UsageError(
-                f"the generator ends in {end}, which is never below 0; pictures are in [-1, 1]: end it with tanh"
+                f"the generator ends with {end}, which is never below 0; pictures are in [-1, 1]: end it with tanh"
             )
 
     def refuse_answers(self, image_shape: Sequence[int], latent_dim: int) -> None:
-        """Raise ``UsageError`` where what the networks answer is no logit, or no picture, whatever they are made of.
+        """Raise ``UsageError`` if the networks do not return logits and pictures, whatever they are made of.
 
-        Far from all they will see, a sigmoid still stays within [0, 1], and nothing else does.
+        For inputs far outside the usual range, a sigmoid still stays within [0, 1], and nothing else does.
         """
         rng = np.random.default_rng(0)
         labels = [np.zeros(16, "int32")] if self.architecture.conditional else []
@@ -121,11 +121,11 @@ class Networks:
                 raise UsageError(f"the {side} outputs values within [0, 1], as a sigmoid does; expected {wanted}")
 
     def record(self) -> dict[str, Any]:
-        """Return what ``run.json`` keeps: of each its weights' names and shapes and a hash of its configuration."""
+        """Return what ``run.json`` keeps: for each, its weights' names and shapes and a hash of its configuration."""
         return {side: account(getattr(self, side)) for side in SIDES}
 
     def require_same(self, recorded: Mapping[str, Any], run: str) -> None:
-        """Raise ``GANForgeError`` where they are not those that a run began with."""
+        """Raise ``GANForgeError`` if they are not those with which a run began."""
         for side in SIDES:
             before, now = recorded.get(side), account(getattr(self, side))
             if not isinstance(before, dict):
@@ -143,8 +143,8 @@ class Networks:
                 )
             if before.get("sha256") != now["sha256"]:
                 raise GANForgeError(
-                    f"this {side} is not the one of {run}: its weights have the same shapes, and its layers other "
-                    "settings"
+                    f"this {side} is not the one of {run}: its weights have the same shapes, but its layers have "
+                    "other settings"
                 )
 
 
@@ -158,7 +158,7 @@ def account(model: keras.Model) -> dict[str, Any]:
 
 
 def described_model(model: keras.Model) -> dict[str, Any] | None:
-    """Return how Keras writes a model down; None where it is a class that does not say."""
+    """Return Keras's configuration of a model; None if its class does not provide one."""
     import keras
 
     try:
@@ -172,7 +172,7 @@ def described_model(model: keras.Model) -> dict[str, Any] | None:
 
 
 def _nameless(described: Any) -> Any:
-    """Return a description with layers numbered instead of named: automatic names count up in a process."""
+    """Return a description with layers numbered instead of named, since automatic names count up in a process."""
     numbers: dict[str, str] = {}
 
     def note(layer: dict[str, Any]) -> None:
@@ -200,12 +200,12 @@ def _is_model(value: Any) -> bool:
 
 def _said(value: Any) -> str:
     if isinstance(value, (tuple, list)):
-        return f"{len(value)} of {', '.join(type(one).__name__ for one in value[:3])}"
-    return "one network" if _is_model(value) else shown(value)
+        return f"({', '.join(type(one).__name__ for one in value[:3])}{', …' * (len(value) > 3)})"
+    return "one model" if _is_model(value) else shown(value)
 
 
 def _inputs(model: Any) -> list[tuple[int | None, ...]]:
-    """Return the shapes that a network takes, without the batch; none where it does not say."""
+    """Return the shapes of a network's inputs, without the batch; none if it does not declare them."""
     try:
         inputs = model.inputs
     except (AttributeError, ValueError):
@@ -214,7 +214,7 @@ def _inputs(model: Any) -> list[tuple[int | None, ...]]:
 
 
 def _end(model: Any) -> str:
-    """Return the name of the function that a network ends in; "" where it is none, or is not known."""
+    """Return the name of a network's last activation; "" if it has none, or it is not known."""
     from ganforge.engine.keras_internals import last_operation
 
     operation = last_operation(model)

@@ -1,6 +1,6 @@
-"""Networks of plain Keras layers as a run keeps them: their configuration, in ``networks.json``, without weights.
+"""Networks of plain Keras layers as a run keeps them: their configuration in ``networks.json``, without weights.
 
-A run directory may come from anywhere, so the file is looked at as ``generator.keras`` is before anything is made.
+A run directory may come from anywhere, so the file is checked as ``generator.keras`` is before anything is built.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ NAME = "networks.json"
 
 
 def write_networks(networks: Networks, run: Path) -> None:
-    """Write the networks' configuration; nothing where a layer of a person's own is part of one."""
+    """Write the networks' configuration, or nothing if one of them has a custom layer."""
     described = {side: described_model(getattr(networks, side)) for side in SIDES}
     if all(_is_plain(one) for one in described.values()):
         write_json(run / NAME, described)
 
 
 def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, classes: int, held: int) -> Networks:
-    """Return the networks of a run, with new weights; ``held``: the bytes of the weights that there are for them.
+    """Return the networks of a run, with new weights; ``held``: the number of bytes of their saved weights.
 
     Raises:
-        GANForgeError: the file is missing or damaged, or holds what is no ordinary layer or of a size that cannot be.
+        GANForgeError: the file is missing or damaged, or contains a layer that is not ordinary or has a wrong size.
     """
     import keras
 
@@ -43,7 +43,7 @@ def open_networks(run: Path, image_shape: tuple[int, ...], latent_dim: int, clas
             for side, length in zip(SIDES, (latent_dim, None)):
                 config = described.get(side)
                 if not isinstance(config, dict) or any(looked_at(config)):
-                    raise GANForgeError(f"it does not say what the {side} is, in ordinary layers of Keras")
+                    raise GANForgeError(f"it does not describe the {side} with ordinary Keras layers")
                 config["compile_config"] = None
                 require_sizes(copy.deepcopy(config), held, image_shape, length, classes)  # Keras takes it apart
                 models.append(keras.saving.deserialize_keras_object(config, safe_mode=True))

@@ -16,8 +16,9 @@ from ganforge.plugin.optimizer import Optimizer
 def keras_loss(value: Any, backend: str | None = None) -> tuple[Loss, dict[str, Any] | None]:
     """Return a Keras loss, or a function ``(y_true, logits)``, as the loss of both networks.
 
-    The discriminator's is the sum of the means at real images, told 1, and at fakes, told 0; the generator's the mean
-    at fakes, told 1. One number for each image is averaged. ``backend`` is what the run asks for.
+    The discriminator's loss is the sum of the means for real images, with label 1, and for fakes, with label 0; the
+    generator's is the mean for fakes with label 1. A loss with one number per image is averaged. ``backend`` is the
+    one that the run asks for.
 
     Raises:
         UsageError: it is neither, or takes probabilities.
@@ -30,7 +31,7 @@ def keras_loss(value: Any, backend: str | None = None) -> tuple[Loss, dict[str, 
     name = _name(str(getattr(value, "name", None) or getattr(value, "__name__", type(value).__name__)))
     if _from_logits(value) is False:
         raise UsageError(
-            f"the loss '{name}' takes probabilities, and a discriminator gives logits; expected from_logits=True"
+            f"the loss '{name}' takes probabilities, but the discriminator gives logits; expected from_logits=True"
         )
 
     decide_backend(backend)  # before Keras is imported, by that function perhaps
@@ -61,7 +62,7 @@ def keras_optimizer(value: Any, setting: str = "optimizer") -> tuple[Optimizer, 
     """Return a Keras optimizer as a recipe: each network trains with a new one of the same settings.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a Keras optimizer.
     """
     import keras
 
@@ -81,10 +82,10 @@ def keras_optimizer(value: Any, setting: str = "optimizer") -> tuple[Optimizer, 
 
 
 def again(kind: str, kept: Mapping[str, Any]) -> Any:
-    """Return what ``kept`` describes: a loss or an optimizer of Keras itself, with plain numbers and words.
+    """Return the loss or optimizer that ``kept`` describes, a built-in Keras one with plain numbers and texts.
 
     Raises:
-        GANForgeError: it names something else, or cannot be made.
+        GANForgeError: it names something else, or cannot be built.
     """
     import keras
 
@@ -104,9 +105,9 @@ def again(kind: str, kept: Mapping[str, Any]) -> Any:
 
 
 def _boundary(measured: Callable[[Any, Any], Any]) -> float:
-    """Return the logit that costs as much as a real image's as it does as a fake's; 0 where there is none.
+    """Return the logit for which the loss of a real image equals that of a fake; 0 if there is none.
 
-    0 for cross-entropy on logits, 0.5 for squared distances.
+    It is 0 for cross-entropy on logits, and 0.5 for squared distances.
     """
     from keras import ops
 
@@ -127,7 +128,7 @@ def _boundary(measured: Callable[[Any, Any], Any]) -> float:
 
 
 def _from_logits(value: Any) -> bool | None:
-    """Return what a loss says of ``from_logits``; None where it says nothing."""
+    """Return a loss's ``from_logits``; None if it has no such setting."""
     if callable(getattr(value, "get_config", None)):
         said = value.get_config().get("from_logits", getattr(value, "from_logits", None))
     else:
@@ -140,7 +141,7 @@ def _from_logits(value: Any) -> bool | None:
 
 
 def _plain(value: Any, module: str, name: str) -> dict[str, Any] | None:
-    """Return the class and settings of a thing of Keras itself; None where code of a person's own is part of it."""
+    """Return the class and settings of a built-in Keras object; None if it contains custom code."""
     import keras
 
     kind = type(value)
