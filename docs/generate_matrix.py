@@ -46,9 +46,12 @@ NOTES = [
         ("r2", "wasserstein", None),
         "Two conflicting penalties: R2 pulls the slope to 0 at fakes, the loss's own to 1 in between.",
     ),
-    (
-        ("r1", "wasserstein", None),
-        "Two conflicting penalties: R1 pulls the slope to 0 at real pictures, the loss's own to 1 in between.",
+    *(
+        (
+            (name, "wasserstein", None),
+            "Two conflicting penalties: R1 pulls the slope to 0 at real pictures, the loss's own to 1 in between.",
+        )
+        for name in ("r1", "auto")
     ),
     *(
         ((name, "wasserstein", None), "The gradient penalty is computed at points between real and fake, plus noise.")

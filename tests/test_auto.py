@@ -10,6 +10,7 @@ from support import SMALL, At, fail, timeless
 
 from ganforge.balance.auto import Auto
 from ganforge.errors import UsageError
+from ganforge.plugin.calling import strategy_hooks
 from ganforge.plugin.types import Progress
 
 
@@ -32,9 +33,10 @@ def test_a_sure_discriminator_is_hindered_and_a_guessing_one_is_spurred_within_l
     sure = follow(Auto(), 1.0)
     assert [p["help"] for p in sure] == sorted(p["help"] for p in sure)
     limit = {"sigma": 0.4, "flip": 0.05, "help": 1.0, "generator_lr": 1.0, "discriminator_lr": pytest.approx(1 / 3)}
-    assert sure[-1] == limit
+    assert sure[-1] == {**limit, "gamma": pytest.approx(0.1, abs=1e-3)}
     guessing = follow(Auto(), 0.5)
-    assert guessing[-1] == {"sigma": 0.0, "flip": 0.0, "help": -1.0, "generator_lr": 1.0, "discriminator_lr": 3.0}
+    limit = {"sigma": 0.0, "flip": 0.0, "help": -1.0, "generator_lr": 1.0, "discriminator_lr": 3.0}
+    assert guessing[-1] == {**limit, "gamma": pytest.approx(0.1, abs=1e-3)}
     # The first move comes with the first reading: before it, the plan is that of the start.
     assert sure[5]["sigma"] == pytest.approx(0.4 * 0.25)
 
@@ -124,6 +126,13 @@ def test_the_noise_is_gone_at_the_end():
     assert plan(auto, 1799, None)["sigma"] == pytest.approx(0.2, abs=1e-3)
     assert plan(auto, 1999, None)["sigma"] == 0
     assert plan(Auto(Auto.Options(start=1.0, fade=0)), 1999, None)["sigma"] == pytest.approx(0.4)
+
+
+def test_r1_falls_to_a_hundredth_and_is_left_out_without_a_weight():
+    weights = [plan(Auto(Auto.Options(gamma=2.0)), step, None)["gamma"] for step in (0, 1999)]
+    assert weights == [2.0, pytest.approx(0.02)]
+    assert "discriminator_penalty" in strategy_hooks(Auto())
+    assert "discriminator_penalty" not in strategy_hooks(Auto(Auto.Options(gamma=0.0)))
 
 
 def test_its_memory_is_saved():

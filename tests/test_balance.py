@@ -240,7 +240,11 @@ def test_auto_follows_its_law(every, target, lag, start):
     random = np.random.default_rng(every)
     level = 0.75 + 0.25 * np.sin(np.arange(steps) / 50.0)
     readings = {s: float(np.clip(level[s] + random.normal(0, 0.05), 0, 1)) for s in range(every, steps, every)}
-    auto = Auto(Auto.Options(target=target, lag=lag, start=start, noise=0.5, flip=0.2, rate=4.0, fade=0.25, cool=0.5))
+    auto = Auto(
+        Auto.Options(
+            target=target, lag=lag, start=start, noise=0.5, flip=0.2, rate=4.0, fade=0.25, cool=0.5, gamma=3.0
+        )
+    )
     expected = controller(readings, steps, target=target, lag=lag, start=start)
     seen: dict[str, float] = {}
     for step in range(steps):
@@ -257,6 +261,7 @@ def test_auto_follows_its_law(every, target, lag, start):
                 "help": h,
                 "generator_lr": warm,
                 "discriminator_lr": warm * ratio,
+                "gamma": 3.0 + (0.03 - 3.0) * t,
             }
         ), step
     assert max(expected) - min(expected) > 0.25

@@ -1,7 +1,8 @@
-"""``auto``: the discriminator's accuracy controls noise, flipped labels and learning rates."""
+"""``auto``: the discriminator's accuracy controls noise, flipped labels and learning rates; R1 keeps it smooth."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 from keras import ops
@@ -9,12 +10,15 @@ from pydantic import Field
 
 from ganforge import Options as BaseOptions
 from ganforge import Strategy, hookimpl
+from ganforge.balance.gradient_penalty import half_square
 from ganforge.balance.schedules import anneal
 
 # Full error: the accuracy is this far from its target. Within DEAD of the target nothing moves.
 FULL, DEAD = 0.1, 0.02
 # Weight of a new reading in the running mean of the accuracy.
 NEW = 0.25
+# Of R1's weight, what is left at the end.
+LEFT = 0.01
 
 
 class Auto(Strategy):
@@ -32,15 +36,22 @@ class Auto(Strategy):
     quarter both learning rates fall to 0, in the same proportion, so that the networks settle instead of circling
     each other.
 
+    From the start a penalty, R1, keeps the slope of the discriminator small at real pictures, so that it does not
+    drive the generator away from what it has found. The weight of R1, gamma, falls linearly to a hundredth, so that
+    at the end the discriminator may tell real from fake by details.
+
     Helps: when you do not know which network will win, or if one wins only for a while. Hurts: short runs, in which
     the loop has no time to act; if the networks cannot reach the target, h stays at its limit.
 
     Source: Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3 (augmentation
     steered by the discriminator's overfitting, target 0.6 in r = E[sign D(x)], an accuracy of 0.8); Wang et al. 2023,
-    "Diffusion-GAN" (the same with noise).
+    "Diffusion-GAN" (the same with noise); Mescheder et al. 2018, "Which Training Methods for GANs do actually
+    Converge?", equation 9 (R1).
     """
 
     name = "auto"
+    lazy = True
+    older = MappingProxyType({"gamma": 0.0})
     conflicts = ("input-noise", "noise-anneal", "label-noise", "unequal-lr")
 
     class Options(BaseOptions):
@@ -66,6 +77,10 @@ class Auto(Strategy):
             le=1,
             description="last part of training, over which both learning rates fall to 0; 0: they do not",
         )
+        gamma: float = Field(
+            0.1, ge=0, description="weight of R1 at the start, a hundredth of it at the end; 0: no penalty"
+        )
+        every: int = Field(8, ge=1, description="N: R1 is computed in every Nth step, and multiplied by N")
 
     def __init__(self, options: BaseOptions | None = None) -> None:
         super().__init__(options)
@@ -73,6 +88,8 @@ class Auto(Strategy):
         self.accuracy: float | None = None
         self.read: list[float] = []
         self.read_at = 0
+        if not self.options.gamma:
+            setattr(self, "discriminator_penalty", None)  # noqa: B010, what is not there costs nothing
 
     @hookimpl
     def plan_step(self, progress: Any, signals: Any) -> dict[str, float]:
@@ -86,6 +103,7 @@ class Auto(Strategy):
             "help": self.help,
             "generator_lr": warm,
             "discriminator_lr": ratio * warm,
+            "gamma": anneal(progress.fraction, o.gamma, LEFT * o.gamma),
         }
 
     def _listen(self, step: int, signals: Any) -> None:
@@ -121,6 +139,10 @@ class Auto(Strategy):
     def discriminator_labels(self, labels: Any, controls: Any, random: Any) -> Any:
         flipped = random.bernoulli(ops.shape(labels), controls["flip"])
         return labels + flipped * (1.0 - 2.0 * labels)
+
+    @hookimpl
+    def discriminator_penalty(self, discriminator: Any, real: Any, controls: Any, gradient: Any) -> Any:
+        return controls["gamma"] * half_square(gradient(discriminator, real))
 
     def get_state(self) -> dict[str, Any]:
         return {"help": self.help, "accuracy": self.accuracy, "read": self.read, "read_at": self.read_at}

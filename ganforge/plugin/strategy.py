@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ganforge.plugin.options import Options as BaseOptions
@@ -12,9 +14,10 @@ class Strategy:
     """A way to keep the two networks in balance; subclass it and implement the hooks it needs.
 
     Class attributes: ``name`` (what ``--balance`` calls it), ``Options`` (its typed options) and optionally
-    ``conflicts`` (names of strategies it cannot be combined with) and ``lazy``: its penalties, on either network,
-    are computed only in every ``every``-th step and weighted by that factor; its options must have ``every``. An
-    instance lives as long as the run; ``self.options`` holds the validated options.
+    ``conflicts`` (names of strategies it cannot be combined with), ``lazy``: its penalties, on either network,
+    are computed only in every ``every``-th step and weighted by that factor; its options must have ``every``; and
+    ``older``: the values that options added later have in a run that was begun without them, so that it resumes as it
+    began. An instance lives as long as the run; ``self.options`` holds the validated options.
 
     Its state on the host is returned by ``get_state``. Its state on the device starts with
     ``initial_state(self, image_shape, batch_size)``, an ordinary method without ``@hookimpl`` that returns numbers
@@ -28,6 +31,7 @@ class Strategy:
     Options: ClassVar[type[BaseOptions]] = BaseOptions
     conflicts: ClassVar[tuple[str, ...]] = ()
     lazy: ClassVar[bool] = False
+    older: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def __init__(self, options: BaseOptions | None = None, **values: Any) -> None:
         """Take the options as an object, or one by one: ``MyStrategy(sigma=0.1)``.

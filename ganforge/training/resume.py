@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ganforge.engine.randomness import DRAWS
 from ganforge.errors import GANForgeError, UsageError, log, reason, shown
 from ganforge.files import own
 from ganforge.plugin.dataset import Images
+from ganforge.plugin.options import make_options
 from ganforge.plugin.trust import PluginFile, given, plugin_files, remember, require
 from ganforge.processes import place
 from ganforge.runs import Checkpoint, ended_early, has_checkpoints, load_checkpoint, lock_run, read_manifest
@@ -24,7 +25,7 @@ from ganforge.training.outputs import FINAL_FILES
 from ganforge.training.record import whole
 from ganforge.training.recorder import Recorder, Silent
 from ganforge.training.recovery import scale_learning_rate
-from ganforge.training.resolve import WINNING, resolve
+from ganforge.training.resolve import WINNING, Choices, resolve
 from ganforge.training.setup import Decoded, Setup, load
 from ganforge.training.trainer import Start, Trainer
 
@@ -107,6 +108,8 @@ def resume(
         objects = given_back(run, manifest, objects, held, data is not None)
         choices = resolve(TrainConfig.of({**saved.model_dump(), **changes}), let_through, asked, objects)
         choices = with_recorded_options(choices, run, manifest)
+        if "balance" not in changes:
+            choices = _with_older_options(choices, manifest)
         meet(choices.backend.backend, choices.devices, choices.batch_size)
         images = load(choices, progress, range_of_run(manifest))
         # Before anything is built.
@@ -130,6 +133,19 @@ def resume(
         if lock:
             lock.release()
         raise
+
+
+def _with_older_options(choices: Choices, manifest: Mapping[str, Any]) -> Choices:
+    """Return the choices with strategies as they were before they got options that the run began without."""
+    entries = [entry for entry in manifest.get("strategies") or () if isinstance(entry, dict)]
+    recorded = {entry.get("name"): entry.get("options") for entry in entries}
+    strategies = list(choices.strategies)
+    for n, strategy in enumerate(strategies):
+        if strategy.older and isinstance(had := recorded.get(strategy.name), dict):
+            values = {name: had.get(name, value) for name, value in strategy.older.items()}
+            values = {**strategy.options.model_dump(), **values}
+            strategies[n] = type(strategy)(make_options(f"strategy '{strategy.name}'", strategy.Options, values))
+    return replace(choices, strategies=tuple(strategies))
 
 
 def _named(log: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -21,7 +21,7 @@ SIGMA, SMALL = 0.3, 0.01
 NOISY = {
     "input-noise": {"sigma": SIGMA},
     "noise-anneal": {"start": SIGMA, "end": SIGMA},
-    "auto": {"start": 1.0, "noise": SIGMA, "flip": 0.0, "fade": 0.0, "cool": 0.0},
+    "auto": {"start": 1.0, "noise": SIGMA, "flip": 0.0, "fade": 0.0, "cool": 0.0, "gamma": 0.0},
 }
 GREY = 140
 

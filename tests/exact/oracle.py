@@ -106,6 +106,7 @@ class Settings:
     flip: float = 0.0
     smooth: float = 0.0
     gamma: float = 0.0
+    smoother: str = "r1"  # whose penalty at real pictures it is
     every: int = 1  # the step under test is one in which r1 is paid, and then so many times as much
     gamma_at_fakes: float = 0.0
     lecam: tuple[float, float] | None = None  # weight and decay
@@ -152,7 +153,7 @@ class Oracle:
         }
         metrics, gradients = self._discriminate(s, seen, draws)
         for name, gamma, times, at in (
-            ("r1", s.gamma, s.every, x + noise["penalty"]),
+            (s.smoother, s.gamma, s.every, x + noise["penalty"]),
             ("r2", s.gamma_at_fakes, 1, fakes + noise["penalty"]),
         ):
             if gamma:

@@ -20,11 +20,14 @@ DONE = 4 / 9  # the fraction of training done at step 4 of 10
 ASKED = {
     "none": ({}, {}),
     "auto": (
-        {"start": 1.0, "noise": 0.3, "flip": 0.4, "rate": 2.0, "fade": 0.8, "cool": 0.9},
+        {"start": 1.0, "noise": 0.3, "flip": 0.4, "rate": 2.0, "fade": 0.8, "cool": 0.9, "gamma": 0.5, "every": 2},
         {
             "sigma": 0.3 * (1 - (DONE - 0.2) / 0.8),
             "flip": 0.4 * (1 - (DONE - 0.2) / 0.8),
             "rates": (1 - (DONE - 0.1) / 0.9, (1 - (DONE - 0.1) / 0.9) / 2),
+            "smoother": "auto",
+            "gamma": 0.5 * (1 - 0.99 * DONE),
+            "every": 2,
         },
     ),
     "noise-anneal": ({"start": 0.4, "end": 0.1}, {"sigma": 0.4 - 0.3 * DONE}),

@@ -34,7 +34,7 @@ report = {
     "noise": {name: timed(draws.noise, name) for name in draws.NOISY},
     "labels": {
         "label-noise": timed(draws.labels, "label-noise", flip=0.3, smooth=0.25),
-        "auto": timed(draws.labels, "auto", start=1.0, flip=0.3, noise=0.0, fade=0.0),
+        "auto": timed(draws.labels, "auto", start=1.0, flip=0.3, noise=0.0, fade=0.0, gamma=0.0),
     },
     "fresh": timed(draws.fresh),
     "statistics": timed(draws.statistics),

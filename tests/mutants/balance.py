@@ -336,4 +336,20 @@ FAULTS = [
         "abs(self.help), max(0.0, -self.help)",
         LAW,
     ),
+    Fault(
+        "auto-r1-that-stays",
+        "forgotten",
+        AUTO,
+        "anneal(progress.fraction, o.gamma, LEFT * o.gamma)",
+        "anneal(progress.fraction, o.gamma, o.gamma)",
+        LAW,
+    ),
+    Fault(
+        "auto-r1-from-nothing",
+        "sign",
+        AUTO,
+        "anneal(progress.fraction, o.gamma, LEFT * o.gamma)",
+        "anneal(progress.fraction, LEFT * o.gamma, o.gamma)",
+        LAW,
+    ),
 ]
