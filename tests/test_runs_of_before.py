@@ -40,6 +40,17 @@ def test_a_run_of_0_1_is_resumed_as_it_was(name, tmp_path):
         np.testing.assert_allclose(found[key], array, rtol=1e-4, atol=1e-6, err_msg=key)
 
 
+def test_auto_stays_without_r1_however_often_such_a_run_is_resumed(tmp_path):
+    run = tmp_path / "run_2"
+    shutil.copytree(BEFORE / "run_2", run)
+    for epochs in (5, 6):
+        Run(run).resume(epochs=epochs)
+    assert not any("auto/penalty" in line for line in read_metrics(run))
+    # Asked for anew, it is what it is today.
+    Run(run).resume(epochs=7, balance="auto:every=1")
+    assert "auto/penalty" in read_metrics(run)[-1]
+
+
 def test_a_run_keeps_the_networks_that_it_began_with(tmp_path):
     """At 128 pixels dcgan was of three transposed convolutions in 0.1, whose ``layers`` was None; now it is not."""
     tiny = {"data": "critters:count=4", "image_size": 128, "channels": 1, "batch_size": 2, "latent_dim": 2}
