@@ -189,7 +189,7 @@ def test_names_of_classes_come_from_the_data_set():
     assert load(pairs).labels is None, "labels that the names do not fit are not used"
     regression = load(list(zip(PICTURES, RANDOM.random(24))))
     assert regression.labels is None
-    assert "no classes" in regression.notes[0]
+    assert "not a class label" in regression.notes[0]
 
 
 def test_a_limit_takes_the_first_of_what_has_no_length_and_ends_what_never_ends():

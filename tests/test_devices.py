@@ -118,7 +118,7 @@ def test_processes_decide_alike_and_see_when_they_come_apart():
     ],
 )
 def test_a_batch_that_cannot_be_shared_is_refused_with_sizes_that_can(batch, devices, least, expected):
-    with pytest.raises(UsageError, match=rf"--batch-size {batch} .*expected {expected}$"):
+    with pytest.raises(UsageError, match=rf"--batch-size {batch}: .*expected {expected}$"):
         require_shares(batch, devices, least)
     for size in map(int, expected.split(" or ")):
         require_shares(size, devices, least)

@@ -255,7 +255,7 @@ def test_what_the_other_process_says_is_said_here(run, monkeypatch):
     with pytest.raises(GANForgeError, match=r"^no generator$"):
         run_onnx.under_torch(run)
     Done.stdout, Done.returncode = "", -9
-    with pytest.raises(GANForgeError, match="ended with -9"):
+    with pytest.raises(GANForgeError, match=r"ended with exit code -9$"):
         run_onnx.under_torch(run)
 
 

@@ -67,7 +67,7 @@ def test_the_package_is_asked_for_once(tmp_path, make):
 
 def test_what_is_no_such_package_is_said_and_not_kept(tmp_path):
     wrong = {
-        "nothing there": tmp_path / "nowhere",
+        "there is no such file or folder": tmp_path / "nowhere",
         f"it has no {BINARY}": folder(tmp_path / "a", {k: v for k, v in PARTS.items() if k != BINARY}),
         "belongs to another package": folder(tmp_path / "b", {**PARTS, PACKAGE: b'{"name": "left-pad"}'}),
         "belongs to another": folder(tmp_path / "c", {**PARTS, PACKAGE: b"no JSON"}),

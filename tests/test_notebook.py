@@ -54,7 +54,7 @@ def test_a_script_gets_plain_lines_on_stderr_and_nothing_on_stdout(tmp_path, cap
     assert lines[0].startswith("epoch 1/50  D ")
     assert lines[-2].startswith("epoch 50/50")
     assert lines[-1].startswith("run_1: finished, 50 epochs, ")
-    assert lines[-1].endswith(f"it is in {tmp_path / 'run_1'}")
+    assert lines[-1].endswith(f"saved in {tmp_path / 'run_1'}")
 
 
 def test_a_terminal_gets_one_line_in_place(tmp_path, monkeypatch, capsys):

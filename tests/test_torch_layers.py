@@ -130,8 +130,10 @@ def test_a_lowered_model_is_the_model(name, policy):
     # In bfloat16 every operation rounds by up to 0.4 %, in another order here: held to float32, we may be as far off
     # as Keras is.
     _, exact = twins(body, shape)
-    for a, b, truth in zip(mine, kerass, through(as_keras(exact), exact, x), strict=True):
-        scale = float(truth.abs().max())
+    truths = through(as_keras(exact), exact, x)
+    # What cancels to nothing, such as the slope at a bias before a normalization, is off by what its terms round to.
+    scale = max(float(truth.abs().max()) for truth in truths)
+    for a, b, truth in zip(mine, kerass, truths, strict=True):
         off, keras_off = (float((value.float() - truth).abs().max()) for value in (a, b))
         assert off <= 1.5 * keras_off + 2**-8 * scale, (off, keras_off, scale)
 
