@@ -317,7 +317,5 @@ def test_what_cannot_be_compared_is_refused_in_one_line_first(trained, ganforge_
     code, line = said("--data", "gaussians")
     assert code == 1
     assert "expected at least 2 pictures, (N, 8, 8, 3)" in line
-    from ganforge.study.evaluate import evaluate
-
     with pytest.raises(ganforge.UsageError, match="invalid features 'inception': expected random or imagenet"):
         evaluate(trained, features="inception")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ganforge import Options as BaseOptions
 from ganforge import Strategy, hookimpl
-from ganforge.balance.gradient_penalty import half_square
+from ganforge.balance.r1 import R1
 from ganforge.balance.schedules import anneal
 
 # Full error: the accuracy is this far from its target. Within DEAD of the target nothing moves.
@@ -51,6 +51,7 @@ class Auto(Strategy):
 
     name = "auto"
     lazy = True
+    discriminator_penalty = R1.discriminator_penalty
     older = MappingProxyType({"gamma": 0.0})
     conflicts = ("input-noise", "noise-anneal", "label-noise", "unequal-lr")
 
@@ -139,10 +140,6 @@ class Auto(Strategy):
     def discriminator_labels(self, labels: Any, controls: Any, random: Any) -> Any:
         flipped = random.bernoulli(ops.shape(labels), controls["flip"])
         return labels + flipped * (1.0 - 2.0 * labels)
-
-    @hookimpl
-    def discriminator_penalty(self, discriminator: Any, real: Any, controls: Any, gradient: Any) -> Any:
-        return controls["gamma"] * half_square(gradient(discriminator, real))
 
     def get_state(self) -> dict[str, Any]:
         return {"help": self.help, "accuracy": self.accuracy, "read": self.read, "read_at": self.read_at}
