@@ -83,7 +83,7 @@ def test_a_page_is_written_where_runs_differ_in_the_seed(tmp_path):
     assert page == tmp_path / "s.md"
     text = page.read_text("utf-8")
     assert text.startswith("# s\n\nabout it\n")
-    assert "| `none` | 2 | 4 (3–4) |" in text  # 3.5, in whole modes
+    assert "| `none` | 2 | 3.5 (3–4) |" in text
 
 
 # ------------------------------------------------------------------ rows and parts of a study

@@ -134,7 +134,7 @@ def test_grey_is_three_equal_channels():
 def test_transparent_pictures_are_judged_over_white_and_over_black():
     pictures = RANDOM.uniform(-1, 1, (2, 32, 32, 4)).astype("float32")
     model = projected.discriminator((32, 32, 4), options(levels=(4,), enlarge=1))
-    judge = model.get_layer("judge")
+    judge = model.get_layer("efficientnet_lite0_judge")  # by its name, evaluate knows which network is inside
     part = (pictures[..., 3:] + 1) / 2
     over = [pictures[..., :3] * part + shade * (1 - part) for shade in (1.0, -1.0)]
     expected = np.concatenate([numpy(judge(x)) for x in over], axis=1)

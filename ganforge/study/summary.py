@@ -58,6 +58,8 @@ class Column:
             return "–"
         if self.form == "si":
             return f"{value / 1e6:.1f}M" if value >= 1e6 else f"{value / 1e3:.0f}k"
+        if self.form == "count":  # between two counts there is a median, or a mean, that is none
+            return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
         return self.form.format(value)
 
 
@@ -93,7 +95,7 @@ COLUMNS = (
         "modes",
         "modes",
         _modes("modes", "covered"),
-        "{:.0f}",
+        "count",
         "high",
         "the number of modes covered",
     ),

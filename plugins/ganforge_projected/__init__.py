@@ -59,7 +59,7 @@ def generator(image_shape, latent_dim, options):
     widths = [options.width * min(MOST, 2**n) for n in reversed(range(doublings + 1))]
     inputs = keras.Input((latent_dim,))
     x = layers.Dense(math.prod(start) * widths[0], use_bias=False)(inputs)
-    x = _normalise(layers.Reshape((*start, widths[0]))(x))
+    x = _normalize(layers.Reshape((*start, widths[0]))(x))
     for n, width in enumerate(widths):
         x = _convolve(x, width, options.gates, up=n > 0)
     # The picture itself in float32 whatever the layers compute in: it has 256 levels, bfloat16 only 8 bits.
@@ -73,14 +73,14 @@ def _convolve(x, width, gates, up):
     def convolved():
         # One for each convolution: on torch, the two become one that takes half the time.
         larger = layers.UpSampling2D()(x) if up else x
-        return _normalise(layers.Conv2D(width, 3, padding="same", use_bias=False)(larger))
+        return _normalize(layers.Conv2D(width, 3, padding="same", use_bias=False)(larger))
 
     if gates:
         return layers.Multiply()([convolved(), layers.Activation("sigmoid")(convolved())])
     return layers.ReLU()(convolved())
 
 
-def _normalise(x):
+def _normalize(x):
     # Momentum 0.9: snapshots use the running averages, which must keep up with a run of a few minutes.
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
 
@@ -97,7 +97,8 @@ def discriminator(image_shape, options):
     inputs = keras.Input(image_shape)
     if image_shape[-1] == 4:
         opaque = keras.Input((*image_shape[:2], 3))
-        judge = keras.Model(opaque, _logits(opaque, options), name="judge")
+        # `ganforge evaluate` sees by the name that pictures are judged through the network that it may judge by, too.
+        judge = keras.Model(opaque, _logits(opaque, options), name=f"{features.NAME}_judge")
         logits = layers.Concatenate(dtype="float32")([judge(_over(inputs, shade)) for shade in (1.0, -1.0)])
     else:
         logits = _logits(inputs, options)

@@ -12,6 +12,7 @@ from keras import layers
 
 from ganforge import imagenet_weights
 
+NAME = "efficientnet_lite0"
 EPSILON = 1e-3  # of its batch normalizations
 # Blocks that follow each other: how many, side of the kernel, stride of the first.
 STAGES = ((1, 3, 1), (2, 3, 2), (2, 5, 2), (3, 3, 2), (3, 5, 1), (4, 5, 2), (1, 3, 1))
@@ -46,13 +47,13 @@ def network(image_shape, levels):
             maps.append(x)
         if stage == max(last):
             break
-    model = keras.Model(inputs, maps, name="efficientnet_lite0")
+    model = keras.Model(inputs, maps, name=NAME)
     model.trainable = False  # with its layers, which the constructor's argument leaves as they are
     return model
 
 
 def _convolution(x, weights, name, norm, side, stride=1):
-    """Convolve and normalise by what was learnt: (w * x - mean) gamma / deviation + beta, as one convolution."""
+    """Convolve and normalize by what was learnt: (w * x - mean) gamma / deviation + beta, as one convolution."""
     kernel = weights[f"{name}.weight"]  # outputs, inputs, height, width
     scale = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + EPSILON)
     bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
