@@ -126,7 +126,7 @@ def shared(image_shape, options):
 
 def convolutions(image_shape, options):
     inputs = keras.Input(image_shape)
-    x = layers.SpectralNormalization(layers.Conv2D(4, 3, 2, "same"), name="normalised")(inputs)
+    x = layers.SpectralNormalization(layers.Conv2D(4, 3, 2, "same"), name="normalized")(inputs)
     x = layers.SpatialDropout2D(0.2)(layers.LeakyReLU(0.2)(layers.GaussianNoise(0.2)(x)))
     return keras.Model(
         inputs,

@@ -26,7 +26,7 @@ SETTINGS = {"data": PICTURES, "batch_size": 8, "epochs": 3, "checkpoint_every": 
 
 
 def networks():
-    """Return a pair with batch normalisation and dropout, which is random, of plain layers; weights by seed."""
+    """Return a pair with batch normalization and dropout, which is random, of plain layers; weights by seed."""
     keras.utils.set_random_seed(3)
     generator = keras.Sequential(
         [

@@ -81,7 +81,7 @@ def test_dcgan_has_the_layers_it_promises(upsample):
     options = dcgan.DCGANOptions(width=4, discriminator_width=5, upsample=upsample)
     up, norm = {"resize": "Conv2D", "transposed": "Conv2DTranspose"}[upsample], "BatchNormalization"
     assert kinds(dcgan.generator((32, 32, 3), 10, options)) == [
-        ("Dense", (4 * 4 * 16,), False),  # a bias before a normalisation is taken away again
+        ("Dense", (4 * 4 * 16,), False),  # a bias before a normalization is taken away again
         (norm, (4, 4, 16), None),
         (up, (8, 8, 8), False),
         (norm, (8, 8, 8), None),

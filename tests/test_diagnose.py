@@ -1,4 +1,4 @@
-"""Diagnoses: runs made to fail on purpose are recognised, healthy ones left alone, the advice can be followed."""
+"""Diagnoses: runs made to fail on purpose are recognized, healthy ones left alone, the advice can be followed."""
 
 from __future__ import annotations
 

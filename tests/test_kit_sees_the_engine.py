@@ -115,7 +115,7 @@ def assignments_dropped(patch: Any) -> None:
 
 
 def statistics_not_kept(patch: Any) -> None:
-    """Batch normalisation as plain torch leaves its running averages as they are."""
+    """Batch normalization as plain torch leaves its running averages as they are."""
 
     def batch_norm(layer: Any, given: Any, gives: Any) -> Any:
         form = original(layer, given, gives)
@@ -154,7 +154,7 @@ def _leaky(x: Any, slope: float, in_place: bool = False) -> Any:
             "trains-as-written",
             "generator's mapping/inside/dropping runs in inference",
         ),
-        (training_as_the_graph_has_it, "spectral", "trains-as-written", "normalised runs in inference mode"),
+        (training_as_the_graph_has_it, "spectral", "trains-as-written", "normalized runs in inference mode"),
         (nested_models_take_no_mask, "nested", "trains-as-written", "mapping/inside raises as it trains"),
         (
             constraints_ignored,
@@ -174,7 +174,7 @@ def _leaky(x: Any, slope: float, in_place: bool = False) -> Any:
         (judged_together, "normed", "judges-one-picture-at-a-time", "first in norm, and yet"),
         (lowered_by_the_first_node, "shared-layers", "trains-as-written", "discriminator's flat raises as it trains"),
         (assignments_in_place, "spectral", "trains-as-written", "discriminator's judging raises as it trains"),
-        (assignments_dropped, "spectral", "trains-as-written", "discriminator's normalised leaves a different"),
+        (assignments_dropped, "spectral", "trains-as-written", "discriminator's normalized leaves a different"),
         (statistics_not_kept, "normed", "trains-as-written", "generator's norm leaves a different moving_mean"),
         (wrong_slope, "plain", "trains-as-written", "leaky gives different outputs in training"),
     ],

@@ -1,4 +1,4 @@
-"""The spectrally normalised layers of sngan have the largest singular value that they promise, in training."""
+"""The spectrally normalized layers of sngan have the largest singular value that they promise, in training."""
 
 from __future__ import annotations
 

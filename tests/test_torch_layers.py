@@ -78,11 +78,11 @@ MODELS = {
     "up, a picture": ((8, 8, 6), lambda x: layers.Activation("tanh")(up(3)(x))),
     "up, kernel 2 and 6": ((8, 8, 6), lambda x: up(5, 6)(up(5, 2)(x))),
     "up, kernel 5": ((8, 8, 6), lambda x: up(5, 5)(x)),
-    "normalised": (
+    "normalized": (
         (8, 8, 6),
         lambda x: chain(layers.BatchNormalization(momentum=0.8, epsilon=1e-2), layers.ReLU(), conv(4))(x),
     ),
-    "normalised, neither scaled nor shifted": (
+    "normalized, neither scaled nor shifted": (
         (8, 8, 6),
         lambda x: chain(conv(8), layers.BatchNormalization(center=False, scale=False), layers.ReLU(), conv(4))(x),
     ),

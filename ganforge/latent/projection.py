@@ -157,7 +157,7 @@ def project(
     """Find the latents whose pictures are nearest to given ones.
 
     The search for each picture starts from ``starts`` latents: of 512 random ones, those whose pictures are nearest.
-    Adam minimises the distance for ``steps`` steps from each, and the nearest latent found on the way is kept.
+    Adam minimizes the distance for ``steps`` steps from each, and the nearest latent found on the way is kept.
 
     Args:
         pictures: a file, several files, or an array uint8 (n, H, W, C) of the run's own size. Files are read like

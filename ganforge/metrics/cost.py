@@ -12,7 +12,7 @@ def flops(layers: Sequence[dict[str, Any]], takes: Sequence[int]) -> tuple[int, 
     """Return the operations of one picture's forward pass, and the kinds of layers that could not be counted.
 
     A multiplication and an addition are two. Only products with weights count: dense 2 · in · out; convolution
-    2 · k² · c_in · c_out at each pixel it gives; transposed convolution, at each pixel it takes. Normalisation and
+    2 · k² · c_in · c_out at each pixel it gives; transposed convolution, at each pixel it takes. Normalization and
     activations are small beside them and left out. ``takes`` is the network's input shape without the batch.
 
     Source: Dumoulin & Visin 2016, chapters 2 and 4.

@@ -17,9 +17,9 @@ def swd(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, float]:
     0 is identical; two halves of one set give what so many pictures can resolve.
 
     Of pictures with transparency colours count by their opacity. Each picture becomes a Laplacian pyramid down to 16
-    pixels; from each level 32 patches of 7 × 7 are drawn, normalised by each channel's mean and deviation over the
+    pixels; from each level 32 patches of 7 × 7 are drawn, normalized by each channel's mean and deviation over the
     set, and compared by ``sliced_wasserstein``. The paper takes 128 patches of 16,384 pictures; fewer make it quick,
-    and a number comparable only with others of the same number of pictures. The normalisation takes out brightness,
+    and a number comparable only with others of the same number of pictures. The normalization takes out brightness,
     contrast and colour cast of the whole set: those are seen by ``tone``.
 
     Source: Karras et al. 2018, "Progressive Growing of GANs", section 5; the distance, Rabin et al. 2011.
@@ -29,7 +29,7 @@ def swd(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict[str, float]:
     levels = [_descriptors(images[:count], np.random.default_rng(seed)) for images in (real, fake)]
     random = np.random.default_rng([seed, 1])
     result = {
-        str(side): 1000.0 * sliced_wasserstein(_normalised(a), _normalised(levels[1][side]), random)
+        str(side): 1000.0 * sliced_wasserstein(_normalized(a), _normalized(levels[1][side]), random)
         for side, a in levels[0].items()
     }
     return {**result, "mean": float(np.mean(list(result.values())))}
@@ -104,7 +104,7 @@ def _descriptors(images: np.ndarray, random: np.random.Generator) -> dict[int, n
     return {side: np.concatenate(parts) for side, parts in found.items()}
 
 
-def _normalised(patches: np.ndarray) -> np.ndarray:
+def _normalized(patches: np.ndarray) -> np.ndarray:
     # In double: millions of numbers added one by one in single precision lose three digits.
     mean, deviation = patches.mean((0, 1, 2), dtype=float), patches.std((0, 1, 2), dtype=float)
     return np.asarray((patches - mean) / np.maximum(deviation, 1e-6), np.float32).reshape(len(patches), -1)

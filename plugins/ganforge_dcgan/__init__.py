@@ -54,7 +54,7 @@ def _normal() -> initializers.Initializer:
     return initializers.RandomNormal(0.0, 0.02)
 
 
-def _normalise(x, options):
+def _normalize(x, options):
     if not options.batch_norm:
         return x
     # Momentum 0.9: snapshots use the running averages, which must keep up with a run of a few minutes.
@@ -87,7 +87,7 @@ def _grow(inputs, image_shape, options):
     x = layers.Dense(math.prod(first), use_bias=not options.batch_norm, kernel_initializer=_normal())(inputs)
     x = layers.Reshape(first)(x)
     for width in [*widths[1:], channels]:
-        x = layers.ReLU()(_normalise(x, options))
+        x = layers.ReLU()(_normalize(x, options))
         last = x.shape[1] * 2 == height
         how = {"padding": "same", "use_bias": last or not options.batch_norm, "kernel_initializer": _normal()}
         if resize:

@@ -47,7 +47,7 @@ def generator(image_shape, latent_dim, options):
     skip = min(options.skip or 4, doublings)
     inputs = keras.Input((latent_dim,))
     x = layers.Reshape((*start, widths[0]))(layers.Dense(start[0] * start[1] * widths[0], use_bias=False)(inputs))
-    maps = [_gated_conv(_normalise(x), widths[0])]
+    maps = [_gated_conv(_normalize(x), widths[0])]
     for n, width in enumerate(widths[1:], start=1):
         x = _gated_conv(layers.UpSampling2D()(maps[-1]), width)
         maps.append(_excite(maps[n - skip], x) if n >= skip else x)
@@ -56,14 +56,14 @@ def generator(image_shape, latent_dim, options):
     return keras.Model(inputs, x, name="generator")
 
 
-def _normalise(x):
+def _normalize(x):
     # Momentum 0.9: snapshots use the running averages, which must keep up with a run of a few minutes.
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
 
 
 def _gated_conv(x, width):
     """Convolve 3x3 into values and gates, and return values times sigmoid(gates): a gated linear unit."""
-    values, gates = (_normalise(layers.Conv2D(width, 3, padding="same", use_bias=False)(x)) for _ in range(2))
+    values, gates = (_normalize(layers.Conv2D(width, 3, padding="same", use_bias=False)(x)) for _ in range(2))
     return layers.Multiply()([values, layers.Activation("sigmoid")(gates)])
 
 
@@ -95,7 +95,7 @@ def discriminator(image_shape, options):
 
 
 def _conv(x, width, kernel, strides=1):
-    # He's initialisation keeps the size of what rectifiers pass on (He et al. 2015): there is no normalisation here.
+    # He's initialization keeps the size of what rectifiers pass on (He et al. 2015): there is no normalization here.
     return layers.Conv2D(width, kernel, strides=strides, padding="same", kernel_initializer="he_normal")(x)
 
 

@@ -30,7 +30,7 @@ class MLPOptions(Options):
 
 
 def _hidden(x, options, width, first):
-    # He's initialisation keeps the size of what rectifiers pass on (He et al. 2015, "Delving Deep into Rectifiers").
+    # He's initialization keeps the size of what rectifiers pass on (He et al. 2015, "Delving Deep into Rectifiers").
     # With biases of 0 every first unit would bend at the origin alone, and D would tell modes far from it apart late.
     for n in range(options.layers):
         bias = initializers.RandomNormal(0.0, options.bias * (1 if first and n == 0 else 0.25))

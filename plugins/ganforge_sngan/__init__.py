@@ -35,10 +35,10 @@ class SNGANOptions(Options):
     spectral_norm: bool = Field(True, description="spectral normalization in the discriminator")
 
 
-# ------------------------------------------------------------------ spectral normalisation
+# ------------------------------------------------------------------ spectral normalization
 
 
-def normalised(kernel, u):
+def normalized(kernel, u):
     """Return the kernel divided by its largest singular value, and the next estimate of its left singular vector.
 
     One power iteration a call (Miyato et al. 2018, algorithm 1): ``kernel`` is (..., outputs), ``u`` (1, outputs).
@@ -58,7 +58,7 @@ def _unit(vector):
 class Spectral:
     """Mixed into a layer of one kernel: seen as a matrix, what it computes with has the largest singular value 1.
 
-    ``keras.layers.SpectralNormalization`` overwrites the kernel itself with the normalised one in each call, so that
+    ``keras.layers.SpectralNormalization`` overwrites the kernel itself with the normalized one in each call, so that
     the gradient lacks the paper's second term (its equation 12) and the optimizer moves a weight that is not its own.
     """
 
@@ -68,7 +68,7 @@ class Spectral:
         self.u = self.add_weight((1, width), initializer="random_normal", trainable=False, name="u")
 
     def normal_kernel(self, kernel, training):
-        kernel, u = normalised(kernel, self.u)
+        kernel, u = normalized(kernel, self.u)
         if training:
             self.u.assign(ops.cast(u, self.u.dtype))
         return kernel
@@ -139,7 +139,7 @@ def _grow(latents, labels, classes, image_shape, options):
     widths = [options.width * min(MOST, 2**n) for n in reversed(range(blocks + 1))]
 
     def norm(x):
-        return _normalise(x, labels, classes, options.batch_norm)
+        return _normalize(x, labels, classes, options.batch_norm)
 
     x = layers.Dense(start[0] * start[1] * widths[0])(latents)
     x = layers.Reshape((*start, widths[0]))(x)
@@ -151,15 +151,15 @@ def _grow(latents, labels, classes, image_shape, options):
 
 
 def _upward(x, width, norm, bias):
-    """Twice the side: normalise, enlarge, convolve twice; the skip is enlarged and convolved 1x1."""
+    """Twice the side: normalize, enlarge, convolve twice; the skip is enlarged and convolved 1x1."""
     skip = layers.UpSampling2D()(layers.Conv2D(width, 1)(x))
     x = layers.UpSampling2D()(layers.ReLU()(norm(x)))
     x = layers.Conv2D(width, 3, padding="same", use_bias=bias)(x)
     return layers.Add()([skip, layers.Conv2D(width, 3, padding="same")(layers.ReLU()(norm(x)))])
 
 
-def _normalise(x, labels, classes, batch_norm):
-    """Normalise over the batch, then scale and shift: by weights, or by each class's own."""
+def _normalize(x, labels, classes, batch_norm):
+    """Normalize over the batch, then scale and shift: by weights, or by each class's own."""
     width = x.shape[-1]
     if batch_norm:
         # Momentum 0.9: snapshots use the running averages, which must keep up with a run of a few minutes.

@@ -142,7 +142,7 @@ FAULTS = [
     ),
     Fault("pictures-from-zero", "tensor", FCGAN, 'activation="tanh"', 'activation="sigmoid"', DENSE),
     Fault(
-        "normalised-by-another-constant",
+        "normalized-by-another-constant",
         "factor",
         FCGAN,
         "layers.BatchNormalization(momentum=0.8)",

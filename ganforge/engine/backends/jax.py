@@ -231,7 +231,7 @@ _WAY_OUT = ", or XLA_FLAGS=--xla_force_host_platform_device_count=N to use the p
 class _Scope(keras.StatelessScope):
     """Collects assignments as a tape does: what is assigned is a value, through which no gradient flows.
 
-    A weight that is assigned while it is differentiated (by spectral normalisation, say) goes on as the new value,
+    A weight that is assigned while it is differentiated (by spectral normalization, say) goes on as the new value,
     and the gradients at all values it is read at add up to the weight's. ``leaves`` are the values that are
     differentiated.
     """

@@ -145,7 +145,7 @@ class Twins:
             ("gradient", [*one.at_weights, one.at_input], [*other.at_weights, other.at_input]),
             ("second", one.second, other.second),
         ):
-            # What is 0 but for rounding (a bias before batch normalisation) is held against the largest.
+            # What is 0 but for rounding (a bias before batch normalization) is held against the largest.
             floor = 1e-5 + 1e-3 * max((float(np.linalg.norm(g)) for g in theirs), default=0.0)
             for variable, a, b in zip([*self.model.trainable_variables, None], ours, theirs):
                 if close.differs(a, b, floor):
