@@ -236,8 +236,10 @@ def test_the_other_commands_tell_of_vectors(run, ganforge_cli, tmp_path):
     for words in (("runs",), ("diagnose", run.path), ("gif", run.path, "--output", tmp_path / "a.gif")):
         code, _, err = ganforge_cli(*words, *(("--runs-dir", run.path.parent) if words == ("runs",) else ()))
         assert code == 0, err
-    assert ganforge_cli("report", run.path, "--output", tmp_path / "r.html")[0] == 0
-    assert (tmp_path / "r.html").read_text().count("data:image/webp") >= 3
+    assert ganforge_cli("report", run.path, run.path, "--output", tmp_path / "r.html")[0] == 0
+    page = (tmp_path / "r.html").read_text()
+    assert page.count("data:image/webp") >= 3
+    assert f"<title>{run.path.name}, {run.path.name}</title>" in page  # and not where it is
 
 
 def test_sizes_of_pictures_are_refused(ganforge_cli, tmp_path):

@@ -40,7 +40,7 @@ def command(
     from ganforge.study.summary import resolve, summarise
 
     chosen = resolve(names, Path(runs_dir))
-    label = title or (Path(names[0]).stem if len(names) == 1 else ", ".join(names))
+    label = title or ", ".join(Path(name).stem for name in names)  # not where they are on this machine
     path = output or Path(runs_dir) / f"{Path(names[0]).stem if len(names) == 1 else 'report'}.html"
     require_file(path)
     write_report([summarise(name, run) for name, run in chosen], path, label, frames, searched(names, Path(runs_dir)))
