@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import shlex
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import ARCH, python
 
@@ -300,6 +302,32 @@ def test_below_each_kind_of_picture_in_the_gallery_stands_the_command_that_made_
     assert len(parts) >= 3
     for part in parts:
         assert re.search(r"^!\[.+\]\(images/\S+\)\n\n```\nganforge train ", part, flags=re.M), part
+
+
+def test_the_tables_of_modes_are_the_medians_of_their_figures():
+    """The page against the figures seed by seed, by numpy alone."""
+    page = (DOCS / "balance.md").read_text("utf-8").partition("## The tables")[2].partition("## Published")[0]
+    rows = json.loads((DOCS / "reports" / "modes.json").read_text("utf-8"))
+    figures = {(row["way"], row["data"]): row for row in rows}
+    told = ("kind=ring", "n=25", "n=100", "rare=0.1", "stacked:source=digits")
+    tables = re.findall(r"^\| way \|.*\n\|[- |:]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert len(tables) == len(told)
+    seen = set()
+    for data, table in zip(told, tables):
+        for line in table.splitlines():
+            way, seeds, *cells = (cell.strip().strip("*`") for cell in line.strip("|").split("|"))
+            key = next(key for key in figures if key[0] == way and key[1].endswith(data))
+            row, seen = figures[key], seen | {key}
+            assert int(seeds) == len(row["modes"])
+            columns = [name for name in ("modes", "precision", "kl", "rare") if name in row]
+            assert len(cells) == len(columns)
+            for name, cell in zip(columns, cells):
+                values = [value for value in row[name] if value is not None]  # a KL needs one sample on a mode
+                shown = [float(number) for number in re.findall(r"[0-9.]+", cell.replace(",", ""))]
+                expected = [np.median(values), min(values), max(values)][: len(shown)]
+                half = {"modes": 0.05, "precision": 0.00501, "kl": 0.000501, "rare": 0.00501}[name]
+                np.testing.assert_allclose(shown, expected, rtol=0, atol=half, err_msg=f"{key} {name}")
+    assert seen == set(figures)
 
 
 @pytest.mark.slow
