@@ -142,16 +142,31 @@ def test_what_cannot_be_added_is_said(text, words):
 
 
 def test_some_runs_are_chosen_by_words_of_their_names():
-    study = Study("s", entries=[Entry(f"seed={n} data={data}", {}) for n in (0, 10) for data in ("ring", "grid")])
+    study = Study("s", entries=[Entry(f"seed={n} data={data}", {}) for n in (0, 10, 1) for data in ("ring", "grid")])
 
     def chosen(*texts):
         return [entry.name for entry in only(study, texts).entries]
 
     assert chosen("seed=0 ring") == ["seed=0 data=ring"]
     assert chosen("seed=0 grid", "seed=10") == ["seed=0 data=grid", "seed=10 data=ring", "seed=10 data=grid"]
-    assert len(chosen()) == 4
+    assert chosen("seed=1 ring") == ["seed=1 data=ring"]
+    assert chosen("1 ring", "0 grid") == ["seed=0 data=grid", "seed=1 data=ring"]
+    assert len(chosen()) == 6
     with pytest.raises(UsageError, match="--only 'sed=0' matches no run of the study"):
         chosen("sed=0")
+
+
+def test_an_added_row_stays_beside_the_run_that_is_chosen_and_can_be_chosen_alone():
+    names = ("seed=0 none", "seed=1 none", "seed=0 r1")
+    study = Study("s", entries=[plain(names[0]), plain(names[1], seed=1), Entry(names[2], {"balance": ["r1"]})])
+    added = with_rows(study, ["lecam"], load_plugins())
+
+    def chosen(*texts):
+        return [entry.name for entry in only(added, texts).entries]
+
+    assert chosen("seed=0 none") == ["seed=0 none", "seed=0 lecam"]
+    assert chosen("lecam") == ["seed=0 lecam", "seed=1 lecam"]
+    assert chosen("r1") == ["seed=0 r1"]
 
 
 def test_studies_that_come_along_are_found_by_name(tmp_path, monkeypatch):

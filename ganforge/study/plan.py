@@ -23,12 +23,14 @@ class Entry:
     """One run of a study: its name, its settings by the names of ``TrainConfig``, and the epochs of its stages.
 
     ``needs``: the ``cpus`` and ``gpus`` it is given, and the ``minutes`` for which a scheduler lets it run at a time.
+    ``beside``: the name of the run that it was added to be compared with, if it was added.
     """
 
     name: str
     settings: dict[str, Any]
     stages: tuple[int, ...] = ()
     needs: dict[str, int] = field(default_factory=dict)
+    beside: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -34,7 +35,8 @@ def with_rows(study: Study, texts: Sequence[str], registry: Registry) -> Study:
         parts = [part.strip() for part in text.split("+")]
         for entry in plain:
             values = {**entry.settings, setting: parts if setting == "balance" else text}
-            added.append(replace(entry, name=_renamed(entry.name, text, setting), settings=values))
+            name = _renamed(entry.name, text, setting)
+            added.append(replace(entry, name=name, settings=values, beside=entry.name))
     known = {entry.name for entry in study.entries}
     return replace(study, entries=[*study.entries, *(entry for entry in added if entry.name not in known)])
 
@@ -42,7 +44,8 @@ def with_rows(study: Study, texts: Sequence[str], registry: Registry) -> Study:
 def only(study: Study, texts: Sequence[str]) -> Study:
     """Return the study with only the runs whose names contain all words of one of the texts; all without texts.
 
-    The runs of a search have no names yet, so the search is left out.
+    Numbers count as a whole: ``seed=1`` is not in ``seed=10``. An added run also stays where the one beside which it
+    stands does. The runs of a search have no names yet, so the search is left out.
 
     Raises:
         UsageError: a text matches no run.
@@ -51,7 +54,8 @@ def only(study: Study, texts: Sequence[str]) -> Study:
         return study
 
     def fits(entry: Entry, text: str) -> bool:
-        return all(word in entry.name for word in text.split())
+        words = [re.compile(rf"(?<!\d){re.escape(word)}(?!\.?\d)") for word in text.split()]
+        return any(all(word.search(name) for word in words) for name in (entry.name, entry.beside))
 
     for text in texts:
         if not any(fits(entry, text) for entry in study.entries):
