@@ -151,6 +151,7 @@ def test_some_runs_are_chosen_by_words_of_their_names():
     assert chosen("seed=0 grid", "seed=10") == ["seed=0 data=grid", "seed=10 data=ring", "seed=10 data=grid"]
     assert chosen("seed=1 ring") == ["seed=1 data=ring"]
     assert chosen("1 ring", "0 grid") == ["seed=0 data=grid", "seed=1 data=ring"]
+    assert len(chosen("seed= ring")) == 3
     assert len(chosen()) == 6
     with pytest.raises(UsageError, match="--only 'sed=0' matches no run of the study"):
         chosen("sed=0")

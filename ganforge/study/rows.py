@@ -54,8 +54,8 @@ def only(study: Study, texts: Sequence[str]) -> Study:
         return study
 
     def fits(entry: Entry, text: str) -> bool:
-        words = [re.compile(rf"(?<!\d){re.escape(word)}(?!\.?\d)") for word in text.split()]
-        return any(all(word.search(name) for word in words) for name in (entry.name, entry.beside))
+        names = (entry.name, entry.beside)
+        return any(all(re.search(_whole_numbers(word), name) for word in text.split()) for name in names)
 
     for text in texts:
         if not any(fits(entry, text) for entry in study.entries):
@@ -66,6 +66,12 @@ def only(study: Study, texts: Sequence[str]) -> Study:
             raise UsageError(f"--only '{text}' matches no run of the study {study.name}; {names}")
     chosen = [entry for entry in study.entries if any(fits(entry, text) for text in texts)]
     return replace(study, entries=chosen, search=None)
+
+
+def _whole_numbers(word: str) -> str:
+    """Return a pattern for a word in a longer name, in which no number goes on before or after it."""
+    before, after = (r"(?<![\d.])" if word[0].isdigit() else ""), (r"(?!\.?\d)" if word[-1].isdigit() else "")
+    return before + re.escape(word) + after
 
 
 def _is_plain(entry: Entry) -> bool:
