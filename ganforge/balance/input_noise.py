@@ -19,7 +19,7 @@ class InputNoise(Strategy):
     Helps: comparing strengths (try 0.1, 0.2 and 0.4); a discriminator that is too confident. Hurts: the generator is
     never trained on detail finer than sigma; strong noise harms convolutions sooner than dense layers.
 
-    Source: Sønderby et al. 2017, "Amortized MAP Inference for Image Super-resolution" (instance noise).
+    Source: Sønderby et al. 2017, "Amortised MAP Inference for Image Super-resolution" (instance noise).
     """
 
     name = "input-noise"

@@ -21,7 +21,7 @@ class NoiseAnneal(Strategy):
     Helps: early collapse; a discriminator that wins at once. Hurts: too much noise, or noise for too long, blurs
     pictures; the generator learns texture finer than the noise only once the noise is gone.
 
-    Source: Arjovsky & Bottou 2017, "Towards Principled Methods for Training GANs"; Sønderby et al. 2017, "Amortized
+    Source: Arjovsky & Bottou 2017, "Towards Principled Methods for Training GANs"; Sønderby et al. 2017, "Amortised
     MAP Inference for Image Super-resolution" (instance noise).
     """
 
