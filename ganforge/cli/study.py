@@ -119,7 +119,7 @@ def command(
             runner.executor = executor
             finished = _follow(runner, out)
     except KeyboardInterrupt:
-        out.print(f"[yellow]Stopped[/]; everything is saved. Continue with the same command: ganforge study {file}")
+        out.print("[yellow]Stopped[/]; everything is saved. The same command with the same options continues.")
         return 130
     from ganforge.cli.compare import print_comparison, print_medians
     from ganforge.study.mattered import told
